@@ -1,0 +1,34 @@
+"""The only place that says how every message is built, encoded and decoded."""
+
+import re
+from typing import Annotated
+
+import msgspec
+
+Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+"""An id made by whoever causes the thing: letters, digits, ``-`` and ``_``, so that it is one subject token."""
+
+Token = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+"""A name that appears as one subject token (namespace, engine)."""
+
+Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 of the content, in lower-case hexadecimal."""
+
+Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
+"""A share in percent, 0 to 100."""
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+
+def kebab(name: str) -> str:
+    """Return the wire tag of a class name: ``TaskSubmitted`` becomes ``task-submitted``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """A value inside a message. New fields have defaults; a field never changes its type; unknown ones are skipped."""
+
+
+class Message(Record, frozen=True, kw_only=True, tag=kebab, tag_field="type"):
+    """A command, an event or a work item: what travels alone in one bus message, told apart by ``type``."""

@@ -1,0 +1,60 @@
+"""Commands: what clients ask for."""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
+from testwright_schemas._base import Id, Message, Record, Token
+from testwright_schemas.policy import Policy
+from testwright_schemas.snapshot import Snapshot, Target
+
+MAX_TASKS = 1000
+"""Tasks in one job: its list of ids travels in one message with each step of the job."""
+
+
+class TaskSpec(Record, frozen=True, kw_only=True):
+    """One module of a submission, under an id that the client made."""
+
+    task_id: Id
+    target: Target
+
+
+class SubmitJob(Message, frozen=True, kw_only=True):
+    """Generate and verify tests for these modules. The job's id is the idempotency key of the submission."""
+
+    namespace: Token
+    job_id: Id
+    tasks: Annotated[tuple[TaskSpec, ...], msgspec.Meta(min_length=1, max_length=MAX_TASKS)]
+    snapshot: Snapshot
+    policy: Policy
+    submitted_at: datetime
+
+
+class CancelTasks(Message, frozen=True, kw_only=True):
+    """End these tasks, and all tasks of these jobs, as cancelled."""
+
+    namespace: Token
+    command_id: Id
+    task_ids: tuple[Id, ...] = ()
+    job_ids: tuple[Id, ...] = ()
+    reason: str = ""
+
+
+class RetrySpec(Record, frozen=True, kw_only=True):
+    """A finished task to be done again under a new id."""
+
+    task_id: Id
+    retry_of: Id
+
+
+class RetryTasks(Message, frozen=True, kw_only=True):
+    """Submit finished tasks again, on the snapshot and policy they had, as the tasks of a new job."""
+
+    namespace: Token
+    job_id: Id
+    tasks: Annotated[tuple[RetrySpec, ...], msgspec.Meta(min_length=1, max_length=MAX_TASKS)]
+    submitted_at: datetime
+
+
+CommandMessage = SubmitJob | CancelTasks | RetryTasks

@@ -1,0 +1,67 @@
+"""Envelope: the headers of a message (CloudEvents 1.0 in binary mode, W3C trace context) and its body."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TypeVar
+
+import msgspec
+
+from testwright_schemas._base import Message
+
+T = TypeVar("T")
+
+TRACEPARENT = "traceparent"
+MESSAGE_ID = "Nats-Msg-Id"
+
+
+def encode(message: Message) -> bytes:
+    """Return the JSON body of a message."""
+    return msgspec.json.encode(message)
+
+
+def decode(data: bytes, type_: type[T]) -> T:
+    """Return the message in a body.
+
+    Raises:
+        msgspec.DecodeError: the body is not JSON; its subclass ``msgspec.ValidationError`` where it is JSON of
+            another shape than ``type_``, with the path of the field in its text.
+    """
+    return msgspec.json.decode(data, type=type_)
+
+
+def headers(
+    message: Message, *, id_: str, source: str, subject: str, time: datetime, cause: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the CloudEvents and trace headers of a message.
+
+    Args:
+        message: what is sent; its tag becomes ``ce-type``.
+        id_: its message id.
+        source: who sends it, e.g. ``/testwright/collector``.
+        subject: the bus subject, as ``ce-subject``.
+        time: when it is sent.
+        cause: the headers of the message that caused it; its trace goes on in this one.
+    """
+    return {
+        "content-type": "application/json",
+        "ce-specversion": "1.0",
+        "ce-id": id_,
+        "ce-type": f"testwright.{type(message).__struct_config__.tag}",
+        "ce-source": source,
+        "ce-subject": subject,
+        "ce-time": time.isoformat(),
+        TRACEPARENT: child_trace(cause.get(TRACEPARENT), id_),
+    }
+
+
+def child_trace(parent: str | None, id_: str) -> str:
+    """Return the ``traceparent`` of a message caused under ``parent``; without one a trace begins, named by ``id_``.
+
+    The span id is a digest of the message id, so a message sent twice has the same one.
+    """
+    digest = hashlib.sha256(id_.encode()).hexdigest()
+    parts = (parent or "").split("-")
+    trace = parts[1] if len(parts) == 4 and len(parts[1]) == 32 else digest[16:48]
+    flags = parts[3] if len(parts) == 4 and len(parts[3]) == 2 else "01"
+    return f"00-{trace}-{digest[:16]}-{flags}"

@@ -1,0 +1,54 @@
+"""Job: one submission, made of tasks."""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
+from testwright_schemas._base import Count, Id, Message, Record, Token
+
+
+class JobEvent(Message, frozen=True, kw_only=True):
+    """What every event of a job carries."""
+
+    namespace: Token
+    job_id: Id
+
+
+class JobSubmitted(JobEvent, frozen=True, kw_only=True):
+    """A job was accepted and is fanned out into these tasks."""
+
+    task_ids: tuple[Id, ...]
+    created_at: datetime
+
+
+class JobRejected(JobEvent, frozen=True, kw_only=True):
+    """A submission was refused: ``field`` is the path of what is wrong, ``reason`` says why."""
+
+    field: str
+    reason: str
+
+
+class OutcomeCounts(Record, frozen=True, kw_only=True):
+    """How many tasks of a job ended how."""
+
+    completed: Count = 0
+    failed: Count = 0
+    cancelled: Count = 0
+
+
+class JobProgressed(JobEvent, frozen=True, kw_only=True):
+    """One more task of the job has ended; ``remaining`` names those that have not."""
+
+    remaining: tuple[Id, ...]
+    counts: OutcomeCounts
+
+
+class JobFinished(JobEvent, frozen=True, kw_only=True):
+    """Every task of the job has ended."""
+
+    total: Annotated[int, msgspec.Meta(ge=1)]
+    counts: OutcomeCounts
+
+
+JobMessage = JobSubmitted | JobRejected | JobProgressed | JobFinished

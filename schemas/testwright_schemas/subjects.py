@@ -1,0 +1,224 @@
+"""The only place that spells a subject, a stream, a consumer, a bucket or a message id.
+
+Ids of messages are made from what they say, so that saying it twice is noticed by the server.
+"""
+
+from typing import assert_never
+
+from testwright_schemas.command import CancelTasks, CommandMessage, RetryTasks, SubmitJob
+from testwright_schemas.dead import MessageDeadLettered
+from testwright_schemas.job import JobEvent, JobFinished, JobProgressed, JobRejected, JobSubmitted
+from testwright_schemas.policy import Priority
+from testwright_schemas.task import (
+    AttemptFailed,
+    AttemptStarted,
+    SuiteGenerated,
+    SuiteVerified,
+    TaskCancelRequested,
+    TaskEvent,
+    TaskFinished,
+    TaskProgressed,
+    TaskSubmitted,
+)
+from testwright_schemas.timer import TimerFired
+from testwright_schemas.work import GenerateSuite, WorkMessage
+from testwright_schemas.workflow import (
+    StageFinished,
+    StageStarted,
+    WorkflowEvent,
+    WorkflowFinished,
+    WorkflowStarted,
+)
+
+PREFIX = "testwright"
+
+COMMANDS = "TESTWRIGHT_COMMANDS"
+WORK = "TESTWRIGHT_WORK"
+EVENTS = "TESTWRIGHT_EVENTS"
+TIMERS = "TESTWRIGHT_TIMERS"
+
+SNAPSHOTS = "testwright-snapshots"
+ARTIFACTS = "testwright-artifacts"
+
+COMMANDS_ALL = f"{PREFIX}.command.*.*"
+WORK_ALL = f"{PREFIX}.work.>"
+EVENTS_ALL = f"{PREFIX}.event.>"
+TIMERS_SET_ALL = f"{PREFIX}.timer.set.>"
+TIMERS_DUE_ALL = f"{PREFIX}.timer.due.>"
+
+EventMessage = TaskEvent | JobEvent | WorkflowEvent | MessageDeadLettered
+
+_TASK_KINDS: dict[type[TaskEvent], str] = {
+    TaskSubmitted: "submitted",
+    TaskCancelRequested: "cancel-requested",
+    AttemptStarted: "started",
+    TaskProgressed: "progressed",
+    SuiteGenerated: "generated",
+    SuiteVerified: "verified",
+    AttemptFailed: "attempt-failed",
+    TaskFinished: "finished",
+}
+_JOB_KINDS: dict[type[JobEvent], str] = {
+    JobSubmitted: "submitted",
+    JobRejected: "rejected",
+    JobProgressed: "progressed",
+    JobFinished: "finished",
+}
+_WORKFLOW_KINDS: dict[type[WorkflowEvent], str] = {
+    WorkflowStarted: "started",
+    StageStarted: "stage-started",
+    StageFinished: "stage-finished",
+    WorkflowFinished: "finished",
+}
+
+TASK_KINDS = tuple(_TASK_KINDS.values())
+"""The last word of a task event's subject."""
+JOB_KINDS = tuple(_JOB_KINDS.values())
+WORKFLOW_KINDS = tuple(_WORKFLOW_KINDS.values())
+
+
+def command(message: CommandMessage) -> str:
+    """Return the subject a command is published on."""
+    match message:
+        case SubmitJob():
+            verb = "submit"
+        case CancelTasks():
+            verb = "cancel"
+        case RetryTasks():
+            verb = "retry"
+        case _:
+            assert_never(message)
+    return f"{PREFIX}.command.{message.namespace}.{verb}"
+
+
+def work(item: WorkMessage) -> str:
+    """Return the subject a work item is queued on."""
+    kind = "generate" if isinstance(item, GenerateSuite) else "verify"
+    engine, priority = item.attempt.engine, item.policy.priority
+    return f"{PREFIX}.work.{kind}.{engine}.{priority}.{item.namespace}.{item.task_id}"
+
+
+def event(message: EventMessage) -> str:
+    """Return the subject an event is published on."""
+    match message:
+        case TaskEvent():
+            return task_event(message.namespace, message.task_id, _TASK_KINDS[type(message)])
+        case JobEvent():
+            return job_event(message.namespace, message.job_id, _JOB_KINDS[type(message)])
+        case WorkflowEvent():
+            return f"{PREFIX}.event.{message.namespace}.workflow.{message.run_id}.{_WORKFLOW_KINDS[type(message)]}"
+        case MessageDeadLettered():
+            return f"{PREFIX}.event.{message.namespace}.dead.{message.letter_id}.lettered"
+        case _:
+            assert_never(message)
+
+
+def task_event(namespace: str = "*", task_id: str = "*", kind: str = "*") -> str:
+    """Return the subject, or with ``*`` the filter, of task events."""
+    return f"{PREFIX}.event.{namespace}.task.{task_id}.{kind}"
+
+
+def job_event(namespace: str = "*", job_id: str = "*", kind: str = "*") -> str:
+    """Return the subject, or with ``*`` the filter, of job events."""
+    return f"{PREFIX}.event.{namespace}.job.{job_id}.{kind}"
+
+
+def dead_event(namespace: str = "*", letter_id: str = "*") -> str:
+    """Return the subject, or with ``*`` the filter, of dead letters."""
+    return f"{PREFIX}.event.{namespace}.dead.{letter_id}.lettered"
+
+
+def events_of(namespace: str) -> str:
+    """Return the filter of everything that happens in a namespace."""
+    return f"{PREFIX}.event.{namespace}.>"
+
+
+def timer(message: TimerFired) -> tuple[str, str]:
+    """Return the subject a timer is set on and the one it is delivered on."""
+    name = f"{message.namespace}.{message.task_id}.{message.kind}"
+    return f"{PREFIX}.timer.set.{name}", f"{PREFIX}.timer.due.{name}"
+
+
+def generate_filter(engine: str, priority: Priority) -> str:
+    """Return the filter of the generators' queue for one engine and priority."""
+    return f"{PREFIX}.work.generate.{engine}.{priority}.>"
+
+
+def verify_filter(priority: Priority) -> str:
+    """Return the filter of the verifiers' queue for one priority."""
+    return f"{PREFIX}.work.verify.*.{priority}.>"
+
+
+def generate_consumer(engine: str, priority: Priority) -> str:
+    """Return the durable consumer of the generators' queue for one engine and priority."""
+    return f"generate-{engine}-{priority}"
+
+
+def verify_consumer(priority: Priority) -> str:
+    """Return the durable consumer of the verifiers' queue for one priority."""
+    return f"verify-{priority}"
+
+
+SUBMITTER_CONSUMER = "submitter"
+COLLECTOR_CONSUMER = "collector"
+TIMERS_CONSUMER = "collector-timers"
+
+
+def namespace_of(subject: str) -> str:
+    """Return the namespace in one of our subjects, ``default`` where it has none."""
+    tokens = subject.split(".")
+    index = {"command": 2, "event": 2, "timer": 3, "work": 5}.get(tokens[1] if len(tokens) > 1 else "", -1)
+    return tokens[index] if 0 <= index < len(tokens) else "default"
+
+
+def task_of(subject: str) -> str | None:
+    """Return the task id in one of our subjects, ``None`` where it names no task."""
+    tokens = subject.split(".")
+    match tokens:
+        case [_, "work", _, _, _, _, task_id]:
+            return task_id
+        case [_, "event", _, "task", task_id, _]:
+            return task_id
+        case [_, "timer", _, _, task_id, _]:
+            return task_id
+        case _:
+            return None
+
+
+def message_id(message: CommandMessage | WorkMessage | EventMessage) -> str:
+    """Return the id a message is deduplicated by within its stream."""
+    match message:
+        case SubmitJob() | RetryTasks():
+            return f"{message.job_id}/submit"
+        case CancelTasks():
+            return f"{message.command_id}/cancel"
+        case TaskEvent():
+            return _task_message_id(message)
+        case JobProgressed():
+            return f"{message.job_id}/progressed/{len(message.remaining)}"
+        case JobEvent():
+            return f"{message.job_id}/{_JOB_KINDS[type(message)]}"
+        case StageStarted() | StageFinished():
+            return f"{message.run_id}/{message.stage}/{_WORKFLOW_KINDS[type(message)]}"
+        case WorkflowEvent():
+            return f"{message.run_id}/{_WORKFLOW_KINDS[type(message)]}"
+        case MessageDeadLettered():
+            return f"{message.letter_id}/lettered"
+        case _:
+            kind = "generate" if isinstance(message, GenerateSuite) else "verify"
+            return f"{message.task_id}/{kind}/{message.attempt.number}"
+
+
+def _task_message_id(message: TaskEvent) -> str:
+    stem = f"{message.task_id}/{_TASK_KINDS[type(message)]}"
+    match message:
+        case AttemptStarted():
+            return f"{stem}/{message.attempt.number}/{message.worker}"
+        case SuiteGenerated() | SuiteVerified() | AttemptFailed():
+            return f"{stem}/{message.attempt.number}"
+        case TaskProgressed():
+            return f"{stem}/{message.attempt}/{message.phase}/{message.elapsed_s:.3f}"
+        case TaskCancelRequested():
+            return f"{stem}/{message.command_id}"
+        case _:
+            return stem

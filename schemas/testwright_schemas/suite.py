@@ -1,0 +1,91 @@
+"""Suite: candidates, verdicts and what they were judged by."""
+
+from typing import Literal
+
+from testwright_schemas._base import Count, Digest, Percent, Record, Seconds
+
+Verdict = Literal[
+    "kept",
+    "failing",
+    "flaky",
+    "vacuous",
+    "order-dependent",
+    "redundant",
+    "suspected-bug",
+    "unsafe",
+    "too-slow",
+    "not-collected",
+]
+Isolation = Literal["bubblewrap", "process-group", "none"]
+"""How far the run was kept from the machine: ``bubblewrap`` has no network and its own file system view;
+``process-group`` has limits and a cleared environment only; ``none`` ran nothing of the user's (echo)."""
+
+
+class Artifact(Record, frozen=True, kw_only=True):
+    """A file in the object store ``testwright-artifacts``."""
+
+    name: str
+    digest: Digest
+    size: Count
+
+
+class Coverage(Record, frozen=True, kw_only=True):
+    """Coverage of the target module by the kept tests, in percent as coverage.py reports it.
+
+    ``branch`` is ``None`` where the module has no branches.
+    """
+
+    line: Percent
+    branch: Percent | None = None
+    covered_lines: Count = 0
+    total_lines: Count = 0
+    covered_branches: Count = 0
+    total_branches: Count = 0
+
+
+class Mutation(Record, frozen=True, kw_only=True):
+    """Mutants killed by the kept tests; ``score`` is killed / total in percent, ``None`` where nothing was scored.
+
+    ``sampled`` says that not every mutant was run: the budget ended or the number was capped.
+    """
+
+    killed: Count = 0
+    total: Count = 0
+    score: Percent | None = None
+    sampled: bool = False
+
+
+class CaseVerdict(Record, frozen=True, kw_only=True):
+    """The verdict on one test: ``id`` is its pytest node id, ``reason`` says why in one line."""
+
+    id: str
+    verdict: Verdict
+    reason: str = ""
+
+
+class Usage(Record, frozen=True, kw_only=True):
+    """What an engine consumed. Unknown cost is ``None``, never 0."""
+
+    model: str | None = None
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    cost_usd: float | None = None
+    wall_s: Seconds = 0.0
+
+
+class Judgement(Record, frozen=True, kw_only=True):
+    """Everything that verification found out about a candidate."""
+
+    cases: tuple[CaseVerdict, ...] = ()
+    coverage: Coverage | None = None
+    mutation: Mutation = Mutation()
+    files: tuple[Artifact, ...] = ()
+    report: Artifact | None = None
+    isolation: Isolation = "none"
+    python: str = ""
+    wall_s: Seconds = 0.0
+
+    @property
+    def kept(self) -> int:
+        """Number of tests that were kept."""
+        return sum(case.verdict == "kept" for case in self.cases)

@@ -1,0 +1,161 @@
+"""Task: one module of a job, and everything that happens to it."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from testwright_schemas._base import Count, Id, Message, Record, Seconds, Token
+from testwright_schemas.policy import Policy
+from testwright_schemas.snapshot import Snapshot, Target
+from testwright_schemas.suite import Artifact, CaseVerdict, Coverage, Isolation, Judgement, Mutation, Usage
+
+Outcome = Literal["completed", "failed", "cancelled"]
+Phase = Literal["prepare", "generate", "verify"]
+
+
+class Attempt(Record, frozen=True, kw_only=True):
+    """One engine's try at a task.
+
+    Attributes:
+        number: counts all attempts of the task from 1; a higher one replaces a lower one.
+        engine: name of the engine.
+        engine_index: its place in the policy's list.
+        engine_try: counts the tries of this engine from 1.
+    """
+
+    number: Annotated[int, msgspec.Meta(ge=1)]
+    engine: Token
+    engine_index: Count = 0
+    engine_try: Annotated[int, msgspec.Meta(ge=1)] = 1
+
+
+class Failure(Record, frozen=True, kw_only=True):
+    """Why something ended badly: ``cause`` is one kebab-case word for programs, ``message`` is for people."""
+
+    cause: str
+    message: str
+    retryable: bool = False
+
+
+class TaskError(Record, frozen=True, kw_only=True):
+    """The ``error`` of a result."""
+
+    cause: str
+    message: str
+    log: Artifact | None = None
+
+
+class TaskEvent(Message, frozen=True, kw_only=True):
+    """What every event of a task carries."""
+
+    namespace: Token
+    job_id: Id
+    task_id: Id
+
+
+class TaskSubmitted(TaskEvent, frozen=True, kw_only=True):
+    """A task was accepted."""
+
+    target: Target
+    snapshot: Snapshot
+    policy: Policy
+    created_at: datetime
+    retry_of: Id | None = None
+
+
+class TaskCancelRequested(TaskEvent, frozen=True, kw_only=True):
+    """Someone asked for the end of a task; the collector ends it."""
+
+    command_id: Id
+    reason: str = ""
+
+
+class AttemptStarted(TaskEvent, frozen=True, kw_only=True):
+    """A worker took the task. Whoever holds the last of these is the only one whose results count."""
+
+    attempt: Attempt
+    worker: str
+    started_at: datetime
+
+
+class TaskProgressed(TaskEvent, frozen=True, kw_only=True):
+    """A sign of life: what the attempt is doing, rate-limited by its sender."""
+
+    attempt: int
+    phase: Phase
+    message: str = ""
+    tests: Count | None = None
+    coverage: float | None = None
+    elapsed_s: Seconds = 0.0
+
+
+class SuiteGenerated(TaskEvent, frozen=True, kw_only=True):
+    """An engine delivered a candidate.
+
+    ``fence`` is the stream sequence of the ``started`` event it was made under: later events of the same attempt are
+    published only while that is still the newest one.
+    """
+
+    attempt: Attempt
+    candidate: Artifact
+    files: tuple[str, ...]
+    fence: Count
+    usage: Usage = Usage()
+    log: Artifact | None = None
+
+
+class SuiteVerified(TaskEvent, frozen=True, kw_only=True):
+    """A candidate was judged, test by test."""
+
+    attempt: Attempt
+    judgement: Judgement
+    usage: Usage = Usage()
+    log: Artifact | None = None
+
+
+class AttemptFailed(TaskEvent, frozen=True, kw_only=True):
+    """An attempt yielded nothing that can be verified."""
+
+    attempt: Attempt
+    phase: Phase
+    failure: Failure
+    log: Artifact | None = None
+    usage: Usage = Usage()
+
+
+class TaskFinished(TaskEvent, frozen=True, kw_only=True):
+    """The one end of a task, and its result.
+
+    ``coverage`` is ``None`` where no suite could be measured; ``threshold_met`` compares its line share with the
+    policy's. Times are UTC; ``started_at`` is ``None`` where no worker ever took the task.
+    """
+
+    module: str
+    outcome: Outcome
+    threshold_met: bool = False
+    files: tuple[Artifact, ...] = ()
+    coverage: Coverage | None = None
+    mutation: Mutation = Mutation()
+    tests: tuple[CaseVerdict, ...] = ()
+    usage: Usage = Usage()
+    attempts: Count = 0
+    engine: str | None = None
+    isolation: Isolation = "none"
+    report: Artifact | None = None
+    error: TaskError | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    completed_at: datetime
+
+
+TaskMessage = (
+    TaskSubmitted
+    | TaskCancelRequested
+    | AttemptStarted
+    | TaskProgressed
+    | SuiteGenerated
+    | SuiteVerified
+    | AttemptFailed
+    | TaskFinished
+)

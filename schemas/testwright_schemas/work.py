@@ -1,0 +1,35 @@
+"""Work items: what queues hand to exactly one worker at a time."""
+
+from testwright_schemas._base import Count, Id, Message, Token
+from testwright_schemas.policy import Policy
+from testwright_schemas.snapshot import Snapshot, Target
+from testwright_schemas.suite import Artifact, Usage
+from testwright_schemas.task import Attempt
+
+
+class WorkItem(Message, frozen=True, kw_only=True):
+    """What every work item carries: enough to do the work without asking anybody."""
+
+    namespace: Token
+    job_id: Id
+    task_id: Id
+    attempt: Attempt
+    target: Target
+    snapshot: Snapshot
+    policy: Policy
+
+
+class GenerateSuite(WorkItem, frozen=True, kw_only=True):
+    """Run an engine on the target."""
+
+
+class VerifySuite(WorkItem, frozen=True, kw_only=True):
+    """Judge a candidate. ``fence`` is the sequence of the ``started`` event that the candidate was made under."""
+
+    candidate: Artifact
+    fence: Count
+    usage: Usage = Usage()
+    log: Artifact | None = None
+
+
+WorkMessage = GenerateSuite | VerifySuite

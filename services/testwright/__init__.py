@@ -1,0 +1,3 @@
+"""testwright: verified tests for Python modules, written in the background."""
+
+__version__ = "0.1.0"

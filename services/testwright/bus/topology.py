@@ -1,0 +1,131 @@
+"""Streams, consumers and buckets as data: the only place that says how the bus is laid out."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from testwright_schemas import PRIORITIES, Record, subjects
+
+DAY_S = 86_400.0
+
+
+class Stream(Record, frozen=True, kw_only=True):
+    """A stream.
+
+    Attributes:
+        name: of the stream.
+        subjects: what it stores.
+        retention: ``work`` hands each message to one consumer and forgets it when acked; ``limits`` keeps it.
+        max_age_s: seconds that a message is kept; ``None`` for ever.
+        max_per_subject: messages kept for one subject; -1 for no limit.
+        refuse_when_full: whether a publish beyond ``max_per_subject`` is refused instead of dropping the oldest.
+        schedules: whether messages may be scheduled on it.
+        duplicate_window_s: seconds in which a message id is remembered.
+    """
+
+    name: str
+    subjects: tuple[str, ...]
+    retention: Literal["work", "limits"]
+    max_age_s: float | None = None
+    max_per_subject: int = -1
+    refuse_when_full: bool = False
+    schedules: bool = False
+    duplicate_window_s: float = 120.0
+
+
+class Consumer(Record, frozen=True, kw_only=True):
+    """A durable pull consumer with explicit acks; redelivery has no limit, actors count for themselves."""
+
+    stream: str
+    name: str
+    filters: tuple[str, ...]
+    ack_wait_s: float = 30.0
+    max_ack_pending: int = 10_000
+
+
+class Bucket(Record, frozen=True, kw_only=True):
+    """An object-store bucket whose content is named by digest."""
+
+    name: str
+    max_age_s: float = 30 * DAY_S
+
+
+class Topology(Record, frozen=True, kw_only=True):
+    """Everything that must exist before an actor binds to it."""
+
+    streams: tuple[Stream, ...]
+    consumers: tuple[Consumer, ...]
+    buckets: tuple[Bucket, ...]
+    replicas: int = 1
+
+
+STREAMS = (
+    Stream(name=subjects.COMMANDS, subjects=(subjects.COMMANDS_ALL,), retention="work"),
+    Stream(
+        name=subjects.WORK,
+        subjects=(subjects.WORK_ALL,),
+        retention="work",
+        max_per_subject=1,
+        refuse_when_full=True,
+    ),
+    Stream(
+        name=subjects.EVENTS,
+        subjects=(subjects.EVENTS_ALL,),
+        retention="limits",
+        max_age_s=30 * DAY_S,
+        max_per_subject=64,
+    ),
+    Stream(
+        name=subjects.TIMERS,
+        subjects=(subjects.TIMERS_SET_ALL, subjects.TIMERS_DUE_ALL),
+        retention="work",
+        schedules=True,
+    ),
+)
+
+COLLECTED_KINDS = ("submitted", "cancel-requested", "generated", "verified", "attempt-failed", "finished")
+"""Task events that the collector acts on."""
+
+
+def declare(engines: Sequence[str]) -> Topology:
+    """Return the topology for these engines: one queue for each engine and priority."""
+    generate = tuple(
+        Consumer(
+            stream=subjects.WORK,
+            name=subjects.generate_consumer(engine, priority),
+            filters=(subjects.generate_filter(engine, priority),),
+        )
+        for engine in engines
+        for priority in PRIORITIES
+    )
+    verify = tuple(
+        Consumer(
+            stream=subjects.WORK,
+            name=subjects.verify_consumer(priority),
+            filters=(subjects.verify_filter(priority),),
+        )
+        for priority in PRIORITIES
+    )
+    collected = tuple(subjects.task_event(kind=kind) for kind in COLLECTED_KINDS)
+    return Topology(
+        streams=STREAMS,
+        consumers=(
+            Consumer(
+                stream=subjects.COMMANDS,
+                name=subjects.SUBMITTER_CONSUMER,
+                filters=(subjects.COMMANDS_ALL,),
+            ),
+            *generate,
+            *verify,
+            Consumer(
+                stream=subjects.EVENTS,
+                name=subjects.COLLECTOR_CONSUMER,
+                filters=(*collected, subjects.dead_event()),
+            ),
+            Consumer(
+                stream=subjects.TIMERS,
+                name=subjects.TIMERS_CONSUMER,
+                filters=(subjects.TIMERS_DUE_ALL,),
+            ),
+        ),
+        buckets=(Bucket(name=subjects.SNAPSHOTS), Bucket(name=subjects.ARTIFACTS)),
+    )

@@ -1,0 +1,87 @@
+"""Engines: whatever can write candidate tests, behind one small protocol.
+
+A third party adds one by a class and a line under the entry-point group ``testwright.engines``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from testwright.environments import Environment, Environments
+from testwright.sandbox import Sandbox
+from testwright_schemas import Isolation, Policy, Target, Usage
+
+
+class Progress(Protocol):
+    """Where an engine says what it is doing; calls are cheap, the caller thins them out."""
+
+    async def __call__(self, message: str, *, tests: int | None = None, coverage: float | None = None) -> None:
+        """Report: one line for people, tests so far, coverage in percent so far."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What an engine gets: everything is prepared, nothing must be looked up.
+
+    Attributes:
+        target: the module.
+        root: the unpacked snapshot; the engine may write there, nobody reads it afterwards.
+        scratch: an empty folder of its own.
+        environment: an interpreter with what the module needs.
+        policy: budget, seed, ...
+        sandbox: the only way to run anything.
+        environments: builds the engine's own environment.
+    """
+
+    target: Target
+    root: Path
+    scratch: Path
+    environment: Environment
+    policy: Policy
+    sandbox: Sandbox
+    environments: Environments
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What an engine delivers: test files by relative name (``test_….py``), not yet believed."""
+
+    files: Mapping[str, bytes]
+    usage: Usage = field(default_factory=Usage)
+    log: bytes = b""
+    isolation: Isolation = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """Whether an engine can run here: ``detail`` says what was found, ``remedy`` what to do where it cannot."""
+
+    available: bool
+    detail: str
+    remedy: str | None = None
+
+
+class Engine(Protocol):
+    """A writer of candidate tests.
+
+    Cancelling ``generate`` ends everything it started. What it raises as ``EngineError`` fails the attempt with that
+    cause; an empty candidate counts as ``EngineError("nothing-generated")``.
+    """
+
+    name: str
+    summary: str
+    needs_environment: bool
+
+    def status(self) -> EngineStatus:
+        """Say whether it can run here, without starting anything slow."""
+        ...
+
+    async def generate(self, assignment: Assignment, progress: Progress) -> Candidate:
+        """Write candidate tests within the policy's budget.
+
+        Raises:
+            EngineError: it failed or has nothing to deliver.
+        """
+        ...

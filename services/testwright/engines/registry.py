@@ -1,0 +1,25 @@
+"""Finds the engines that are installed, by entry point."""
+
+from importlib.metadata import entry_points
+
+from testwright.engines import Engine
+from testwright.errors import EngineError
+
+GROUP = "testwright.engines"
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all installed engines, sorted."""
+    return tuple(sorted(point.name for point in entry_points(group=GROUP)))
+
+
+def load(name: str) -> Engine:
+    """Return an engine by name.
+
+    Raises:
+        EngineError: there is none of that name; the message lists those there are.
+    """
+    for point in entry_points(group=GROUP, name=name):
+        engine: Engine = point.load()()
+        return engine
+    raise EngineError("unknown-engine", f"no engine {name!r}: installed are {', '.join(names())}")

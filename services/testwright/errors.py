@@ -1,0 +1,149 @@
+"""Every error that testwright raises: each builds its own message and says what to do."""
+
+
+class TestwrightError(Exception):
+    """Raised when testwright cannot do what was asked; the base of all its errors."""
+
+    __test__ = False
+
+
+class InvalidSubmissionError(TestwrightError):
+    """Raised when a submission is refused: ``field`` says where, ``reason`` why."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        self.field = field
+        self.reason = reason
+        super().__init__(f"{field}: {reason}")
+
+
+class SnapshotError(TestwrightError):
+    """Raised when a project's files cannot be bundled, or a bundle cannot be unpacked safely."""
+
+
+class TaskNotFoundError(TestwrightError):
+    """Raised when nobody has ever submitted a task with this id (or its events have expired)."""
+
+    def __init__(self, task_id: str) -> None:
+        self.task_id = task_id
+        super().__init__(f"no task {task_id!r}: check the id with `testwright list`")
+
+
+class WaitTimeoutError(TestwrightError, TimeoutError):
+    """Raised when a task has not ended in the time the caller gave; the task goes on."""
+
+    def __init__(self, task_id: str, timeout_s: float) -> None:
+        self.task_id = task_id
+        self.timeout_s = timeout_s
+        super().__init__(f"task {task_id!r} has not ended after {timeout_s:g} s; it goes on, ask again later")
+
+
+class BusError(TestwrightError):
+    """Raised when the bus refuses or fails an operation; the base of the errors below."""
+
+
+class ServerStartError(BusError):
+    """Raised when the embedded server does not come up; carries the tail of its log."""
+
+    def __init__(self, reason: str, log: str = "") -> None:
+        self.log = log
+        super().__init__(f"the embedded NATS server did not start: {reason}" + (f"\n{log}" if log else ""))
+
+
+class ConnectError(BusError):
+    """Raised when no server can be reached, or it refuses our credentials."""
+
+
+class BusClosedError(BusError):
+    """Raised when an operation meets a connection that was closed for good."""
+
+
+class PublishTimeoutError(BusError):
+    """Raised when a publish was not confirmed in time although it was retried; it may still have been stored."""
+
+
+class PayloadTooLargeError(BusError):
+    """Raised when a message with its headers exceeds what the server takes; nothing was sent."""
+
+    def __init__(self, subject: str, size: int, limit: int) -> None:
+        self.subject = subject
+        self.size = size
+        self.limit = limit
+        super().__init__(f"message for {subject} has {size} bytes with headers, the server takes {limit}")
+
+
+class ConflictError(BusError):
+    """Raised when a conditional publish is refused: the last message on the subject is another than expected."""
+
+    def __init__(self, subject: str, detail: str = "") -> None:
+        self.subject = subject
+        super().__init__(f"someone else was first on {subject}" + (f": {detail}" if detail else ""))
+
+
+class SubjectFullError(BusError):
+    """Raised when a queue already holds a message on this subject and takes one only."""
+
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
+        super().__init__(f"{subject} already holds a message")
+
+
+class PermissionDeniedError(BusError):
+    """Raised when the server refuses an operation to our credentials; names the operation and the subject."""
+
+    def __init__(self, operation: str, subject: str) -> None:
+        self.operation = operation
+        self.subject = subject
+        super().__init__(f"the server's permissions do not allow to {operation} {subject!r} with these credentials")
+
+
+class StreamNotFoundError(BusError):
+    """Raised when a stream or consumer does not exist; says how to create it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"{name} does not exist on this server: run `testwright topology apply`")
+
+
+class BlobNotFoundError(BusError):
+    """Raised when the object store has no object with this digest (any more)."""
+
+    def __init__(self, bucket: str, digest: str) -> None:
+        self.bucket = bucket
+        self.digest = digest
+        super().__init__(f"{bucket} has no object {digest} (any more)")
+
+
+class BlobCorruptError(BusError):
+    """Raised when an object's content does not have the digest it is named by."""
+
+
+class SandboxError(TestwrightError):
+    """Raised when a sandboxed process cannot be started at all."""
+
+
+class WorkError(TestwrightError):
+    """Raised when an attempt cannot yield a result.
+
+    Attributes:
+        cause: one kebab-case word for programs.
+        retryable: whether another try of the same engine may succeed.
+        log: the tail of what the process printed, for the artifact store.
+    """
+
+    def __init__(self, cause: str, message: str, *, retryable: bool = False, log: bytes = b"") -> None:
+        self.cause = cause
+        self.retryable = retryable
+        self.log = log
+        super().__init__(message)
+
+
+class EngineError(WorkError):
+    """Raised when an engine fails or yields nothing usable."""
+
+
+class EnvironmentBuildError(WorkError):
+    """Raised when the environment that a module needs cannot be built."""
+
+
+class VerificationError(WorkError):
+    """Raised when a candidate cannot be judged at all."""

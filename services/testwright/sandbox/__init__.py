@@ -1,0 +1,96 @@
+"""The one place that runs what is not ours: engines, collected tests and the modules under test."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from testwright_schemas import Isolation
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may use.
+
+    Attributes:
+        wall_s: seconds after which the whole process group is killed.
+        memory_mb: address space of each process (RLIMIT_AS), in MiB; ``None`` for no limit.
+        output_bytes: of stdout and of stderr each; the head and the tail are kept, the middle is dropped.
+        file_mb: size of a single file it writes (RLIMIT_FSIZE), in MiB.
+        processes: number of processes of the user (RLIMIT_NPROC; the kernel does not enforce it for root).
+    """
+
+    wall_s: float = 60.0
+    memory_mb: int | None = 4096
+    output_bytes: int = 1_000_000
+    file_mb: int = 256
+    processes: int = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A process to run.
+
+    Attributes:
+        argv: program and arguments; never a shell line.
+        cwd: its working directory (must be one of ``writable`` or below, or of ``readable``).
+        env: its whole environment, on top of a minimal PATH, HOME (a scratch folder), LANG and TMPDIR.
+        readable: files and folders it may read, besides the system's (interpreters' prefixes must be named).
+        writable: folders it may write; nothing else is writable, except a private temporary folder.
+        stdin: what it reads; empty by default.
+        network: whether it may reach the network; off by default.
+        limits: see Limits.
+    """
+
+    argv: Sequence[str]
+    cwd: Path
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    readable: Sequence[Path] = ()
+    writable: Sequence[Path] = ()
+    stdin: bytes = b""
+    network: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """How a run ended.
+
+    ``returncode`` is negative for the signal that ended it, as in ``subprocess``; ``timed_out`` says that it was
+    killed at ``wall_s``.
+    """
+
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+    wall_s: float
+    timed_out: bool
+    isolation: Isolation
+
+
+class OnLine(Protocol):
+    """Called with each line of standard output as it comes, without its newline."""
+
+    async def __call__(self, line: str) -> None:
+        """Take one line."""
+        ...
+
+
+class Sandbox(Protocol):
+    """Runs commands in a process group of their own, apart from our credentials.
+
+    Cancelling a run kills the whole group before the cancellation goes on.
+    """
+
+    @property
+    def isolation(self) -> Isolation:
+        """The level that this machine allows."""
+        ...
+
+    async def run(self, command: Command, on_line: OnLine | None = None) -> Completed:
+        """Run to the end, or to its limits.
+
+        Raises:
+            SandboxError: it cannot be started.
+        """
+        ...

@@ -38,8 +38,9 @@ class OutcomeCounts(Record, frozen=True, kw_only=True):
 
 
 class JobProgressed(JobEvent, frozen=True, kw_only=True):
-    """One more task of the job has ended; ``remaining`` names those that have not."""
+    """Task ``task_id`` of the job has ended too; ``remaining`` names those that have not."""
 
+    task_id: Id
     remaining: tuple[Id, ...]
     counts: OutcomeCounts
 

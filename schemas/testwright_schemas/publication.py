@@ -22,10 +22,14 @@ class Expect(Record, frozen=True, kw_only=True):
 
 
 class Publish(Record, frozen=True, kw_only=True):
-    """Publish a message on the subject that is its own; ``expect`` makes it conditional."""
+    """Publish a message on the subject that is its own.
+
+    ``expect`` makes it conditional; ``once`` leaves it unsaid where anything was ever said on its subject.
+    """
 
     message: CommandMessage | EventMessage | WorkMessage
     expect: Expect | None = None
+    once: bool = False
 
 
 class Schedule(Record, frozen=True, kw_only=True):

@@ -195,7 +195,7 @@ def message_id(message: CommandMessage | WorkMessage | EventMessage) -> str:
         case TaskEvent():
             return _task_message_id(message)
         case JobProgressed():
-            return f"{message.job_id}/progressed/{len(message.remaining)}"
+            return f"{message.job_id}/progressed/{message.task_id}"
         case JobEvent():
             return f"{message.job_id}/{_JOB_KINDS[type(message)]}"
         case StageStarted() | StageFinished():

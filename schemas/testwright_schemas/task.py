@@ -91,7 +91,7 @@ class TaskProgressed(TaskEvent, frozen=True, kw_only=True):
 
 
 class SuiteGenerated(TaskEvent, frozen=True, kw_only=True):
-    """An engine delivered a candidate.
+    """An engine delivered a candidate; ``requirements`` are packages that its tests need besides pytest.
 
     ``fence`` is the stream sequence of the ``started`` event it was made under: later events of the same attempt are
     published only while that is still the newest one.
@@ -101,6 +101,7 @@ class SuiteGenerated(TaskEvent, frozen=True, kw_only=True):
     candidate: Artifact
     files: tuple[str, ...]
     fence: Count
+    requirements: tuple[str, ...] = ()
     usage: Usage = Usage()
     log: Artifact | None = None
 

@@ -28,6 +28,7 @@ class VerifySuite(WorkItem, frozen=True, kw_only=True):
 
     candidate: Artifact
     fence: Count
+    requirements: tuple[str, ...] = ()
     usage: Usage = Usage()
     log: Artifact | None = None
 

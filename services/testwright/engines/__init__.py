@@ -46,9 +46,13 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What an engine delivers: test files by relative name (``test_….py``), not yet believed."""
+    """What an engine delivers: test files by relative name (``test_….py``), not yet believed.
+
+    ``requirements`` are packages (pinned requirement lines) that the tests need besides pytest.
+    """
 
     files: Mapping[str, bytes]
+    requirements: tuple[str, ...] = ()
     usage: Usage = field(default_factory=Usage)
     log: bytes = b""
     isolation: Isolation = "none"

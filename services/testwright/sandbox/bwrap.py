@@ -1,0 +1,98 @@
+"""The only place that speaks bubblewrap's command line: pure, from what a run may see to an argument list."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+# Whatever of these a distribution lacks is left out. /nix and /gnu hold the libraries of their systems' programs.
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
+
+# What the dynamic linker, time zones, user names and Debian's interpreters need; nothing that holds a secret.
+ETC = (
+    "/etc/alternatives",
+    "/etc/group",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.conf",
+    "/etc/ld.so.conf.d",
+    "/etc/localtime",
+    "/etc/mime.types",
+    "/etc/nsswitch.conf",
+    "/etc/passwd",
+    "/etc/python3",
+    "/etc/python3.11",
+    "/etc/python3.12",
+    "/etc/python3.13",
+    "/etc/timezone",
+)
+ETC_NETWORK = ("/etc/hosts", "/etc/resolv.conf", "/etc/services", "/etc/ssl", "/etc/pki", "/etc/ca-certificates")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a run sees of the machine.
+
+    Attributes:
+        cwd: its working directory.
+        env: its whole environment.
+        tmp: a folder of the host that it sees as ``/tmp``.
+        shm: a folder of the host that it sees as ``/dev/shm``.
+        readable: mounted read-only at their own path.
+        writable: mounted at their own path; the inner of two nested folders decides.
+        network: whether it shares the host's network.
+    """
+
+    cwd: Path
+    env: Mapping[str, str]
+    tmp: Path
+    shm: Path
+    readable: Sequence[Path]
+    writable: Sequence[Path]
+    network: bool
+
+
+def arguments(bwrap: str, view: View, argv: Sequence[str]) -> list[str]:
+    """Return the command line that runs ``argv`` with this view."""
+    return [bwrap, *_namespaces(view.network), *_system(view), *_binds(view), *_environment(view), "--", *argv]
+
+
+def returncode(status: int) -> int:
+    """Return a status as ``subprocess`` gives it: bubblewrap says 128 + n for a child that signal n ended."""
+    return 128 - status if 128 < status <= 128 + 64 else status
+
+
+def _namespaces(network: bool) -> list[str]:
+    flags = ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    return [*flags, "--share-net"] if network else flags
+
+
+def _system(view: View) -> list[str]:
+    result: list[str] = []
+    for path in (*SYSTEM, *ETC, *(ETC_NETWORK if view.network else ())):
+        result += ["--ro-bind-try", path, path]
+    # Folders of the host rather than memory file systems: a full one costs disk, not the machine's memory.
+    result += ["--proc", "/proc", "--dev", "/dev", "--bind", str(view.shm), "/dev/shm", "--bind", str(view.tmp), "/tmp"]  # noqa: S108  inside, it is private
+    return result
+
+
+def _binds(view: View) -> list[str]:
+    modes = dict.fromkeys(_with_targets(view.readable), "--ro-bind")
+    modes |= dict.fromkeys(_with_targets(view.writable), "--bind")
+    result: list[str] = []
+    for path in sorted(modes, key=lambda path: path.parts):
+        result += [modes[path], str(path), str(path)]
+    # The root and /dev are memory file systems that the user inside owns.
+    return [*result, "--remount-ro", "/dev", "--remount-ro", "/"]
+
+
+def _with_targets(paths: Iterable[Path]) -> Iterable[Path]:
+    # A link to a folder is mounted under both names: programs compare real paths with the names they were given.
+    for path in paths:
+        yield path
+        yield path.resolve()
+
+
+def _environment(view: View) -> list[str]:
+    result = ["--clearenv"]
+    for name, value in sorted(view.env.items()):
+        result += ["--setenv", name, value]
+    return [*result, "--chdir", str(view.cwd)]

@@ -1,17 +1,21 @@
 """The only place that says how every message is built, encoded and decoded."""
 
 import re
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
 
-Id = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+# A bare ``$`` would let one newline through at the end, into a subject.
+_ONE_WORD = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}(?!\n)$"
+
+Id = Annotated[str, msgspec.Meta(pattern=_ONE_WORD)]
 """An id made by whoever causes the thing: letters, digits, ``-`` and ``_``, so that it is one subject token."""
 
-Token = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+Token = Annotated[str, msgspec.Meta(pattern=_ONE_WORD)]
 """A name that appears as one subject token (namespace, engine)."""
 
-Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}(?!\n)$")]
 """SHA-256 of the content, in lower-case hexadecimal."""
 
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
@@ -19,6 +23,9 @@ Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+Time = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A moment with its offset, UTC where we make it: one without could not be compared with the others."""
 
 
 def kebab(name: str) -> str:

@@ -1,11 +1,10 @@
 """Commands: what clients ask for."""
 
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
 
-from testwright_schemas._base import Id, Message, Record, Token
+from testwright_schemas._base import Id, Message, Record, Time, Token
 from testwright_schemas.policy import Policy
 from testwright_schemas.snapshot import Snapshot, Target
 
@@ -28,7 +27,7 @@ class SubmitJob(Message, frozen=True, kw_only=True):
     tasks: Annotated[tuple[TaskSpec, ...], msgspec.Meta(min_length=1, max_length=MAX_TASKS)]
     snapshot: Snapshot
     policy: Policy
-    submitted_at: datetime
+    submitted_at: Time
 
 
 class CancelTasks(Message, frozen=True, kw_only=True):
@@ -54,7 +53,7 @@ class RetryTasks(Message, frozen=True, kw_only=True):
     namespace: Token
     job_id: Id
     tasks: Annotated[tuple[RetrySpec, ...], msgspec.Meta(min_length=1, max_length=MAX_TASKS)]
-    submitted_at: datetime
+    submitted_at: Time
 
 
 CommandMessage = SubmitJob | CancelTasks | RetryTasks

@@ -1,6 +1,7 @@
 """Envelope: the headers of a message (CloudEvents 1.0 in binary mode, W3C trace context) and its body."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TypeVar
@@ -13,6 +14,8 @@ T = TypeVar("T")
 
 TRACEPARENT = "traceparent"
 MESSAGE_ID = "Nats-Msg-Id"
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-([0-9a-f]{2})")
 
 
 def encode(message: Message) -> bytes:
@@ -61,7 +64,6 @@ def child_trace(parent: str | None, id_: str) -> str:
     The span id is a digest of the message id, so a message sent twice has the same one.
     """
     digest = hashlib.sha256(id_.encode()).hexdigest()
-    parts = (parent or "").split("-")
-    trace = parts[1] if len(parts) == 4 and len(parts[1]) == 32 else digest[16:48]
-    flags = parts[3] if len(parts) == 4 and len(parts[3]) == 2 else "01"
+    match = _TRACEPARENT.fullmatch(parent or "")
+    trace, flags = match.groups() if match else (digest[16:48], "01")
     return f"00-{trace}-{digest[:16]}-{flags}"

@@ -1,11 +1,10 @@
 """Job: one submission, made of tasks."""
 
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
 
-from testwright_schemas._base import Count, Id, Message, Record, Token
+from testwright_schemas._base import Count, Id, Message, Record, Time, Token
 
 
 class JobEvent(Message, frozen=True, kw_only=True):
@@ -19,7 +18,7 @@ class JobSubmitted(JobEvent, frozen=True, kw_only=True):
     """A job was accepted and is fanned out into these tasks."""
 
     task_ids: tuple[Id, ...]
-    created_at: datetime
+    created_at: Time
 
 
 class JobRejected(JobEvent, frozen=True, kw_only=True):

@@ -1,8 +1,6 @@
 """Publication: what a core asks its shell to publish."""
 
-from datetime import datetime
-
-from testwright_schemas._base import Count, Record
+from testwright_schemas._base import Count, Record, Time
 from testwright_schemas.command import CommandMessage
 from testwright_schemas.dead import MessageDeadLettered
 from testwright_schemas.job import JobMessage
@@ -36,7 +34,7 @@ class Schedule(Record, frozen=True, kw_only=True):
     """Have the server deliver a timer at a time; setting the same timer again replaces it."""
 
     timer: TimerFired
-    at: datetime
+    at: Time
 
 
 class Unschedule(Record, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from testwright_schemas.task import (
     TaskSubmitted,
 )
 from testwright_schemas.timer import TimerFired
-from testwright_schemas.work import GenerateSuite, WorkMessage
+from testwright_schemas.work import GenerateSuite, WorkItem, WorkMessage
 from testwright_schemas.workflow import (
     StageFinished,
     StageStarted,
@@ -93,9 +93,12 @@ def command(message: CommandMessage) -> str:
 
 def work(item: WorkMessage) -> str:
     """Return the subject a work item is queued on."""
-    kind = "generate" if isinstance(item, GenerateSuite) else "verify"
     engine, priority = item.attempt.engine, item.policy.priority
-    return f"{PREFIX}.work.{kind}.{engine}.{priority}.{item.namespace}.{item.task_id}"
+    return f"{PREFIX}.work.{_work_kind(item)}.{engine}.{priority}.{item.namespace}.{item.task_id}"
+
+
+def _work_kind(item: WorkItem) -> str:
+    return "generate" if isinstance(item, GenerateSuite) else "verify"
 
 
 def event(message: EventMessage) -> str:
@@ -186,39 +189,33 @@ def task_of(subject: str) -> str | None:
 
 
 def message_id(message: CommandMessage | WorkMessage | EventMessage) -> str:
-    """Return the id a message is deduplicated by within its stream."""
+    """Return the id a message is deduplicated by within its stream: namespace, noun, its id, what, which time."""
     match message:
         case SubmitJob() | RetryTasks():
-            return f"{message.job_id}/submit"
+            return f"{message.namespace}/job/{message.job_id}/submit"
         case CancelTasks():
-            return f"{message.command_id}/cancel"
-        case TaskEvent():
-            return _task_message_id(message)
-        case JobProgressed():
-            return f"{message.job_id}/progressed/{message.task_id}"
-        case JobEvent():
-            return f"{message.job_id}/{_JOB_KINDS[type(message)]}"
-        case StageStarted() | StageFinished():
-            return f"{message.run_id}/{message.stage}/{_WORKFLOW_KINDS[type(message)]}"
-        case WorkflowEvent():
-            return f"{message.run_id}/{_WORKFLOW_KINDS[type(message)]}"
-        case MessageDeadLettered():
-            return f"{message.letter_id}/lettered"
+            return f"{message.namespace}/command/{message.command_id}/cancel"
+        case WorkItem():
+            return f"{message.namespace}/task/{message.task_id}/{_work_kind(message)}/{message.attempt.number}"
         case _:
-            kind = "generate" if isinstance(message, GenerateSuite) else "verify"
-            return f"{message.task_id}/{kind}/{message.attempt.number}"
+            return "/".join((*event(message).split(".")[2:], *_occasion(message)))
 
 
-def _task_message_id(message: TaskEvent) -> str:
-    stem = f"{message.task_id}/{_TASK_KINDS[type(message)]}"
+def _occasion(message: EventMessage) -> tuple[str, ...]:
+    """Tell apart the messages that share one subject."""
     match message:
         case AttemptStarted():
-            return f"{stem}/{message.attempt.number}/{message.worker}"
+            # Each take counts, also a second one by the same worker: it has to become the newest, for its fence.
+            return (str(message.attempt.number), message.worker, message.started_at.isoformat())
         case SuiteGenerated() | SuiteVerified() | AttemptFailed():
-            return f"{stem}/{message.attempt.number}"
+            return (str(message.attempt.number),)
         case TaskProgressed():
-            return f"{stem}/{message.attempt}/{message.phase}/{message.elapsed_s:.3f}"
+            return (str(message.attempt), message.phase, f"{message.elapsed_s:.3f}")
         case TaskCancelRequested():
-            return f"{stem}/{message.command_id}"
+            return (message.command_id,)
+        case JobProgressed():
+            return (message.task_id,)
+        case StageStarted() | StageFinished():
+            return (message.stage,)
         case _:
-            return stem
+            return ()

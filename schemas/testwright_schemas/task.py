@@ -1,11 +1,10 @@
 """Task: one module of a job, and everything that happens to it."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
 
-from testwright_schemas._base import Count, Id, Message, Record, Seconds, Token
+from testwright_schemas._base import Count, Id, Message, Record, Seconds, Time, Token
 from testwright_schemas.policy import Policy
 from testwright_schemas.snapshot import Snapshot, Target
 from testwright_schemas.suite import Artifact, CaseVerdict, Coverage, Isolation, Judgement, Mutation, Usage
@@ -60,7 +59,7 @@ class TaskSubmitted(TaskEvent, frozen=True, kw_only=True):
     target: Target
     snapshot: Snapshot
     policy: Policy
-    created_at: datetime
+    created_at: Time
     retry_of: Id | None = None
 
 
@@ -72,11 +71,15 @@ class TaskCancelRequested(TaskEvent, frozen=True, kw_only=True):
 
 
 class AttemptStarted(TaskEvent, frozen=True, kw_only=True):
-    """A worker took the task. Whoever holds the last of these is the only one whose results count."""
+    """A worker took the task. Whoever holds the last of these is the only one whose results count.
+
+    ``first_started_at`` is when the first attempt began, ``None`` for the first one itself.
+    """
 
     attempt: Attempt
     worker: str
-    started_at: datetime
+    started_at: Time
+    first_started_at: Time | None = None
 
 
 class TaskProgressed(TaskEvent, frozen=True, kw_only=True):
@@ -145,9 +148,9 @@ class TaskFinished(TaskEvent, frozen=True, kw_only=True):
     isolation: Isolation = "none"
     report: Artifact | None = None
     error: TaskError | None = None
-    created_at: datetime
-    started_at: datetime | None = None
-    completed_at: datetime
+    created_at: Time
+    started_at: Time | None = None
+    completed_at: Time
 
 
 TaskMessage = (

@@ -1,9 +1,8 @@
 """Workflow: a run of stages that react to each other's events."""
 
-from datetime import datetime
 from typing import Literal
 
-from testwright_schemas._base import Id, Message, Seconds, Token
+from testwright_schemas._base import Id, Message, Seconds, Time, Token
 
 
 class WorkflowEvent(Message, frozen=True, kw_only=True):
@@ -17,14 +16,14 @@ class WorkflowStarted(WorkflowEvent, frozen=True, kw_only=True):
     """A run began with these stages."""
 
     stages: tuple[str, ...]
-    started_at: datetime
+    started_at: Time
 
 
 class StageStarted(WorkflowEvent, frozen=True, kw_only=True):
     """A stage began."""
 
     stage: Token
-    started_at: datetime
+    started_at: Time
 
 
 class StageFinished(WorkflowEvent, frozen=True, kw_only=True):
@@ -42,7 +41,7 @@ class WorkflowFinished(WorkflowEvent, frozen=True, kw_only=True):
 
     outcome: Literal["completed", "failed", "cancelled"]
     wall_s: Seconds = 0.0
-    completed_at: datetime
+    completed_at: Time
 
 
 WorkflowMessage = WorkflowStarted | StageStarted | StageFinished | WorkflowFinished

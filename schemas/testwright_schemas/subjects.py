@@ -205,8 +205,7 @@ def _occasion(message: EventMessage) -> tuple[str, ...]:
     """Tell apart the messages that share one subject."""
     match message:
         case AttemptStarted():
-            # Each take counts, also a second one by the same worker: it has to become the newest, for its fence.
-            return (str(message.attempt.number), message.worker, message.started_at.isoformat())
+            return (str(message.attempt.number), message.worker)
         case SuiteGenerated() | SuiteVerified() | AttemptFailed():
             return (str(message.attempt.number),)
         case TaskProgressed():
@@ -219,3 +218,12 @@ def _occasion(message: EventMessage) -> tuple[str, ...]:
             return (message.stage,)
         case _:
             return ()
+
+
+def job_of(subject: str) -> str | None:
+    """Return the job id in an event's subject, ``None`` where it names no job."""
+    match subject.split("."):
+        case [_, "event", _, "job", job_id, _]:
+            return job_id
+        case _:
+            return None

@@ -1,0 +1,247 @@
+"""The one loop of every actor: take a delivery, handle it, publish what follows, then ack.
+
+What is acked has been said; what was not said is delivered again. An unexpected error hands the message back with a
+growing delay; one that nobody can decode, or that was handed back too often, becomes a dead letter with an event.
+"""
+
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import msgspec
+from anyio.abc import TaskGroup, TaskStatus
+
+from testwright.bus import Bus, Delivery, Slot, Stored
+from testwright.errors import BusClosedError, BusError
+from testwright.pacing import beat
+from testwright.voice import Voice
+from testwright_schemas import Effect, MessageDeadLettered, Publish, envelope, subjects
+
+log = logging.getLogger("testwright.actor")
+
+MAX_DELIVERIES = 20
+"""Deliveries of one message before it becomes a dead letter: the last resort behind each actor's own counting."""
+
+BEAT_S = 10.0
+"""Seconds between progress acks: a third of the ack wait, so that two may be lost."""
+
+MAX_LETTER_BYTES = 500_000
+"""Body of a message that its dead letter still carries."""
+
+HAND_BACK_S = 2.0
+"""Seconds that handing a message back may take when everything else is being stopped."""
+
+
+class SupersededError(Exception):
+    """Raised by a handler whose delivery belongs to somebody else by now: it is left unanswered."""
+
+
+Handler = Callable[[Any, Stored], Awaitable[Sequence[Effect]]]
+"""What an actor does with one message: the effects it returns are said before the message is acked.
+
+It raises ``SupersededError`` where the delivery belongs to somebody else by now.
+"""
+
+Refused = Callable[[Stored, msgspec.DecodeError], Awaitable[bool]]
+"""Answers a message that cannot be decoded; returns whether it did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """Which messages go to which handler.
+
+    Attributes:
+        stream: where they are queued.
+        consumers: durable consumers, highest priority first.
+        type_: union of the structs that may come.
+        handle: what to do with one.
+        slots: how many at a time.
+        refused: what to try before a message that cannot be decoded becomes a dead letter.
+    """
+
+    stream: str
+    consumers: tuple[str, ...]
+    type_: Any
+    handle: Handler
+    slots: int = 1
+    refused: Refused | None = None
+
+
+class Drain:
+    """Lets an actor come to rest: idle slots end at once, busy ones finish or are stopped after a grace time."""
+
+    def __init__(self) -> None:
+        self._begun = False
+        self._idle: set[anyio.CancelScope] = set()
+        self._busy: set[anyio.CancelScope] = set()
+
+    def begin(self) -> None:
+        """Take no new work from now on."""
+        self._begun = True
+        for scope in tuple(self._idle):
+            scope.cancel()
+
+    def stop(self) -> None:
+        """Stop what is still running."""
+        for scope in tuple(self._busy):
+            scope.cancel()
+
+    async def next(self, slot: Slot) -> Delivery | None:
+        """Return the slot's next delivery, ``None`` once draining has begun."""
+        if self._begun:
+            return None
+        delivery = None
+        with anyio.CancelScope() as scope:
+            self._idle.add(scope)
+            try:
+                delivery = await slot.next()
+            finally:
+                self._idle.discard(scope)
+        return delivery
+
+    async def work(self, body: Callable[[], Awaitable[None]]) -> None:
+        """Run ``body`` to its end or until ``stop``."""
+        with anyio.CancelScope() as scope:
+            self._busy.add(scope)
+            try:
+                await body()
+            finally:
+                self._busy.discard(scope)
+
+
+@dataclass
+class Actor:
+    """A named set of reactions on one connection.
+
+    Attributes:
+        name: its role, e.g. ``collector``.
+        bus: its connection.
+        voice: how it speaks.
+        reactions: what it reacts to.
+        background: long-running parts such as a feed; each is started before the first delivery is taken.
+    """
+
+    name: str
+    bus: Bus
+    voice: Voice
+    reactions: Sequence[Reaction]
+    background: Sequence[Callable[..., Coroutine[Any, Any, None]]] = ()
+    _drain: Drain = field(default_factory=Drain)
+    _rested: anyio.Event = field(default_factory=anyio.Event)
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Serve until drained; reports started when every slot is open."""
+        try:
+            async with anyio.create_task_group() as parts:
+                for part in self.background:
+                    await parts.start(part)
+                async with anyio.create_task_group() as slots:
+                    for reaction in self.reactions:
+                        for _ in range(reaction.slots):
+                            await slots.start(self._serve, reaction, parts)
+                    task_status.started()
+                parts.cancel_scope.cancel()
+        finally:
+            self._rested.set()
+
+    async def rest(self, grace_s: float) -> None:
+        """Drain: take nothing new, give running work ``grace_s`` seconds, then hand it back."""
+        self._drain.begin()
+        with anyio.move_on_after(grace_s):
+            await self._rested.wait()
+            return
+        self._drain.stop()
+        await self._rested.wait()
+
+    async def _serve(
+        self, reaction: Reaction, parts: TaskGroup, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+    ) -> None:
+        async with self.bus.slot(reaction.stream, reaction.consumers) as slot:
+            task_status.started()
+            while delivery := await self._drain.next(slot):
+                await self._answer(reaction, delivery, parts)
+
+    async def _answer(self, reaction: Reaction, delivery: Delivery, parts: TaskGroup) -> None:
+        alive = anyio.CancelScope()
+        parts.start_soon(self._keep, delivery, alive)
+        try:
+            await self._drain.work(lambda: self._process(reaction, delivery))
+        finally:
+            alive.cancel()
+
+    async def _keep(self, delivery: Delivery, alive: anyio.CancelScope) -> None:
+        with alive:
+            async for _ in beat(BEAT_S):
+                try:
+                    await delivery.in_progress()
+                except BusError as error:
+                    log.warning("progress-ack-failed actor=%s error=%s", self.name, error)
+
+    async def _process(self, reaction: Reaction, delivery: Delivery) -> None:
+        stored = delivery.message
+        try:
+            if delivery.count > MAX_DELIVERIES:
+                await self._bury(delivery, f"handed back {MAX_DELIVERIES} times")
+                return
+            message = envelope.decode(stored.data, reaction.type_)
+            for effect in await reaction.handle(message, stored):
+                await self.voice.say(effect, stored.headers)
+            await delivery.ack()
+            log.info("handled actor=%s subject=%s delivery=%d", self.name, stored.subject, delivery.count)
+        except msgspec.DecodeError as error:
+            await self._refuse(reaction, delivery, error)
+        except SupersededError:
+            log.info("superseded actor=%s subject=%s delivery=%d", self.name, stored.subject, delivery.count)
+        except BusClosedError:
+            raise
+        except anyio.get_cancelled_exc_class():
+            await self._hand_back(delivery)
+            raise
+        except Exception as error:  # the loop must outlive any one message
+            log.warning("failed actor=%s subject=%s error=%r", self.name, stored.subject, error, exc_info=error)
+            await self._hand_back(delivery, min(0.1 * 2**delivery.count, 30.0))
+
+    async def _hand_back(self, delivery: Delivery, delay_s: float = 0.0) -> None:
+        with anyio.move_on_after(HAND_BACK_S, shield=True):
+            try:
+                await delivery.nak(delay_s)
+            except BusError as error:
+                # It comes back by itself after the ack wait.
+                log.warning("not-handed-back actor=%s error=%s", self.name, error)
+
+    async def _refuse(self, reaction: Reaction, delivery: Delivery, error: msgspec.DecodeError) -> None:
+        if reaction.refused and await reaction.refused(delivery.message, error):
+            await delivery.ack()
+            return
+        await self._bury(delivery, str(error))
+
+    async def _bury(self, delivery: Delivery, reason: str) -> None:
+        stored = delivery.message
+        log.error("dead-letter actor=%s subject=%s reason=%s", self.name, stored.subject, reason)
+        letter = dead_letter(stored, delivery.consumer, delivery.count, reason)
+        await self.voice.say(Publish(message=letter, once=True), stored.headers)
+        await delivery.term(reason)
+
+
+def dead_letter(stored: Stored, consumer: str, deliveries: int, reason: str) -> MessageDeadLettered:
+    """Return the event that tells of a message taken off its queue; its id is a digest of where the message was.
+
+    A body beyond ``MAX_LETTER_BYTES`` is left out: with base64 it would not fit into a message any more.
+    """
+    place = f"{stored.stream}/{stored.sequence}/{stored.time.isoformat()}"
+    return MessageDeadLettered(
+        namespace=subjects.namespace_of(stored.subject),
+        letter_id=hashlib.sha256(place.encode()).hexdigest()[:20],
+        stream=stored.stream,
+        subject=stored.subject,
+        sequence=stored.sequence,
+        consumer=consumer,
+        reason=reason,
+        deliveries=deliveries,
+        data=stored.data if len(stored.data) <= MAX_LETTER_BYTES else b"",
+        headers=dict(stored.headers),
+        task_id=subjects.task_of(stored.subject),
+    )

@@ -1,0 +1,101 @@
+"""Wiring: picks adapters, gives each actor its own connection, starts one, several or all of them in a process."""
+
+import platform
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import anyio
+
+from testwright import clock
+from testwright.actor import Actor
+from testwright.bus import Bus
+from testwright.bus.nats import connect
+from testwright.collector.actor import collector
+from testwright.engines import registry
+from testwright.environments.uv import UvEnvironments
+from testwright.generator.actor import generator
+from testwright.generator.workshop import Workshop
+from testwright.sandbox.local import LocalSandbox
+from testwright.settings import Settings
+from testwright.submitter.actor import submitter
+from testwright.verifier.actor import verifier
+from testwright.verifier.bench import Bench
+
+Role = Literal["submitter", "generator", "verifier", "collector"]
+ROLES: tuple[Role, ...] = ("submitter", "collector", "verifier", "generator")
+
+GRACE_S = 20.0
+"""Seconds that running work may take after SIGTERM before it is handed back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How actors are to run.
+
+    Attributes:
+        concurrency: attempts, and candidates, at a time in this process.
+        engines: whose queues the generator serves; all installed ones if empty.
+        grace_s: see ``GRACE_S``.
+    """
+
+    concurrency: int = 1
+    engines: tuple[str, ...] = ()
+    grace_s: float = GRACE_S
+
+
+def build(role: Role, bus: Bus, settings: Settings, options: Options) -> Actor:
+    """Return an actor with the adapters of this machine."""
+    engines = options.engines or registry.names()
+    sandbox = LocalSandbox()
+    environments = UvEnvironments(settings.cache)
+    builders: dict[Role, Callable[[], Actor]] = {
+        "submitter": lambda: submitter(bus, clock.now, registry.names()),
+        "collector": lambda: collector(bus, clock.now),
+        "generator": lambda: generator(
+            bus,
+            clock.now,
+            Workshop(sandbox, environments),
+            engines,
+            worker=f"{platform.node().partition('.')[0]}-{settings.worker}",
+            slots=options.concurrency,
+        ),
+        "verifier": lambda: verifier(bus, clock.now, Bench(sandbox, environments), slots=options.concurrency),
+    }
+    return builders[role]()
+
+
+@asynccontextmanager
+async def serving(
+    url: str, roles: Sequence[Role], settings: Settings, options: Options | None = None
+) -> AsyncIterator[None]:
+    """Run actors for as long as the body runs, then drain them.
+
+    They bind to streams and consumers that exist (see ``testwright topology apply``) and create nothing.
+
+    Raises:
+        ConnectError: the server cannot be reached.
+        StreamNotFoundError: the topology was not applied.
+    """
+    options = options or Options()
+    async with AsyncExitStack() as stack:
+        tg = await stack.enter_async_context(anyio.create_task_group())
+        actors: list[Actor] = []
+        for role in roles:
+            bus = await stack.enter_async_context(connect(url, name=f"testwright-{role}"))
+            actor = build(role, bus, settings, options)
+            await tg.start(actor.run)
+            actors.append(actor)
+        try:
+            yield
+        finally:
+            await drain(actors, options.grace_s)
+
+
+async def drain(actors: Sequence[Actor], grace_s: float) -> None:
+    """Bring actors to rest side by side: running work finishes within the grace time or is handed back."""
+    with anyio.CancelScope(shield=True):
+        async with anyio.create_task_group() as tg:
+            for actor in actors:
+                tg.start_soon(actor.rest, grace_s)

@@ -1,0 +1,1 @@
+"""Collector: decides what becomes of a task, and joins tasks into jobs."""

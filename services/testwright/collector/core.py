@@ -1,0 +1,279 @@
+"""What becomes of a task, as one function from its history and an event to effects.
+
+The rules, in the order in which a task meets them:
+
+1. A submitted task gets its first attempt, with the policy's first engine, and its deadline.
+2. A generated candidate goes to verification.
+3. A verified suite with a kept test completes the task; one without goes to the next engine.
+4. A failed attempt that may be retried is tried again after the back-off, as often as the policy says; otherwise the
+   next engine gets an attempt; after the last one the task has failed, with that cause.
+5. A cancel request, a deadline or a dead letter ends the task at once.
+6. Whatever ends a task is published once; whoever is second says nothing.
+
+An event of an attempt that a newer one has replaced changes nothing, and neither does one that was handled before.
+"""
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from testwright.history import JobHistory, TaskHistory
+from testwright_schemas import (
+    Attempt,
+    AttemptFailed,
+    Effect,
+    Expect,
+    Failure,
+    GenerateSuite,
+    JobFinished,
+    JobProgressed,
+    Judgement,
+    MessageDeadLettered,
+    Outcome,
+    OutcomeCounts,
+    Publish,
+    RetryPolicy,
+    Schedule,
+    SuiteGenerated,
+    SuiteVerified,
+    TaskCancelRequested,
+    TaskError,
+    TaskFinished,
+    TaskSubmitted,
+    TimerFired,
+    Unschedule,
+    Usage,
+    VerifySuite,
+    subjects,
+)
+from testwright_schemas.suite import Artifact
+
+Collected = (
+    TaskSubmitted
+    | TaskCancelRequested
+    | SuiteGenerated
+    | SuiteVerified
+    | AttemptFailed
+    | TaskFinished
+    | TimerFired
+    | MessageDeadLettered
+)
+
+
+def decide(history: TaskHistory, event: Collected, at: datetime) -> tuple[Effect, ...]:
+    """Return what an event leads to.
+
+    Args:
+        history: of the task, the event included.
+        event: what happened.
+        at: when the event was stored (UTC), so that handling it again decides the same.
+    """
+    task = history.submitted
+    if task is None or (history.finished and not isinstance(event, TaskFinished)):
+        return ()
+    return _react(history, task, event, at)
+
+
+def _react(history: TaskHistory, task: TaskSubmitted, event: Collected, at: datetime) -> tuple[Effect, ...]:
+    match event:
+        case TaskSubmitted():
+            return _begin(history, task)
+        case SuiteGenerated():
+            return _verify(history, task, event)
+        case SuiteVerified():
+            return _judge(history, task, event, at)
+        case AttemptFailed():
+            return _after_failure(history, task, event, at)
+        case TimerFired(kind="retry"):
+            return _retry(history, task, event)
+        case TimerFired() | TaskCancelRequested() | MessageDeadLettered():
+            return (_end(history, task, event, at),)
+        case TaskFinished():
+            return (Unschedule(timer=_deadline(task)),)
+        case _:
+            assert_never(event)
+
+
+def advance_job(history: JobHistory, event: TaskFinished) -> tuple[Effect, ...]:
+    """Return what the end of a task means for its job."""
+    job = history.submitted
+    if job is None or history.finished:
+        return ()
+    before = history.progressed
+    remaining = before.remaining if before else job.task_ids
+    counts = before.counts if before else OutcomeCounts()
+    effects: list[Effect] = []
+    if event.task_id in remaining:
+        remaining = tuple(id_ for id_ in remaining if id_ != event.task_id)
+        counts = _counted(counts, event.outcome)
+        progressed = JobProgressed(
+            namespace=job.namespace, job_id=job.job_id, task_id=event.task_id, remaining=remaining, counts=counts
+        )
+        expect = Expect(subject=subjects.event(progressed), sequence=history.progressed_sequence)
+        effects.append(Publish(message=progressed, expect=expect))
+    if not remaining:
+        finished = JobFinished(namespace=job.namespace, job_id=job.job_id, total=len(job.task_ids), counts=counts)
+        effects.append(Publish(message=finished, once=True))
+    return tuple(effects)
+
+
+def retry_delay_s(policy: RetryPolicy, engine_try: int, seed: str) -> float:
+    """Return the seconds between a failed try and the next one; the jitter comes from ``seed``."""
+    nominal = min(policy.base_s * policy.factor ** (engine_try - 1), policy.max_s)
+    share = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4], "big") / 0xFFFFFFFF
+    return nominal * (1 + policy.jitter * (2 * share - 1))
+
+
+def _begin(history: TaskHistory, task: TaskSubmitted) -> tuple[Effect, ...]:
+    if history.attempts:
+        return ()
+    deadline = Schedule(timer=_deadline(task), at=task.created_at + timedelta(seconds=task.policy.deadline_s))
+    return (deadline, _attempt(task, Attempt(number=1, engine=task.policy.engines[0])))
+
+
+def _verify(history: TaskHistory, task: TaskSubmitted, event: SuiteGenerated) -> tuple[Effect, ...]:
+    verified = history.verified.attempt.number if history.verified else 0
+    if event.attempt.number < history.attempts or event.attempt.number <= verified:
+        return ()
+    item = VerifySuite(
+        namespace=task.namespace,
+        job_id=task.job_id,
+        task_id=task.task_id,
+        attempt=event.attempt,
+        target=task.target,
+        snapshot=task.snapshot,
+        policy=task.policy,
+        candidate=event.candidate,
+        fence=event.fence,
+        requirements=event.requirements,
+        usage=event.usage,
+        log=event.log,
+    )
+    return (Publish(message=item),)
+
+
+def _judge(history: TaskHistory, task: TaskSubmitted, event: SuiteVerified, at: datetime) -> tuple[Effect, ...]:
+    if event.attempt.number < history.attempts:
+        return ()
+    if event.judgement.kept:
+        return (_finish(history, task, "completed", at, None),)
+    message = f"none of the {len(event.judgement.cases)} tests by {event.attempt.engine} was kept"
+    return _next_engine(
+        history, task, event.attempt, at, TaskError(cause="nothing-kept", message=message, log=event.log)
+    )
+
+
+def _after_failure(history: TaskHistory, task: TaskSubmitted, event: AttemptFailed, at: datetime) -> tuple[Effect, ...]:
+    attempt, retry = event.attempt, task.policy.retry
+    if attempt.number < history.attempts:
+        return ()
+    if event.failure.retryable and attempt.engine_try < retry.max_attempts:
+        delay_s = retry_delay_s(retry, attempt.engine_try, f"{task.task_id}/{attempt.number}")
+        timer = TimerFired(namespace=task.namespace, task_id=task.task_id, kind="retry", attempt=attempt.number)
+        return (Schedule(timer=timer, at=at + timedelta(seconds=delay_s)),)
+    return _next_engine(history, task, attempt, at, _error(event.failure, event.log))
+
+
+def _retry(history: TaskHistory, task: TaskSubmitted, event: TimerFired) -> tuple[Effect, ...]:
+    failed = history.failed
+    if failed is None or failed.attempt.number != event.attempt or history.attempts > event.attempt:
+        return ()
+    last = failed.attempt
+    again = Attempt(
+        number=last.number + 1,
+        engine=last.engine,
+        engine_index=last.engine_index,
+        engine_try=last.engine_try + 1,
+    )
+    return (_attempt(task, again),)
+
+
+def _end(
+    history: TaskHistory,
+    task: TaskSubmitted,
+    event: TimerFired | TaskCancelRequested | MessageDeadLettered,
+    at: datetime,
+) -> Publish:
+    match event:
+        case TimerFired():
+            message = f"not done within {task.policy.deadline_s:g} s of its submission"
+            return _finish(history, task, "failed", at, TaskError(cause="deadline-exceeded", message=message))
+        case TaskCancelRequested():
+            error = TaskError(cause="cancelled", message=event.reason or "cancelled on request")
+            return _finish(history, task, "cancelled", at, error)
+        case MessageDeadLettered():
+            error = TaskError(cause="dead-lettered", message=f"{event.stream}: {event.reason}")
+            return _finish(history, task, "failed", at, error)
+        case _:
+            assert_never(event)
+
+
+def _next_engine(
+    history: TaskHistory, task: TaskSubmitted, last: Attempt, at: datetime, error: TaskError
+) -> tuple[Effect, ...]:
+    index = last.engine_index + 1
+    if index >= len(task.policy.engines):
+        return (_finish(history, task, "failed", at, error),)
+    return (_attempt(task, Attempt(number=last.number + 1, engine=task.policy.engines[index], engine_index=index)),)
+
+
+def _attempt(task: TaskSubmitted, attempt: Attempt) -> Publish:
+    return Publish(
+        message=GenerateSuite(
+            namespace=task.namespace,
+            job_id=task.job_id,
+            task_id=task.task_id,
+            attempt=attempt,
+            target=task.target,
+            snapshot=task.snapshot,
+            policy=task.policy,
+        )
+    )
+
+
+def _finish(
+    history: TaskHistory, task: TaskSubmitted, outcome: Outcome, at: datetime, error: TaskError | None
+) -> Publish:
+    verified = history.verified
+    judgement = verified.judgement if verified else Judgement()
+    line = judgement.coverage.line if judgement.coverage else None
+    return Publish(
+        message=TaskFinished(
+            namespace=task.namespace,
+            job_id=task.job_id,
+            task_id=task.task_id,
+            module=task.target.module,
+            outcome=outcome,
+            threshold_met=line is not None and bool(judgement.kept) and line >= task.policy.coverage,
+            files=judgement.files,
+            coverage=judgement.coverage,
+            mutation=judgement.mutation,
+            tests=judgement.cases,
+            usage=verified.usage if verified else (history.failed.usage if history.failed else Usage()),
+            attempts=history.attempts,
+            engine=verified.attempt.engine if verified else None,
+            isolation=judgement.isolation,
+            report=judgement.report,
+            error=error,
+            created_at=task.created_at,
+            started_at=history.first_started_at,
+            completed_at=at,
+        ),
+        once=True,
+    )
+
+
+def _error(failure: Failure, log: Artifact | None) -> TaskError:
+    return TaskError(cause=failure.cause, message=failure.message, log=log)
+
+
+def _deadline(task: TaskSubmitted) -> TimerFired:
+    return TimerFired(namespace=task.namespace, task_id=task.task_id, kind="deadline")
+
+
+def _counted(counts: OutcomeCounts, outcome: Outcome) -> OutcomeCounts:
+    return OutcomeCounts(
+        completed=counts.completed + (outcome == "completed"),
+        failed=counts.failed + (outcome == "failed"),
+        cancelled=counts.cancelled + (outcome == "cancelled"),
+    )

@@ -1,0 +1,41 @@
+"""Stops work on tasks that have ended elsewhere: cancelled, past their deadline, or done by someone else."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import anyio
+from anyio.abc import TaskStatus
+
+from testwright.bus import Bus
+from testwright_schemas import subjects
+
+
+class Endings:
+    """One feed of ``finished`` events for a whole worker, and the scopes of what it is working on."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._running: dict[str, set[anyio.CancelScope]] = {}
+
+    async def follow(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Cancel what runs for a task as soon as that task has ended; reports started when the feed stands."""
+        async with self._bus.feed(subjects.EVENTS, [subjects.task_event(kind="finished")]) as events:
+            task_status.started()
+            async for event in events:
+                for scope in self._running.get(subjects.task_of(event.subject) or "", ()):
+                    scope.cancel()
+
+    @contextmanager
+    def watch(self, task_id: str) -> Iterator[anyio.CancelScope]:
+        """Run the body until the task ends; ``cancelled_caught`` of the scope says whether it did.
+
+        Enter this before looking whether the task has ended already, so that no end falls between.
+        """
+        with anyio.CancelScope() as scope:
+            self._running.setdefault(task_id, set()).add(scope)
+            try:
+                yield scope
+            finally:
+                self._running[task_id].discard(scope)
+                if not self._running[task_id]:
+                    del self._running[task_id]

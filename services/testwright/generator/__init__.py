@@ -1,0 +1,1 @@
+"""Generator: takes a task, runs an engine on it, publishes the candidate."""

@@ -1,0 +1,96 @@
+"""What a generator may do with a work item, decided from the task's history.
+
+A delivery may be the first one, or come again after a worker died or handed it back. It becomes a new attempt with a
+higher number, unless the task has ended or the attempt was concluded before its delivery could be acked. A task whose
+attempts end again and again without a word takes its workers down with it and is given up.
+"""
+
+from datetime import datetime
+
+from testwright.history import TaskHistory
+from testwright_schemas import (
+    Attempt,
+    AttemptFailed,
+    AttemptStarted,
+    Expect,
+    Failure,
+    GenerateSuite,
+    Phase,
+    Publish,
+    Record,
+    subjects,
+)
+from testwright_schemas.suite import Artifact
+
+MAX_LOST = 5
+"""Deliveries of one work item that may end without a word before the task is given up."""
+
+
+class Start(Record, frozen=True, kw_only=True):
+    """Begin this attempt if the announcement is accepted."""
+
+    attempt: Attempt
+    announcement: Publish
+
+
+class GiveUp(Record, frozen=True, kw_only=True):
+    """Do not begin: say this instead."""
+
+    failure: Publish
+
+
+class Drop(Record, frozen=True, kw_only=True):
+    """Nothing is left to do: take the item off the queue."""
+
+    reason: str
+
+
+def decide(history: TaskHistory, item: GenerateSuite, worker: str, now: datetime) -> Start | GiveUp | Drop:
+    """Return what to do with a work item."""
+    if history.finished:
+        return Drop(reason=f"the task has {history.finished.outcome}")
+    if history.concluded >= item.attempt.number and history.concluded >= history.attempts:
+        return Drop(reason=f"attempt {history.concluded} is concluded")
+    number = max(item.attempt.number, history.attempts + 1)
+    attempt = Attempt(
+        number=number,
+        engine=item.attempt.engine,
+        engine_index=item.attempt.engine_index,
+        engine_try=item.attempt.engine_try,
+    )
+    if number - item.attempt.number >= MAX_LOST:
+        lost = Failure(cause="worker-lost", message=f"{MAX_LOST} workers took the task and died or stopped")
+        return GiveUp(failure=failed(item, attempt, "prepare", lost, fence=history.fence))
+    announcement = AttemptStarted(
+        namespace=item.namespace,
+        job_id=item.job_id,
+        task_id=item.task_id,
+        attempt=attempt,
+        worker=worker,
+        started_at=now,
+        first_started_at=history.first_started_at,
+    )
+    expect = Expect(subject=subjects.event(announcement), sequence=history.fence)
+    return Start(attempt=attempt, announcement=Publish(message=announcement, expect=expect))
+
+
+def failed(
+    item: GenerateSuite, attempt: Attempt, phase: Phase, failure: Failure, *, fence: int, log: Artifact | None = None
+) -> Publish:
+    """Return the failure of an attempt, to be said only while it is the newest."""
+    message = AttemptFailed(
+        namespace=item.namespace,
+        job_id=item.job_id,
+        task_id=item.task_id,
+        attempt=attempt,
+        phase=phase,
+        failure=failure,
+        log=log,
+    )
+    return Publish(message=message, expect=under(item, fence))
+
+
+def under(item: GenerateSuite, fence: int) -> Expect:
+    """Return the condition that the attempt which began with event ``fence`` is still the newest."""
+    subject = subjects.task_event(item.namespace, item.task_id, "started")
+    return Expect(subject=subject, sequence=fence)

@@ -1,0 +1,53 @@
+"""Does an attempt for real: unpacks the snapshot, builds the environment, runs the engine in the sandbox."""
+
+import tempfile
+from pathlib import Path
+
+import anyio
+
+from testwright.engines import Assignment, Candidate, Progress
+from testwright.engines.registry import load
+from testwright.environments import Environments, bare
+from testwright.errors import EngineError
+from testwright.sandbox import Sandbox
+from testwright.snapshots.archive import unpack
+from testwright_schemas import GenerateSuite
+
+
+class Workshop:
+    """Produces candidates on this machine.
+
+    Args:
+        sandbox: where everything runs.
+        environments: builds what the module and the engine need.
+    """
+
+    def __init__(self, sandbox: Sandbox, environments: Environments) -> None:
+        self._sandbox = sandbox
+        self._environments = environments
+
+    async def __call__(self, item: GenerateSuite, snapshot: bytes, progress: Progress) -> Candidate:
+        """Return a candidate; see ``testwright.generator.actor.Produce``."""
+        engine = load(item.attempt.engine)
+        found = await anyio.to_thread.run_sync(engine.status)
+        if not found.available:
+            remedy = f"; {found.remedy}" if found.remedy else ""
+            raise EngineError("engine-unavailable", f"{engine.name} cannot run here: {found.detail}{remedy}")
+        with tempfile.TemporaryDirectory(prefix="testwright-", ignore_cleanup_errors=True) as folder:
+            root, scratch = Path(folder, "project"), Path(folder, "scratch")
+            scratch.mkdir()
+            await anyio.to_thread.run_sync(unpack, snapshot, root)
+            environment = bare()
+            if engine.needs_environment:
+                await progress("building the environment")
+                environment = await self._environments.for_project(root, item.target, item.policy.python)
+            assignment = Assignment(
+                target=item.target,
+                root=root,
+                scratch=scratch,
+                environment=environment,
+                policy=item.policy,
+                sandbox=self._sandbox,
+                environments=self._environments,
+            )
+            return await engine.generate(assignment, progress)

@@ -1,0 +1,55 @@
+"""Thins out progress: at most one event a second for an attempt, and none that could delay the work."""
+
+from collections.abc import Mapping
+
+import anyio
+
+from testwright.errors import BusError
+from testwright.voice import Voice
+from testwright_schemas import Phase, Publish, TaskProgressed, WorkItem
+
+INTERVAL_S = 1.0
+
+
+class Reporter:
+    """Publishes ``progressed`` for one attempt; implements the engines' Progress.
+
+    Args:
+        voice: of the actor.
+        item: what is being worked on.
+        number: of the attempt.
+        phase: of the work.
+        cause: headers of the work item.
+    """
+
+    def __init__(self, voice: Voice, item: WorkItem, number: int, phase: Phase, cause: Mapping[str, str]) -> None:
+        self._voice = voice
+        self._item = item
+        self._number = number
+        self._phase: Phase = phase
+        self._cause = cause
+        self._began = anyio.current_time()
+        self._said = float("-inf")
+
+    async def __call__(self, message: str, *, tests: int | None = None, coverage: float | None = None) -> None:
+        """Report one line, tests so far and coverage in percent so far."""
+        now = anyio.current_time()
+        if now - self._said < INTERVAL_S:
+            return
+        self._said = now
+        event = TaskProgressed(
+            namespace=self._item.namespace,
+            job_id=self._item.job_id,
+            task_id=self._item.task_id,
+            attempt=self._number,
+            phase=self._phase,
+            message=message[:500],
+            tests=tests,
+            coverage=coverage,
+            elapsed_s=round(now - self._began, 3),
+        )
+        try:
+            await self._voice.say(Publish(message=event), self._cause)
+        except BusError:
+            # A sign of life is worth nothing later: the next one will do.
+            return

@@ -1,0 +1,1 @@
+"""Submitter: checks commands and turns them into events, each exactly once."""

@@ -1,0 +1,117 @@
+"""The verifier's shell: fetches a candidate, lets ``judge`` judge it, stores the suite, publishes the verdicts."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import anyio
+
+from testwright.actor import Actor, Reaction, SupersededError
+from testwright.bus import Bus, Stored
+from testwright.endings import Endings
+from testwright.engines import Progress
+from testwright.errors import BlobCorruptError, BlobNotFoundError, ConflictError, SnapshotError, WorkError
+from testwright.reporter import Reporter
+from testwright.snapshots.archive import read
+from testwright.verification import Finding
+from testwright.verifier import core
+from testwright.voice import Archive, Clock, Voice
+from testwright_schemas import (
+    PRIORITIES,
+    Artifact,
+    Effect,
+    Failure,
+    Judgement,
+    Publish,
+    VerifySuite,
+    subjects,
+)
+
+log = logging.getLogger("testwright.verifier")
+
+
+class Judge(Protocol):
+    """Judges candidate files on a snapshot."""
+
+    async def __call__(
+        self, item: VerifySuite, snapshot: bytes, files: Mapping[str, bytes], progress: Progress
+    ) -> Finding:
+        """Return what was found.
+
+        Raises:
+            WorkError: it cannot be judged, and why.
+        """
+        ...
+
+
+class _Verifier:
+    def __init__(self, bus: Bus, voice: Voice, judge: Judge) -> None:
+        self._bus = bus
+        self._archive = Archive(bus)
+        self._voice = voice
+        self._judge = judge
+        self.endings = Endings(bus)
+
+    async def handle(self, item: VerifySuite, stored: Stored) -> Sequence[Effect]:
+        with self.endings.watch(item.task_id):
+            reason = core.obsolete(await self._archive.task(item.namespace, item.task_id), item)
+            if reason:
+                log.info("dropped task=%s: %s", item.task_id, reason)
+                return ()
+            outcome = await self._outcome(item, stored)
+            try:
+                await self._voice.say(outcome, stored.headers)
+            except ConflictError as error:
+                raise SupersededError from error
+            return ()
+        log.info("stopped task=%s: it has ended", item.task_id)
+        return ()
+
+    async def _outcome(self, item: VerifySuite, stored: Stored) -> Publish:
+        reporter = Reporter(self._voice, item, item.attempt.number, "verify", stored.headers)
+        try:
+            with anyio.fail_after(item.policy.timeout_s):
+                snapshot = await self._bus.fetch(subjects.SNAPSHOTS, item.snapshot.digest)
+                candidate = await self._bus.fetch(subjects.ARTIFACTS, item.candidate.digest)
+                files = await anyio.to_thread.run_sync(read, candidate)
+                finding = await self._judge(item, snapshot, files, reporter)
+            return core.verified(item, await self._judgement(finding))
+        except (BlobNotFoundError, BlobCorruptError, SnapshotError) as error:
+            return core.failed(item, Failure(cause="candidate-lost", message=str(error)))
+        except TimeoutError:
+            message = f"verification took longer than {item.policy.timeout_s:g} s"
+            return core.failed(item, Failure(cause="timeout", message=message, retryable=True))
+        except WorkError as error:
+            return core.failed(item, Failure(cause=error.cause, message=str(error), retryable=error.retryable))
+
+    async def _judgement(self, finding: Finding) -> Judgement:
+        files = [await self._keep(name, content) for name, content in sorted(finding.files.items())]
+        return Judgement(
+            cases=finding.cases,
+            coverage=finding.coverage,
+            mutation=finding.mutation,
+            files=tuple(files),
+            report=await self._keep("report.json", finding.report),
+            isolation=finding.isolation,
+            python=finding.python,
+            wall_s=finding.wall_s,
+        )
+
+    async def _keep(self, name: str, data: bytes) -> Artifact:
+        return Artifact(name=name, digest=await self._bus.put(subjects.ARTIFACTS, data), size=len(data))
+
+
+def verifier(bus: Bus, clock: Clock, judge: Judge, *, slots: int = 1) -> Actor:
+    """Return a verifier.
+
+    Args:
+        bus: its connection.
+        clock: time of day.
+        judge: what judges candidates.
+        slots: candidates at a time.
+    """
+    voice = Voice(bus, "verifier", clock)
+    part = _Verifier(bus, voice, judge)
+    consumers = tuple(subjects.verify_consumer(priority) for priority in PRIORITIES)
+    reaction = Reaction(stream=subjects.WORK, consumers=consumers, type_=VerifySuite, handle=part.handle, slots=slots)
+    return Actor("verifier", bus, voice, (reaction,), background=(part.endings.follow,))

@@ -1,0 +1,53 @@
+"""Judges candidates for real: unpacks the snapshot, builds the environment, runs the verification in the sandbox."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import anyio
+
+from testwright.engines import Progress
+from testwright.environments import Environments
+from testwright.sandbox import Sandbox
+from testwright.snapshots.archive import unpack
+from testwright.verification import Finding, Inquiry, Provenance, verify
+from testwright_schemas import VerifySuite
+
+
+class Bench:
+    """Judges candidates on this machine.
+
+    Args:
+        sandbox: where everything runs.
+        environments: builds what the module and its tests need.
+    """
+
+    def __init__(self, sandbox: Sandbox, environments: Environments) -> None:
+        self._sandbox = sandbox
+        self._environments = environments
+
+    async def __call__(
+        self, item: VerifySuite, snapshot: bytes, files: Mapping[str, bytes], progress: Progress
+    ) -> Finding:
+        """Return what was found; see ``testwright.verifier.actor.Judge``."""
+        with tempfile.TemporaryDirectory(prefix="testwright-", ignore_cleanup_errors=True) as folder:
+            root, scratch = Path(folder, "project"), Path(folder, "scratch")
+            scratch.mkdir()
+            await anyio.to_thread.run_sync(unpack, snapshot, root)
+            await progress("building the environment")
+            environment = await self._environments.for_project(root, item.target, item.policy.python)
+            inquiry = Inquiry(
+                root=root,
+                target=item.target,
+                environment=environment,
+                files=files,
+                policy=item.policy,
+                scratch=scratch,
+                sandbox=self._sandbox,
+                environments=self._environments,
+                provenance=Provenance(
+                    task_id=item.task_id, engine=item.attempt.engine, snapshot_digest=item.snapshot.digest
+                ),
+                requirements=item.requirements,
+            )
+            return await verify(inquiry, progress)

@@ -1,6 +1,5 @@
 """Wiring: picks adapters, gives each actor its own connection, starts one, several or all of them in a process."""
 
-import platform
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -58,7 +57,7 @@ def build(role: Role, bus: Bus, settings: Settings, options: Options) -> Actor:
             clock.now,
             Workshop(sandbox, environments),
             engines,
-            worker=f"{platform.node().partition('.')[0]}-{settings.worker}",
+            worker=settings.worker,
             slots=options.concurrency,
         ),
         "verifier": lambda: verifier(bus, clock.now, Bench(sandbox, environments), slots=options.concurrency),

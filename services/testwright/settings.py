@@ -1,6 +1,8 @@
 """The only reader of the environment and of well-known places on the machine."""
 
 import os
+import platform
+import re
 import sys
 from pathlib import Path
 
@@ -35,10 +37,27 @@ def load() -> Settings:
         namespace=os.environ.get("TESTWRIGHT_NAMESPACE") or "default",
         cache=Path(cache) if cache else platformdirs.user_cache_path("testwright"),
         data=Path(data) if data else platformdirs.user_data_path("testwright"),
-        worker=f"{os.uname().nodename.split('.')[0]}-{os.getpid()}",
+        worker=f"{platform.node().partition('.')[0]}-{os.getpid()}",
     )
 
 
 def tool_path() -> str:
     """Return the ``PATH`` that tools are looked up on: the folder of this interpreter's scripts comes first."""
     return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+
+
+_FOR_UV = re.compile(
+    r"(PIP|UV|XDG|LC|GIT_SSL)_\w+|PATH|HOME|USER|LOGNAME|LANG|NETRC|SSH_AUTH_SOCK"
+    r"|(https?|all|no)_proxy|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE",
+    re.IGNORECASE,
+)
+
+
+def uv_environment() -> dict[str, str]:
+    """Return the variables that uv gets: the user's indexes, proxies and certificates; no key of the bus or a model."""
+    return {name: value for name, value in os.environ.items() if _FOR_UV.fullmatch(name)}
+
+
+def pyenv_versions() -> Path:
+    """Return the folder where pyenv keeps interpreters (``PYENV_ROOT``, default ``~/.pyenv``); it may not exist."""
+    return Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"

@@ -1,5 +1,7 @@
 """Environments: interpreters with what a module, or an engine, needs. Built by uv, cached by digest."""
 
+import sys
+import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,3 +65,14 @@ class Environments(Protocol):
             EnvironmentBuildError: they cannot be installed.
         """
         ...
+
+
+def bare() -> Environment:
+    """Return the interpreter that testwright itself runs on, for engines that run nothing of the project's."""
+    return Environment(
+        python=Path(sys.executable),
+        version=sys.version_info[:2],
+        site_packages=Path(sysconfig.get_path("purelib")),
+        prefixes=(Path(sys.prefix), Path(sys.base_prefix)),
+        digest="",
+    )

@@ -45,7 +45,7 @@ class HeadTail:
 
 
 class Lines:
-    """Cuts a stream of bytes into lines of text (UTF-8, ``\\n`` or ``\\r\\n``), each at most ``MAX_LINE`` long."""
+    """Cuts a stream of bytes into lines of UTF-8 text, each at most ``MAX_LINE`` long; the line end is dropped."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import anyio
 import anyio.abc
-from testwright_schemas import Isolation
 
 from testwright.errors import SandboxError
 from testwright.sandbox import Command, Completed, Limits, OnLine, Sandbox, bwrap
 from testwright.sandbox.capture import HeadTail, drain
+from testwright_schemas import Isolation
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
 DRAIN_S = 1.0
@@ -61,10 +61,12 @@ class LocalSandbox(Sandbox):
         env = _environment(command, Path("/tmp") if self._bwrap else scratch / "tmp")  # noqa: S108  private inside
         _check(command, env["PATH"])
         with _Pipes(command.stdin) as pipes:
+            pass_fds: tuple[int, ...] = ()
             if self._bwrap:
-                argv, pass_fds = _bubblewrapped(self._bwrap, scratch, command, env), ()
+                argv = _bubblewrapped(self._bwrap, scratch, command, env)
             else:
-                argv, pass_fds = _launched(command, "--lifeline", str(pipes.lifeline)), (pipes.lifeline,)
+                pass_fds = (pipes.lifeline,)
+                argv = _launched(command, "--lifeline", str(pipes.lifeline))
             started = anyio.current_time()
             process = await _start(argv, command, env, pipes, pass_fds)
             out, err = HeadTail(command.limits.output_bytes), HeadTail(command.limits.output_bytes)
@@ -83,7 +85,7 @@ class _Pipes:
     def __init__(self, stdin: bytes) -> None:
         self._stack = contextlib.ExitStack()
         self._childs = self._stack.enter_context(contextlib.ExitStack())
-        source = self._childs.enter_context(tempfile.TemporaryFile())
+        source = self._childs.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  the stack closes it
         source.write(stdin)
         source.seek(0)
         self.stdin = source.fileno()

@@ -1,6 +1,6 @@
 """Wiring: picks adapters, gives each actor its own connection, starts one, several or all of them in a process."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -68,7 +68,7 @@ def build(role: Role, bus: Bus, settings: Settings, options: Options) -> Actor:
 @asynccontextmanager
 async def serving(
     url: str, roles: Sequence[Role], settings: Settings, options: Options | None = None
-) -> AsyncIterator[None]:
+) -> AsyncGenerator[None]:
     """Run actors for as long as the body runs, then drain them.
 
     They bind to streams and consumers that exist (see ``testwright topology apply``) and create nothing.

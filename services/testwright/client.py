@@ -4,7 +4,7 @@ One feed a process wakes whoever waits. It stands before the first submission, s
 submitted elsewhere is looked up once, after its waiter is registered.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,7 +90,7 @@ class Client:
 
     @classmethod
     @asynccontextmanager
-    async def connect(cls, url: str | None = None, *, namespace: str | None = None) -> AsyncIterator[Self]:
+    async def connect(cls, url: str | None = None, *, namespace: str | None = None) -> AsyncGenerator[Self]:
         """Connect to a server: ``url``, else ``NATS_URL``, else the one that ``testwright up`` runs on this machine.
 
         Raises:
@@ -105,7 +105,7 @@ class Client:
 
     @classmethod
     @asynccontextmanager
-    async def over(cls, bus: Bus, *, namespace: str = "default", clock: Clock = real.now) -> AsyncIterator[Self]:
+    async def over(cls, bus: Bus, *, namespace: str = "default", clock: Clock = real.now) -> AsyncGenerator[Self]:
         """Make a client over an existing connection."""
         client = cls(bus, namespace=namespace, clock=clock)
         async with anyio.create_task_group() as tg:
@@ -212,7 +212,7 @@ class Client:
             raise TaskNotFoundError(task_id)
         return found
 
-    async def list(self, state: str | None = None) -> list[TaskStatus]:
+    async def tasks(self, state: str | None = None) -> list[TaskStatus]:
         """Return the status of every task that is still kept, oldest first; only those in ``state`` if given."""
         histories = await self._archive.tasks(self.namespace)
         found = [one for history in histories.values() if (one := status(history))]
@@ -227,7 +227,7 @@ class Client:
         return {file.name: await self.bus.fetch(subjects.ARTIFACTS, file.digest) for file in result.files}
 
     @asynccontextmanager
-    async def watch(self, *ids: str, past: bool = True) -> AsyncIterator[AsyncIterator[tuple[Stored, EventMessage]]]:
+    async def watch(self, *ids: str, past: bool = True) -> AsyncGenerator[AsyncIterator[tuple[Stored, EventMessage]]]:
         """Follow the events of tasks and jobs, or of the whole namespace where no id is given.
 
         Args:
@@ -363,5 +363,3 @@ def _check(command: SubmitJob) -> None:
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `$.")
         raise InvalidSubmissionError(path.rstrip("`") or "policy", reason) from error
-
-

@@ -1,8 +1,5 @@
 """Does an attempt for real: unpacks the snapshot, builds the environment, runs the engine in the sandbox."""
 
-import tempfile
-from pathlib import Path
-
 import anyio
 
 from testwright.engines import Assignment, Candidate, Progress
@@ -10,7 +7,7 @@ from testwright.engines.registry import load
 from testwright.environments import Environments, bare
 from testwright.errors import EngineError
 from testwright.sandbox import Sandbox
-from testwright.snapshots.archive import unpack
+from testwright.workspace import workspace
 from testwright_schemas import GenerateSuite
 
 
@@ -33,18 +30,15 @@ class Workshop:
         if not found.available:
             remedy = f"; {found.remedy}" if found.remedy else ""
             raise EngineError("engine-unavailable", f"{engine.name} cannot run here: {found.detail}{remedy}")
-        with tempfile.TemporaryDirectory(prefix="testwright-", ignore_cleanup_errors=True) as folder:
-            root, scratch = Path(folder, "project"), Path(folder, "scratch")
-            scratch.mkdir()
-            await anyio.to_thread.run_sync(unpack, snapshot, root)
+        async with workspace(snapshot) as space:
             environment = bare()
             if engine.needs_environment:
                 await progress("building the environment")
-                environment = await self._environments.for_project(root, item.target, item.policy.python)
+                environment = await self._environments.for_project(space.root, item.target, item.policy.python)
             assignment = Assignment(
                 target=item.target,
-                root=root,
-                scratch=scratch,
+                root=space.root,
+                scratch=space.scratch,
                 environment=environment,
                 policy=item.policy,
                 sandbox=self._sandbox,

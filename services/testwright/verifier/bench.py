@@ -1,16 +1,12 @@
 """Judges candidates for real: unpacks the snapshot, builds the environment, runs the verification in the sandbox."""
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
-
-import anyio
 
 from testwright.engines import Progress
 from testwright.environments import Environments
 from testwright.sandbox import Sandbox
-from testwright.snapshots.archive import unpack
 from testwright.verification import Finding, Inquiry, Provenance, verify
+from testwright.workspace import workspace
 from testwright_schemas import VerifySuite
 
 
@@ -30,19 +26,16 @@ class Bench:
         self, item: VerifySuite, snapshot: bytes, files: Mapping[str, bytes], progress: Progress
     ) -> Finding:
         """Return what was found; see ``testwright.verifier.actor.Judge``."""
-        with tempfile.TemporaryDirectory(prefix="testwright-", ignore_cleanup_errors=True) as folder:
-            root, scratch = Path(folder, "project"), Path(folder, "scratch")
-            scratch.mkdir()
-            await anyio.to_thread.run_sync(unpack, snapshot, root)
+        async with workspace(snapshot) as space:
             await progress("building the environment")
-            environment = await self._environments.for_project(root, item.target, item.policy.python)
+            environment = await self._environments.for_project(space.root, item.target, item.policy.python)
             inquiry = Inquiry(
-                root=root,
+                root=space.root,
                 target=item.target,
                 environment=environment,
                 files=files,
                 policy=item.policy,
-                scratch=scratch,
+                scratch=space.scratch,
                 sandbox=self._sandbox,
                 environments=self._environments,
                 provenance=Provenance(

@@ -1,0 +1,43 @@
+"""A temporary folder with an unpacked snapshot in it, for one attempt or one judgement."""
+
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from anyio import CancelScope
+from anyio.to_thread import run_sync
+
+from testwright.snapshots.archive import unpack
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """``root`` holds the snapshot, ``scratch`` is empty; both are gone afterwards."""
+
+    root: Path
+    scratch: Path
+
+
+@asynccontextmanager
+async def workspace(snapshot: bytes) -> AsyncGenerator[Workspace]:
+    """Unpack a snapshot for as long as the body runs.
+
+    Raises:
+        SnapshotError: it is no archive of ours.
+    """
+    folder = await run_sync(_folder)
+    try:
+        space = Workspace(Path(folder.name, "project"), Path(folder.name, "scratch"))
+        await run_sync(space.scratch.mkdir)
+        await run_sync(unpack, snapshot, space.root)
+        yield space
+    finally:
+        with CancelScope(shield=True):
+            await run_sync(folder.cleanup)
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    # What ran in it may have left files that cannot be removed; the result does not depend on that.
+    return tempfile.TemporaryDirectory(prefix="testwright-", ignore_cleanup_errors=True)

@@ -4,7 +4,7 @@ One feed a process wakes whoever waits. It stands before the first submission, s
 submitted elsewhere is looked up once, after its waiter is registered.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,12 +77,21 @@ class Client:
         bus: a connection.
         namespace: of everything it submits and sees.
         clock: time of day.
+        new_id: makes an id of a kind.
     """
 
-    def __init__(self, bus: Bus, *, namespace: str = "default", clock: Clock = real.now) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        namespace: str = "default",
+        clock: Clock = real.now,
+        new_id: Callable[[str], str] = real.new_id,
+    ) -> None:
         self.bus = bus
         self.namespace = namespace
         self._clock = clock
+        self._new_id = new_id
         self._voice = Voice(bus, "client", clock)
         self._archive = Archive(bus)
         self._tasks: dict[str, _Waiting] = {}
@@ -99,18 +108,16 @@ class Client:
         here = settings.load()
         async with (
             connect(url or here.server or locate(here.data), name="testwright-client") as bus,
-            cls.over(bus, namespace=namespace or here.namespace) as client,
+            cls(bus, namespace=namespace or here.namespace).following() as client,
         ):
             yield client
 
-    @classmethod
     @asynccontextmanager
-    async def over(cls, bus: Bus, *, namespace: str = "default", clock: Clock = real.now) -> AsyncGenerator[Self]:
-        """Make a client over an existing connection."""
-        client = cls(bus, namespace=namespace, clock=clock)
+    async def following(self) -> AsyncGenerator[Self]:
+        """Keep the feed that wakes whoever waits for as long as the body runs."""
         async with anyio.create_task_group() as tg:
-            await tg.start(client._follow)
-            yield client
+            await tg.start(self._follow)
+            yield self
             tg.cancel_scope.cancel()
 
     async def submit(self, paths: Sequence[Path | str], policy: Policy | None = None) -> Job:
@@ -130,10 +137,10 @@ class Client:
 
     async def submit_bundle(self, bundled: Bundle, policy: Policy | None = None) -> Job:
         """Submit the targets of a bundle; see ``submit``."""
-        specs = tuple(TaskSpec(task_id=real.new_id("task"), target=target) for target in bundled.targets)
+        specs = tuple(TaskSpec(task_id=self._new_id("task"), target=target) for target in bundled.targets)
         command = SubmitJob(
             namespace=self.namespace,
-            job_id=real.new_id("job"),
+            job_id=self._new_id("job"),
             tasks=specs,
             snapshot=bundled.snapshot,
             policy=policy or Policy(),
@@ -157,10 +164,10 @@ class Client:
             known = await self.status(task_id)
             if known.completed_at is None:
                 raise InvalidSubmissionError("tasks", f"task {task_id!r} has not ended: cancel it first")
-            specs.append(RetrySpec(task_id=real.new_id("task"), retry_of=task_id))
+            specs.append(RetrySpec(task_id=self._new_id("task"), retry_of=task_id))
             tasks.append(TaskRef(specs[-1].task_id, known.module))
         command = RetryTasks(
-            namespace=self.namespace, job_id=real.new_id("job"), tasks=tuple(specs), submitted_at=self._clock()
+            namespace=self.namespace, job_id=self._new_id("job"), tasks=tuple(specs), submitted_at=self._clock()
         )
         return await self._order(Job(command.job_id, tuple(tasks)), command)
 
@@ -259,7 +266,7 @@ class Client:
             if task_id not in self._tasks:
                 await self.status(task_id)
         command = CancelTasks(
-            namespace=self.namespace, command_id=real.new_id("cancel"), task_ids=tasks, job_ids=jobs, reason=reason
+            namespace=self.namespace, command_id=self._new_id("cancel"), task_ids=tasks, job_ids=jobs, reason=reason
         )
         await self._voice.say(Publish(message=command), {})
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import anyio
@@ -9,11 +10,10 @@ import anyio
 from testwright.actor import Actor, Reaction, SupersededError
 from testwright.bus import Bus, Stored
 from testwright.endings import Endings
-from testwright.engines import Candidate, Progress
-from testwright.errors import BlobCorruptError, BlobNotFoundError, ConflictError, EngineError, WorkError
+from testwright.engines import Progress
+from testwright.errors import BlobCorruptError, BlobNotFoundError, ConflictError, WorkError
 from testwright.generator import core
 from testwright.reporter import Reporter
-from testwright.snapshots.archive import pack
 from testwright.voice import Archive, Clock, Voice
 from testwright_schemas import (
     PRIORITIES,
@@ -24,17 +24,29 @@ from testwright_schemas import (
     GenerateSuite,
     Publish,
     SuiteGenerated,
+    Usage,
     subjects,
 )
 
 log = logging.getLogger("testwright.generator")
 
 
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A candidate, packed: ``files`` are the names in ``archive``; see ``testwright.engines.Candidate``."""
+
+    archive: bytes
+    files: tuple[str, ...]
+    requirements: tuple[str, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    log: bytes = b""
+
+
 class Produce(Protocol):
     """Runs the engine that a work item names on a snapshot."""
 
-    async def __call__(self, item: GenerateSuite, snapshot: bytes, progress: Progress) -> Candidate:
-        """Return a candidate.
+    async def __call__(self, item: GenerateSuite, snapshot: bytes, progress: Progress) -> Product:
+        """Return a candidate with at least one file.
 
         Raises:
             WorkError: there is none, and why.
@@ -86,8 +98,8 @@ class _Generator:
         try:
             with anyio.fail_after(item.policy.timeout_s):
                 snapshot = await self._bus.fetch(subjects.SNAPSHOTS, item.snapshot.digest)
-                candidate = await self._produce(item, snapshot, reporter)
-            return await self._generated(item, attempt, fence, candidate)
+                product = await self._produce(item, snapshot, reporter)
+            return await self._generated(item, attempt, fence, product)
         except (BlobNotFoundError, BlobCorruptError) as error:
             return await self._failed(item, attempt, fence, WorkError("snapshot-lost", str(error)))
         except TimeoutError:
@@ -96,21 +108,18 @@ class _Generator:
         except WorkError as error:
             return await self._failed(item, attempt, fence, error)
 
-    async def _generated(self, item: GenerateSuite, attempt: Attempt, fence: int, candidate: Candidate) -> Publish:
-        if not candidate.files:
-            raise EngineError("nothing-generated", f"{attempt.engine} delivered no file", log=candidate.log)
-        packed = await anyio.to_thread.run_sync(pack, candidate.files)
+    async def _generated(self, item: GenerateSuite, attempt: Attempt, fence: int, product: Product) -> Publish:
         message = SuiteGenerated(
             namespace=item.namespace,
             job_id=item.job_id,
             task_id=item.task_id,
             attempt=attempt,
-            candidate=await self._keep("candidate.tar.gz", packed),
-            files=tuple(sorted(candidate.files)),
+            candidate=await self._keep("candidate.tar.gz", product.archive),
+            files=product.files,
             fence=fence,
-            requirements=candidate.requirements,
-            usage=candidate.usage,
-            log=await self._keep(f"{attempt.engine}.log", candidate.log) if candidate.log else None,
+            requirements=product.requirements,
+            usage=product.usage,
+            log=await self._keep(f"{attempt.engine}.log", product.log) if product.log else None,
         )
         return Publish(message=message, expect=core.under(item, fence))
 

@@ -1,12 +1,14 @@
 """Does an attempt for real: unpacks the snapshot, builds the environment, runs the engine in the sandbox."""
 
-import anyio
+from anyio.to_thread import run_sync
 
-from testwright.engines import Assignment, Candidate, Progress
+from testwright.engines import Assignment, Progress
 from testwright.engines.registry import load
 from testwright.environments import Environments, bare
 from testwright.errors import EngineError
+from testwright.generator.actor import Product
 from testwright.sandbox import Sandbox
+from testwright.snapshots.archive import pack
 from testwright.workspace import workspace
 from testwright_schemas import GenerateSuite
 
@@ -23,10 +25,10 @@ class Workshop:
         self._sandbox = sandbox
         self._environments = environments
 
-    async def __call__(self, item: GenerateSuite, snapshot: bytes, progress: Progress) -> Candidate:
-        """Return a candidate; see ``testwright.generator.actor.Produce``."""
+    async def __call__(self, item: GenerateSuite, snapshot: bytes, progress: Progress) -> Product:
+        """Return a packed candidate; see ``testwright.generator.actor.Produce``."""
         engine = load(item.attempt.engine)
-        found = await anyio.to_thread.run_sync(engine.status)
+        found = await run_sync(engine.status)
         if not found.available:
             remedy = f"; {found.remedy}" if found.remedy else ""
             raise EngineError("engine-unavailable", f"{engine.name} cannot run here: {found.detail}{remedy}")
@@ -44,4 +46,13 @@ class Workshop:
                 sandbox=self._sandbox,
                 environments=self._environments,
             )
-            return await engine.generate(assignment, progress)
+            candidate = await engine.generate(assignment, progress)
+        if not candidate.files:
+            raise EngineError("nothing-generated", f"{engine.name} delivered no file", log=candidate.log)
+        return Product(
+            archive=await run_sync(pack, candidate.files),
+            files=tuple(sorted(candidate.files)),
+            requirements=candidate.requirements,
+            usage=candidate.usage,
+            log=candidate.log,
+        )

@@ -1,7 +1,7 @@
 """The verifier's shell: fetches a candidate, lets ``judge`` judge it, stores the suite, publishes the verdicts."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import anyio
@@ -12,7 +12,6 @@ from testwright.endings import Endings
 from testwright.engines import Progress
 from testwright.errors import BlobCorruptError, BlobNotFoundError, ConflictError, SnapshotError, WorkError
 from testwright.reporter import Reporter
-from testwright.snapshots.archive import read
 from testwright.verification import Finding
 from testwright.verifier import core
 from testwright.voice import Archive, Clock, Voice
@@ -31,14 +30,13 @@ log = logging.getLogger("testwright.verifier")
 
 
 class Judge(Protocol):
-    """Judges candidate files on a snapshot."""
+    """Judges a candidate on a snapshot."""
 
-    async def __call__(
-        self, item: VerifySuite, snapshot: bytes, files: Mapping[str, bytes], progress: Progress
-    ) -> Finding:
-        """Return what was found.
+    async def __call__(self, item: VerifySuite, snapshot: bytes, candidate: bytes, progress: Progress) -> Finding:
+        """Return what was found in a packed candidate.
 
         Raises:
+            SnapshotError: snapshot or candidate cannot be unpacked.
             WorkError: it cannot be judged, and why.
         """
         ...
@@ -73,8 +71,7 @@ class _Verifier:
             with anyio.fail_after(item.policy.timeout_s):
                 snapshot = await self._bus.fetch(subjects.SNAPSHOTS, item.snapshot.digest)
                 candidate = await self._bus.fetch(subjects.ARTIFACTS, item.candidate.digest)
-                files = await anyio.to_thread.run_sync(read, candidate)
-                finding = await self._judge(item, snapshot, files, reporter)
+                finding = await self._judge(item, snapshot, candidate, reporter)
             return core.verified(item, await self._judgement(finding))
         except (BlobNotFoundError, BlobCorruptError, SnapshotError) as error:
             return core.failed(item, Failure(cause="candidate-lost", message=str(error)))

@@ -1,10 +1,11 @@
 """Judges candidates for real: unpacks the snapshot, builds the environment, runs the verification in the sandbox."""
 
-from collections.abc import Mapping
+from anyio.to_thread import run_sync
 
 from testwright.engines import Progress
 from testwright.environments import Environments
 from testwright.sandbox import Sandbox
+from testwright.snapshots.archive import read
 from testwright.verification import Finding, Inquiry, Provenance, verify
 from testwright.workspace import workspace
 from testwright_schemas import VerifySuite
@@ -22,9 +23,7 @@ class Bench:
         self._sandbox = sandbox
         self._environments = environments
 
-    async def __call__(
-        self, item: VerifySuite, snapshot: bytes, files: Mapping[str, bytes], progress: Progress
-    ) -> Finding:
+    async def __call__(self, item: VerifySuite, snapshot: bytes, candidate: bytes, progress: Progress) -> Finding:
         """Return what was found; see ``testwright.verifier.actor.Judge``."""
         async with workspace(snapshot) as space:
             await progress("building the environment")
@@ -33,7 +32,7 @@ class Bench:
                 root=space.root,
                 target=item.target,
                 environment=environment,
-                files=files,
+                files=await run_sync(read, candidate),
                 policy=item.policy,
                 scratch=space.scratch,
                 sandbox=self._sandbox,

@@ -48,7 +48,7 @@ class Drop(Record, frozen=True, kw_only=True):
 def decide(history: TaskHistory, item: GenerateSuite, worker: str, now: datetime) -> Start | GiveUp | Drop:
     """Return what to do with a work item."""
     if history.finished:
-        return Drop(reason=f"the task has {history.finished.outcome}")
+        return Drop(reason=f"the task is {history.finished.outcome}")
     if history.concluded >= item.attempt.number and history.concluded >= history.attempts:
         return Drop(reason=f"attempt {history.concluded} is concluded")
     number = max(item.attempt.number, history.attempts + 1)

@@ -10,7 +10,7 @@ from testwright_schemas import AttemptFailed, Expect, Failure, Judgement, Publis
 def obsolete(history: TaskHistory, item: VerifySuite) -> str | None:
     """Return why a candidate need not be judged any more, ``None`` if it must be."""
     if history.finished:
-        return f"the task has {history.finished.outcome}"
+        return f"the task is {history.finished.outcome}"
     if history.fence != item.fence:
         return f"attempt {history.attempts} has replaced attempt {item.attempt.number}"
     if history.verified and history.verified.attempt.number >= item.attempt.number:

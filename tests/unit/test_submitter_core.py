@@ -1,0 +1,112 @@
+"""What commands lead to."""
+
+from tests.support.tasks import NOW, SNAPSHOT, TARGET, finished, history, submitted
+from testwright.history import JobHistory
+from testwright.submitter import core
+from testwright_schemas import (
+    CancelTasks,
+    JobRejected,
+    JobSubmitted,
+    Policy,
+    Publish,
+    RetrySpec,
+    RetryTasks,
+    SubmitJob,
+    TaskCancelRequested,
+    TaskSpec,
+    TaskSubmitted,
+)
+
+
+def submission(*ids: str, engines: tuple[str, ...] = ("echo",)) -> SubmitJob:
+    return SubmitJob(
+        namespace="default",
+        job_id="job-1",
+        tasks=tuple(TaskSpec(task_id=id_, target=TARGET) for id_ in ids),
+        snapshot=SNAPSHOT,
+        policy=Policy(engines=engines),
+        submitted_at=NOW,
+    )
+
+
+def test_a_submission_becomes_its_job_and_then_its_tasks_each_said_once():
+    job, *tasks = core.submit(submission("task-1", "task-2"), ["echo"])
+
+    assert isinstance(job, Publish)
+    assert job.message == JobSubmitted(
+        namespace="default", job_id="job-1", task_ids=("task-1", "task-2"), created_at=NOW
+    )
+    accepted = [effect.message for effect in tasks if isinstance(effect, Publish)]
+    assert [task.task_id for task in accepted if isinstance(task, TaskSubmitted)] == ["task-1", "task-2"]
+    assert all(isinstance(effect, Publish) and effect.once for effect in (job, *tasks))
+
+
+def test_an_engine_that_nobody_serves_is_refused_with_its_field_and_what_there_is():
+    [effect] = core.submit(submission("task-1", engines=("echo", "magic")), ["echo", "pynguin"])
+
+    assert isinstance(effect, Publish)
+    assert effect.message == JobRejected(
+        namespace="default",
+        job_id="job-1",
+        field="policy.engines[1]",
+        reason="no engine 'magic' here: there are echo, pynguin",
+    )
+
+
+def test_two_tasks_with_one_id_are_refused():
+    [effect] = core.submit(submission("task-1", "task-1"), ["echo"])
+
+    assert isinstance(effect, Publish)
+    assert isinstance(effect.message, JobRejected)
+    assert effect.message.field == "tasks[1].task_id"
+
+
+def test_a_cancel_reaches_tasks_by_id_and_by_job_but_not_ended_ones():
+    command = CancelTasks(
+        namespace="default", command_id="cancel-1", task_ids=("task-1",), job_ids=("job-1",), reason="enough"
+    )
+    job = JobHistory(
+        submitted=JobSubmitted(
+            namespace="default", job_id="job-1", task_ids=("task-1", "task-2", "task-3"), created_at=NOW
+        )
+    )
+    tasks = {
+        "task-1": history(submitted()),
+        "task-2": history(submitted(), finished()),
+        "task-3": history(submitted()),
+    }
+
+    requests = [effect.message for effect in core.cancel(command, {"job-1": job}, tasks) if isinstance(effect, Publish)]
+
+    assert [r.task_id for r in requests if isinstance(r, TaskCancelRequested)] == ["task-1", "task-3"]
+
+
+def test_a_retry_is_a_new_task_that_names_the_old_one():
+    command = RetryTasks(
+        namespace="default",
+        job_id="job-2",
+        tasks=(RetrySpec(task_id="task-9", retry_of="task-1"),),
+        submitted_at=NOW,
+    )
+
+    _, again = core.retry(command, {"task-1": history(submitted(), finished("failed"))})
+
+    assert isinstance(again, Publish)
+    assert isinstance(again.message, TaskSubmitted)
+    assert (again.message.task_id, again.message.retry_of, again.message.job_id) == ("task-9", "task-1", "job-2")
+    assert again.message.target == TARGET
+
+
+def test_a_task_that_goes_on_cannot_be_retried():
+    command = RetryTasks(
+        namespace="default",
+        job_id="job-2",
+        tasks=(RetrySpec(task_id="task-9", retry_of="task-1"),),
+        submitted_at=NOW,
+    )
+
+    [effect] = core.retry(command, {"task-1": history(submitted())})
+
+    assert isinstance(effect, Publish)
+    assert isinstance(effect.message, JobRejected)
+    assert "has not ended" in effect.message.reason

@@ -1,0 +1,172 @@
+"""What the memory server holds: streams, queues and buckets. Nothing here waits; connections are around it."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+import anyio
+
+from testwright.bus import Receipt
+from testwright.bus._memory_faults import Dice
+from testwright.bus._memory_queue import Queue
+from testwright.bus._memory_stream import MemoryStream
+from testwright.bus._memory_timers import Timers
+from testwright.bus.topology import Bucket, Topology
+from testwright.errors import (
+    BlobCorruptError,
+    BlobNotFoundError,
+    BusError,
+    PayloadTooLargeError,
+    StreamNotFoundError,
+)
+from testwright_schemas.envelope import MESSAGE_ID
+from testwright_schemas.publication import Expect
+
+PAYLOAD_LIMIT = 1024 * 1024
+"""Bytes that a message may have, headers included; the real server's default."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Blob:
+    data: bytes
+    stored_at: datetime
+
+
+class Core:
+    """The server's state.
+
+    Attributes:
+        timers: its clock.
+        dice: its bad luck.
+    """
+
+    def __init__(self, topology: Topology, dice: Dice, epoch: datetime) -> None:
+        self.timers = Timers()
+        self.dice = dice
+        self._epoch = epoch
+        self._started = anyio.current_time()
+        self._streams: dict[str, MemoryStream] = {}
+        self._queues: dict[tuple[str, str], Queue] = {}
+        self._buckets: dict[str, Bucket] = {}
+        self._blobs: dict[tuple[str, str], _Blob] = {}
+        self.apply(topology)
+
+    def now(self) -> datetime:
+        """Return the wall time, in UTC."""
+        return self._epoch + timedelta(seconds=anyio.current_time() - self._started)
+
+    def apply(self, topology: Topology) -> None:
+        """Create the streams, consumers and buckets that are missing, and leave the others as they are."""
+        for stream in topology.streams:
+            if stream.name not in self._streams:
+                self._streams[stream.name] = MemoryStream(stream)
+        for consumer in topology.consumers:
+            key = (consumer.stream, consumer.name)
+            if key not in self._queues:
+                self._queues[key] = Queue(consumer, self.stream(consumer.stream), self.timers, self.dice)
+        self._buckets.update((bucket.name, bucket) for bucket in topology.buckets)
+
+    def stream(self, name: str) -> MemoryStream:
+        """Return a stream as it is now.
+
+        Raises:
+            StreamNotFoundError: there is none.
+        """
+        if name not in self._streams:
+            raise StreamNotFoundError(name)
+        self._streams[name].expire(self.now())
+        return self._streams[name]
+
+    def queue(self, stream: str, consumer: str) -> Queue:
+        """Return a durable consumer.
+
+        Raises:
+            StreamNotFoundError: there is none.
+        """
+        if (stream, consumer) not in self._queues:
+            raise StreamNotFoundError(consumer if stream in self._streams else stream)
+        return self._queues[stream, consumer]
+
+    def dispatch(self) -> None:
+        """Hand out what can be: a connection is back."""
+        for queue in self._queues.values():
+            queue.dispatch()
+
+    def store(
+        self, subject: str, data: bytes, headers: Mapping[str, str], message_id: str, expect: Expect | None
+    ) -> Receipt:
+        """Store a message, as ``Publisher.publish`` says."""
+        with_id = {**headers, MESSAGE_ID: message_id}
+        return self._stream_of(subject).store(subject, data, with_id, time=self.now(), expect=expect)
+
+    def schedule(self, subject: str, data: bytes, headers: Mapping[str, str], at: datetime, target: str) -> Receipt:
+        """Store a message that is due later, as ``Publisher.schedule`` says.
+
+        Raises:
+            BusError: the stream takes no schedules, or ``target`` belongs to another.
+        """
+        stream = self._stream_of(subject)
+        if not stream.config.schedules or not stream.takes(target) or subject == target:
+            raise BusError(f"{stream.config.name} cannot schedule {target!r} on {subject!r}")
+        # As the server writes it down, so that whoever reads the subject sees when what is due.
+        about = {"Nats-Schedule": f"@at {at.astimezone(UTC).isoformat()}", "Nats-Schedule-Target": target}
+        stream.purge(subject)
+        receipt = stream.store(subject, data, {**headers, **about}, time=self.now())
+        fire = partial(self._fire, stream, receipt.sequence, target, dict(headers))
+        self.timers.call_after(max(0.0, (at - self.now()).total_seconds()), fire)
+        return receipt
+
+    def unschedule(self, subject: str) -> None:
+        """Take back what is scheduled on ``subject``, if anything."""
+        self._stream_of(subject).purge(subject)
+
+    def put(self, bucket: str, data: bytes) -> str:
+        """Keep content in a bucket and return its digest."""
+        digest = hashlib.sha256(data).hexdigest()
+        if self._find(bucket, digest) is None:
+            self._blobs[bucket, digest] = _Blob(data, self.now())
+        return digest
+
+    def fetch(self, bucket: str, digest: str) -> bytes:
+        """Return content by digest, as ``Blobs.fetch`` says."""
+        blob = self._find(bucket, digest)
+        if blob is None:
+            raise BlobNotFoundError(bucket, digest)
+        if hashlib.sha256(blob.data).hexdigest() != digest:
+            raise BlobCorruptError(f"{bucket} holds something else as {digest}")
+        return blob.data
+
+    def _stream_of(self, subject: str) -> MemoryStream:
+        for name, stream in self._streams.items():
+            if stream.takes(subject):
+                return self.stream(name)
+        raise StreamNotFoundError(f"a stream for {subject}")
+
+    def _fire(self, stream: MemoryStream, sequence: int, target: str, headers: dict[str, str]) -> None:
+        scheduled = stream.get(sequence)
+        if scheduled is None:
+            return
+        stream.remove(sequence)
+        about = {"Nats-Scheduler": scheduled.subject, "Nats-Schedule-Next": "purge"}
+        stream.store(target, scheduled.data, {**headers, **about}, time=self.now())
+
+    def _find(self, bucket: str, digest: str) -> _Blob | None:
+        if bucket not in self._buckets:
+            raise StreamNotFoundError(bucket)
+        blob = self._blobs.get((bucket, digest))
+        age = timedelta(seconds=self._buckets[bucket].max_age_s)
+        return blob if blob is not None and self.now() - blob.stored_at <= age else None
+
+
+def check_size(subject: str, data: bytes, headers: Mapping[str, str]) -> None:
+    """Refuse a message that is too large, as it would be written on the wire.
+
+    Raises:
+        PayloadTooLargeError: with its headers it has more than ``PAYLOAD_LIMIT`` bytes.
+    """
+    lines = ["NATS/1.0", *(f"{name}: {value}" for name, value in headers.items()), ""]
+    size = len(data) + len("\r\n".join(lines).encode()) + len("\r\n")
+    if size > PAYLOAD_LIMIT:
+        raise PayloadTooLargeError(subject, size, PAYLOAD_LIMIT)

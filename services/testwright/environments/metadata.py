@@ -3,11 +3,12 @@
 import configparser
 import re
 import tomllib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+import msgspec
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
@@ -40,6 +41,12 @@ class Needs:
     texts: tuple[str, ...] = ()
 
 
+class _Project(msgspec.Struct, rename="kebab"):
+    dependencies: list[str] = []
+    requires_python: str = ""
+    dynamic: list[str] = []
+
+
 def needs(read: Read, names: Collection[str], target: str, root: str) -> Needs:
     """Return what the module at ``target`` needs.
 
@@ -67,8 +74,7 @@ def _of_script(text: str, name: str) -> Needs | None:
     if header is None:
         return None
     content = "".join(line[2:] if line.startswith("# ") else line[1:] for line in header["content"].splitlines(True))
-    table = _toml(content, name)
-    return _static(table, text, name)
+    return _static(_project(_toml(content, name), name), text, name)
 
 
 def _of_pyproject(read: Read, folder: PurePosixPath) -> Needs | None:
@@ -77,13 +83,13 @@ def _of_pyproject(read: Read, folder: PurePosixPath) -> Needs | None:
     if text is None:
         return None
     table = _toml(text, name)
-    project, tools = table.get("project"), table.get("tool", {})
-    if isinstance(project, dict):
-        static = _static(project, text, name)
-        if "dependencies" in project.get("dynamic", ()) or "sources" in tools.get("uv", {}):
-            return _built(read, folder, name, static.requires_python)
-        return static
-    return _built(read, folder, name, "") if "dependencies" in tools.get("poetry", {}) else None
+    tools = table.get("tool", {})
+    if "project" not in table:
+        return _built(read, folder, name, "") if "dependencies" in tools.get("poetry", {}) else None
+    project = _project(table["project"], name)
+    if "dependencies" in project.dynamic or "sources" in tools.get("uv", {}):
+        return _built(read, folder, name, project.requires_python)
+    return _static(project, text, name)
 
 
 def _of_setup(read: Read, folder: PurePosixPath) -> Needs | None:
@@ -98,7 +104,7 @@ def _of_setup(read: Read, folder: PurePosixPath) -> Needs | None:
     python = parser.get("options", "python_requires", fallback="").strip()
     if requires and not requires.startswith("file:"):
         lines = [line.partition(" #")[0].strip() for line in requires.splitlines()]
-        return _static({"dependencies": [line for line in lines if line], "requires-python": python}, text, name)
+        return _static(_Project(dependencies=[line for line in lines if line], requires_python=python), text, name)
     if requires or read(str(folder / "setup.py")) is not None:
         return _built(read, folder, str(folder / "setup.py"), python)
     return None
@@ -119,22 +125,18 @@ def _is_requirements(name: str) -> bool:
     return name.startswith("requirements") and name.endswith(".txt")
 
 
-def _static(table: Mapping[str, Any], text: str, name: str) -> Needs:
-    python, requirements = table.get("requires-python", ""), table.get("dependencies", [])
-    if not isinstance(python, str) or not isinstance(requirements, list):
-        raise _bad(name, "requires-python must be a string and dependencies a list of strings")
+def _static(project: _Project, text: str, name: str) -> Needs:
     try:
-        SpecifierSet(python)
+        SpecifierSet(project.requires_python)
     except InvalidSpecifier as error:
-        raise _bad(f"{name}:{_line_of(text, python)}", f"requires-python: {error}") from error
-    for requirement in requirements:  # pyright: ignore[reportUnknownVariableType]  checked just here
+        raise _bad(f"{name}:{_line_of(text, project.requires_python)}", f"requires-python: {error}") from error
+    for requirement in project.dependencies:
         try:
-            Requirement(str(requirement))  # pyright: ignore[reportUnknownArgumentType]  as above
+            Requirement(requirement)
         except InvalidRequirement as error:
-            line = _line_of(text, str(requirement))  # pyright: ignore[reportUnknownArgumentType]  as above
-            reason = str(error).splitlines()[0]
-            raise _bad(f"{name}:{line}", f"{requirement!r} is not a requirement: {reason}") from error
-    return Needs(name, tuple(map(str, requirements)), python)  # pyright: ignore[reportUnknownArgumentType]  as above
+            where = f"{name}:{_line_of(text, requirement)}"
+            raise _bad(where, f"{requirement!r} is not a requirement: {str(error).splitlines()[0]}") from error
+    return Needs(name, tuple(project.dependencies), project.requires_python)
 
 
 def _built(read: Read, folder: PurePosixPath, source: str, python: str) -> Needs:
@@ -142,6 +144,13 @@ def _built(read: Read, folder: PurePosixPath, source: str, python: str) -> Needs
     names = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt")
     texts = tuple(read(str(folder / name)) or "" for name in names)
     return Needs(source, requires_python=python, built=True, texts=texts)
+
+
+def _project(table: object, name: str) -> _Project:
+    try:
+        return msgspec.convert(table, type=_Project)
+    except msgspec.ValidationError as error:
+        raise _bad(name, str(error)) from error
 
 
 def _toml(text: str, name: str) -> dict[str, Any]:

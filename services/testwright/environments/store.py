@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
@@ -57,7 +57,7 @@ async def _remove(folder: Path) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _file_lock(path: Path) -> AsyncIterator[None]:
+async def _file_lock(path: Path) -> AsyncGenerator[None]:
     given_up = anyio.Event()
     try:
         fd = await anyio.to_thread.run_sync(_lock, path, given_up, abandon_on_cancel=True)

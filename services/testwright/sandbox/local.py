@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import anyio
@@ -140,11 +140,12 @@ async def _supervise(
     on_line: OnLine | None,
 ) -> bool:
     """Wait for the end or the limit, whichever is first; say whether it was the limit."""
+    limit = anyio.CancelScope(deadline=anyio.current_time() + wall_s)
     try:
         async with anyio.create_task_group() as readers:
             readers.start_soon(drain, pipes.out, outputs[0], on_line)
             readers.start_soon(drain, pipes.err, outputs[1])
-            with anyio.move_on_after(wall_s) as limit:
+            with limit:
                 await process.wait()
             await _kill(process)
             readers.cancel_scope.deadline = anyio.current_time() + DRAIN_S
@@ -166,7 +167,7 @@ async def _kill(process: anyio.abc.Process) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _scratch() -> AsyncIterator[Path]:
+async def _scratch() -> AsyncGenerator[Path]:
     folder = await anyio.to_thread.run_sync(_make_scratch)
     try:
         yield Path(folder.name)

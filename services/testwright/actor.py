@@ -173,12 +173,14 @@ class Actor:
             alive.cancel()
 
     async def _keep(self, delivery: Delivery, alive: anyio.CancelScope) -> None:
+        async def show() -> None:
+            try:
+                await delivery.in_progress()
+            except BusError as error:
+                log.warning("progress-ack-failed actor=%s error=%s", self.name, error)
+
         with alive:
-            async for _ in beat(BEAT_S):
-                try:
-                    await delivery.in_progress()
-                except BusError as error:
-                    log.warning("progress-ack-failed actor=%s error=%s", self.name, error)
+            await beat(BEAT_S, show)
 
     async def _process(self, reaction: Reaction, delivery: Delivery) -> None:
         stored = delivery.message

@@ -9,6 +9,7 @@ import anyio
 
 from testwright import clock
 from testwright.actor import Actor
+from testwright.background import beside
 from testwright.bus import Bus
 from testwright.bus.nats import connect
 from testwright.collector.actor import collector
@@ -79,17 +80,15 @@ async def serving(
     """
     options = options or Options()
     async with AsyncExitStack() as stack:
-        tg = await stack.enter_async_context(anyio.create_task_group())
         actors: list[Actor] = []
         for role in roles:
             bus = await stack.enter_async_context(connect(url, name=f"testwright-{role}"))
-            actor = build(role, bus, settings, options)
-            await tg.start(actor.run)
-            actors.append(actor)
-        try:
-            yield
-        finally:
-            await drain(actors, options.grace_s)
+            actors.append(build(role, bus, settings, options))
+        async with beside(*(actor.run for actor in actors)):
+            try:
+                yield
+            finally:
+                await drain(actors, options.grace_s)
 
 
 async def drain(actors: Sequence[Actor], grace_s: float) -> None:

@@ -5,7 +5,7 @@ submitted elsewhere is looked up once, after its waiter is registered.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -16,6 +16,7 @@ from anyio.abc import TaskStatus as Started
 
 from testwright import clock as real
 from testwright import settings
+from testwright.background import beside
 from testwright.bus import Bus, Stored
 from testwright.bus.nats import connect
 from testwright.errors import InvalidSubmissionError, TaskNotFoundError, WaitTimeoutError
@@ -115,10 +116,8 @@ class Client:
     @asynccontextmanager
     async def following(self) -> AsyncGenerator[Self]:
         """Keep the feed that wakes whoever waits for as long as the body runs."""
-        async with anyio.create_task_group() as tg:
-            await tg.start(self._follow)
+        async with beside(self._follow):
             yield self
-            tg.cancel_scope.cancel()
 
     async def submit(self, paths: Sequence[Path | str], policy: Policy | None = None) -> Job:
         """Submit modules (files, or folders for all modules below) and return as soon as that is stored.
@@ -251,8 +250,12 @@ class Client:
             else:
                 filters.append(subjects.task_event(self.namespace, id_))
         after = 0 if ids and past else None
-        async with self.bus.feed(subjects.EVENTS, filters or [subjects.events_of(self.namespace)], after=after) as feed:
-            yield _decoded(feed)
+        filters = filters or [subjects.events_of(self.namespace)]
+        async with (
+            self.bus.feed(subjects.EVENTS, filters, after=after) as feed,
+            aclosing(_decoded(feed)) as events,
+        ):
+            yield events
 
     async def cancel(self, *ids: str, reason: str = "") -> None:
         """Ask for the end of tasks, and of all tasks of jobs; returns when that is stored.
@@ -351,7 +354,7 @@ class Client:
             waiting.ended.set()
 
 
-async def _decoded(feed: AsyncIterator[Stored]) -> AsyncIterator[tuple[Stored, EventMessage]]:
+async def _decoded(feed: AsyncIterator[Stored]) -> AsyncGenerator[tuple[Stored, EventMessage]]:
     async for stored in feed:
         try:
             yield stored, _EVENTS.decode(stored.data)

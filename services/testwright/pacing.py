@@ -4,7 +4,7 @@ Neither waits for another party's answer: whoever waits for something waits for 
 """
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
 
 import anyio
 
@@ -40,11 +40,11 @@ class Backoff:
             await (wake or anyio.Event()).wait()
 
 
-async def beat(interval_s: float) -> AsyncIterator[None]:
-    """Yield once every ``interval_s`` seconds, first after one interval."""
+async def beat(interval_s: float, action: Callable[[], Awaitable[None]]) -> None:
+    """Do ``action`` every ``interval_s`` seconds until cancelled, first after one interval."""
     while True:
         await anyio.sleep(interval_s)
-        yield
+        await action()
 
 
 async def until(deadline: float) -> None:

@@ -12,7 +12,7 @@ from testwright.endings import Endings
 from testwright.engines import Progress
 from testwright.errors import BlobCorruptError, BlobNotFoundError, ConflictError, SnapshotError, WorkError
 from testwright.reporter import Reporter
-from testwright.verification import Finding
+from testwright.verification.inquiry import Finding
 from testwright.verifier import core
 from testwright.voice import Archive, Clock, Voice
 from testwright_schemas import (

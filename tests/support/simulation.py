@@ -1,0 +1,300 @@
+"""The whole system on the memory bus, in virtual time, with everything that can go wrong going wrong.
+
+One seed decides the plan, the faults, the engines' moods and the scheduler: the same seed gives the same run.
+"""
+
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+import trio
+import trio.testing
+
+from testwright.actor import Actor
+from testwright.bus import Stored
+from testwright.bus.memory import Faults, MemoryBus, MemoryServer
+from testwright.bus.topology import declare
+from testwright.client import Client, Job
+from testwright.collector.actor import collector
+from testwright.engines import Progress
+from testwright.errors import BusClosedError, WorkError
+from testwright.generator.actor import Product, generator
+from testwright.pacing import until
+from testwright.snapshots.bundle import Bundle
+from testwright.submitter.actor import submitter
+from testwright.verification.inquiry import Finding
+from testwright.verifier.actor import verifier
+from testwright_schemas import (
+    CaseVerdict,
+    Coverage,
+    GenerateSuite,
+    JobFinished,
+    Mutation,
+    OutcomeCounts,
+    Policy,
+    RetryPolicy,
+    Snapshot,
+    Target,
+    TaskFinished,
+    TaskMessage,
+    VerifySuite,
+    envelope,
+    subjects,
+)
+
+ENGINES = ("echo", "ghostwriter")
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+ROLES = ("submitter", "collector", "collector", "generator", "generator", "verifier")
+PATIENCE_S = 6 * 3600.0
+"""Virtual seconds after which a run that has not come to an end is called stuck."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run does, all of it decided by ``seed``."""
+
+    seed: int
+    jobs: int
+    tasks: int
+    kills: int
+    cancels: int
+    faults: Faults
+
+    @classmethod
+    def of(cls, seed: int) -> "Plan":
+        """Return the plan of a seed: every fifth one without faults, so that a bug is not blamed on them."""
+        dice = random.Random(seed)
+        calm = seed % 5 == 0
+        faults = Faults(
+            lose_publish=dice.choice((0.0, 0.05, 0.2)),
+            lose_answer=dice.choice((0.0, 0.05, 0.2)),
+            repeat=dice.choice((0.0, 0.05, 0.2)),
+            delay=dice.choice((0.0, 0.1, 0.3)),
+            reorder=dice.choice((0.0, 0.1, 0.3)),
+        )
+        return cls(
+            seed=seed,
+            jobs=dice.randint(1, 4),
+            tasks=dice.randint(1, 6),
+            kills=0 if calm else dice.randint(0, 12),
+            cancels=dice.randint(0, 2),
+            faults=Faults() if calm else faults,
+        )
+
+
+@dataclass
+class Report:
+    """What a run left behind: every event in order, and how many messages were stored and delivered."""
+
+    events: list[Stored] = field(default_factory=list[Stored])
+    queued: int = 0
+    jobs: list[Job] = field(default_factory=list[Job])
+    stored: int = 0
+
+    @property
+    def digest(self) -> str:
+        """Fingerprint of everything that happened."""
+        told = hashlib.sha256()
+        for event in self.events:
+            told.update(event.subject.encode() + event.data)
+        return told.hexdigest()
+
+
+class Process:
+    """An actor that can be killed at any await, and is started again."""
+
+    def __init__(self, server: MemoryServer, role: str, number: int, seed: int) -> None:
+        self._server = server
+        self._role = role
+        self._name = f"{role}-{number}"
+        self._dice = random.Random(f"{seed}/{self._name}")
+        self._lives = 0
+        self._bus: MemoryBus | None = None
+        self._scope = anyio.CancelScope()
+
+    async def live(self) -> None:
+        """Run for ever, life after life."""
+        while True:
+            self._lives += 1
+            self._scope = anyio.CancelScope()
+            with self._scope:
+                try:
+                    async with self._server.connect(self._name) as self._bus:
+                        await self._actor(self._bus).run()
+                except* BusClosedError:
+                    pass
+
+    def kill(self) -> None:
+        """End it without a word: the connection first, so that nothing it does in its last moments gets out."""
+        if self._bus:
+            self._bus.kill()
+        self._scope.cancel()
+
+    def _actor(self, bus: MemoryBus) -> Actor:
+        now = self._server.now
+        match self._role:
+            case "submitter":
+                return submitter(bus, now, ENGINES)
+            case "collector":
+                return collector(bus, now, slots=2)
+            case "generator":
+                worker = f"{self._name}.{self._lives}"
+                return generator(bus, now, self._produce, ENGINES, worker=worker, slots=2)
+            case _:
+                return verifier(bus, now, self._judge, slots=2)
+
+    async def _produce(self, item: GenerateSuite, snapshot: bytes, progress: Progress) -> Product:
+        assert snapshot == SOURCES
+        await progress("searching", tests=1)
+        await self._work_for(self._dice.uniform(0, 90))
+        mood = self._dice.random()
+        if mood < 0.15:
+            raise WorkError("engine-crashed", "it broke", retryable=True, log=b"traceback")
+        if mood < 0.2:
+            raise WorkError("import-failed", "no such module")
+        return Product(archive=f"suite of {item.task_id}".encode(), files=("test_it.py",))
+
+    async def _judge(self, item: VerifySuite, snapshot: bytes, candidate: bytes, progress: Progress) -> Finding:
+        assert (snapshot, candidate) == (SOURCES, f"suite of {item.task_id}".encode())
+        await progress("repeating", tests=1)
+        await self._work_for(self._dice.uniform(0, 30))
+        verdict = "kept" if self._dice.random() < 0.8 else "flaky"
+        return Finding(
+            cases=(CaseVerdict(id="test_it.py::test_it", verdict=verdict),),
+            coverage=Coverage(line=90.0),
+            mutation=Mutation(),
+            files={"test_it.py": candidate} if verdict == "kept" else {},
+            report=b"{}",
+            isolation="none",
+            python="3.11",
+            wall_s=1.0,
+        )
+
+    async def _work_for(self, seconds: float) -> None:
+        await until(anyio.current_time() + seconds)
+
+
+SOURCES = b"sources"
+
+
+def run(plan: Plan) -> Report:
+    """Run a plan to its end in virtual time and return what it left behind.
+
+    Raises:
+        TimeoutError: it did not come to an end within ``PATIENCE_S`` virtual seconds.
+    """
+    # Trio shuffles its run queue on purpose; a run that can be replayed needs the shuffle to come from the seed.
+    trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportPrivateUsage]  no public switch
+    trio._core._run._r.seed(plan.seed)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportPrivateUsage]  as above
+    random.seed(plan.seed)
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    return anyio.run(_main, plan, backend="trio", backend_options={"clock": clock})
+
+
+async def _main(plan: Plan) -> Report:
+    dice = random.Random(plan.seed)
+    async with (
+        MemoryServer(declare(ENGINES), faults=plan.faults, seed=plan.seed, epoch=EPOCH) as server,
+        anyio.create_task_group() as tg,
+        server.connect("client") as bus,
+    ):
+        processes = [Process(server, role, number, plan.seed) for number, role in enumerate(ROLES)]
+        for process in processes:
+            tg.start_soon(process.live)
+        tg.start_soon(_kill, dice, processes, plan.kills)
+        report = Report()
+        with anyio.fail_after(PATIENCE_S):
+            await _use(plan, bus, server, dice, report)
+            await _await_jobs(bus, report.jobs)
+            server.faults = Faults()
+            await _look(bus, server, report)
+        tg.cancel_scope.cancel()
+    return report
+
+
+async def _use(plan: Plan, bus: MemoryBus, server: MemoryServer, dice: random.Random, report: Report) -> None:
+    numbers = iter(range(1_000_000))
+    client = Client(bus, clock=server.now, new_id=lambda kind: f"{kind}-{next(numbers):06d}")
+    async with client.following(), anyio.create_task_group() as users:
+        for _ in range(plan.jobs):
+            job = await client.submit_bundle(_bundle(plan.tasks), _policy(dice))
+            report.jobs.append(job)
+            for task in job.tasks:
+                users.start_soon(_expect, client, task.id)
+        for _ in range(plan.cancels):
+            await until(anyio.current_time() + dice.uniform(0, 60))
+            await client.cancel(dice.choice(report.jobs).tasks[0].id)
+
+
+async def _expect(client: Client, task_id: str) -> None:
+    result = await client.wait(task_id)
+    assert result.task_id == task_id
+    assert (result.outcome == "completed") == bool(result.files)
+
+
+async def _kill(dice: random.Random, processes: Sequence[Process], times: int) -> None:
+    for _ in range(times):
+        await until(anyio.current_time() + dice.uniform(0, 40))
+        dice.choice(processes).kill()
+
+
+async def _await_jobs(bus: MemoryBus, jobs: Sequence[Job]) -> None:
+    waiting = {job.id for job in jobs}
+    async with bus.feed(subjects.EVENTS, [subjects.job_event(kind="finished")], after=0) as ends:
+        async for stored in ends:
+            waiting.discard(subjects.job_of(stored.subject) or "")
+            if not waiting:
+                return
+
+
+async def _look(bus: MemoryBus, server: MemoryServer, report: Report) -> None:
+    """Read the whole event stream, up to a mark of our own, once every queue had time to be worked off."""
+    await until(anyio.current_time() + 3600)
+    mark = await bus.publish(subjects.event(_MARK), envelope.encode(_MARK), message_id="mark")
+    async with bus.feed(subjects.EVENTS, [subjects.EVENTS_ALL], after=0) as events:
+        async for stored in events:
+            if stored.sequence == mark.sequence:
+                break
+            report.events.append(stored)
+    report.stored = mark.sequence
+    report.queued = len([one async for one in bus.last_per_subject(subjects.WORK, [subjects.WORK_ALL])])
+
+
+_MARK = JobFinished(namespace="mark", job_id="mark", total=1, counts=OutcomeCounts())
+
+
+def _bundle(tasks: int) -> Bundle:
+    digest = hashlib.sha256(SOURCES).hexdigest()
+    targets = tuple(Target(module=f"shop.part{i}", path=f"shop/part{i}.py") for i in range(tasks))
+    snapshot = Snapshot(digest=digest, size=len(SOURCES), files=1)
+    return Bundle(snapshot=snapshot, data=SOURCES, targets=targets, root=Path("nowhere"), skipped={})
+
+
+def _policy(dice: random.Random) -> Policy:
+    return Policy(
+        engines=ENGINES,
+        priority=dice.choice(("critical", "high", "normal", "low")),
+        deadline_s=dice.choice((3600.0, 7200.0)),
+        retry=RetryPolicy(max_attempts=2, base_s=dice.choice((0.0, 1.0, 5.0))),
+    )
+
+
+def ends(report: Report) -> Counter[str]:
+    """Return how often each task was told to have ended."""
+    finished = [e for e in report.events if e.subject.endswith(".finished") and subjects.task_of(e.subject)]
+    return Counter(envelope.decode(e.data, TaskFinished).task_id for e in finished)
+
+
+def histories(report: Report) -> dict[str, list[tuple[int, TaskMessage]]]:
+    """Return the events of each task with their sequences."""
+    told: dict[str, list[tuple[int, TaskMessage]]] = {}
+    for event in report.events:
+        task_id = subjects.task_of(event.subject)
+        if task_id:
+            told.setdefault(task_id, []).append((event.sequence, envelope.decode(event.data, TaskMessage)))
+    return told

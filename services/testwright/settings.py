@@ -61,3 +61,8 @@ def uv_environment() -> dict[str, str]:
 def pyenv_versions() -> Path:
     """Return the folder where pyenv keeps interpreters (``PYENV_ROOT``, default ``~/.pyenv``); it may not exist."""
     return Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+
+
+def git_environment() -> dict[str, str]:
+    """Return the environment to run git in: a git hook that started us has set variables that point it elsewhere."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}

@@ -61,6 +61,15 @@ class PublishTimeoutError(BusError):
     """Raised when a publish was not confirmed in time although it was retried; it may still have been stored."""
 
 
+class BusTimeoutError(BusError):
+    """Raised when the server did not answer in time although it was asked again; ask later."""
+
+    def __init__(self, asked: str, timeout_s: float) -> None:
+        self.asked = asked
+        self.timeout_s = timeout_s
+        super().__init__(f"no answer from the server about {asked} within {timeout_s:g} s: is it overloaded, or down?")
+
+
 class PayloadTooLargeError(BusError):
     """Raised when a message with its headers exceeds what the server takes; nothing was sent."""
 
@@ -147,3 +156,11 @@ class EnvironmentBuildError(WorkError):
 
 class VerificationError(WorkError):
     """Raised when a candidate cannot be judged at all."""
+
+
+class DeadLetterNotFoundError(TestwrightError):
+    """Raised when there is no dead letter with this id (any more)."""
+
+    def __init__(self, letter_id: str) -> None:
+        self.letter_id = letter_id
+        super().__init__(f"no dead letter {letter_id!r}: check the id with `testwright dead list`")

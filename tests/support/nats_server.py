@@ -5,7 +5,7 @@ import secrets
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from typing import Any
 import anyio
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
-from testwright.bus import nats
+
+from testwright.bus.nats import NatsBus, apply_topology, connect
 from testwright.bus.topology import Topology
 from testwright.settings import tool_path
 
@@ -104,18 +105,18 @@ class World:
         """Have the server read its configuration again."""
         self.process.send_signal(signal.SIGHUP)
 
-    async def connect(self, name: str, **options: Any) -> nats.NatsBus:
+    async def connect(self, name: str, **options: Any) -> NatsBus:
         """Return a connection that is closed at the end of the test."""
         url = options.pop("url", self.url)
-        return await self._stack.enter_async_context(nats.connect(url, name=name, **options))
+        return await self._stack.enter_async_context(connect(url, name=name, **options))
 
     async def apply(self, topology: Topology) -> None:
         """Create the streams, consumers and buckets of a topology."""
-        await nats.apply_topology(self.url, topology)
+        await apply_topology(self.url, topology)
 
 
 @asynccontextmanager
-async def nats_world(config: Mapping[str, Any] | None = None) -> AsyncIterator[World]:
+async def nats_world(config: Mapping[str, Any] | None = None) -> AsyncGenerator[World]:
     """Run a server for one test; ``config`` overrides its configuration."""
     with tempfile.TemporaryDirectory(prefix="testwright-nats-") as folder:
         async with AsyncExitStack() as stack:

@@ -1,0 +1,103 @@
+"""The nats-py client as it can be relied on: how it connects, paces its reconnects and ends a subscription."""
+
+import itertools
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import nats.errors
+from nats.aio.client import Client, Server
+from nats.aio.subscription import Subscription
+
+from testwright.errors import ConnectError
+from testwright.pacing import Backoff
+
+_TRIES = 3
+_TIMEOUT_S = 2
+_PING_S = 5
+_FOREVER_S = 10 * 365 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """What a client tells its link; none of them may raise."""
+
+    failed: Callable[[Exception], Awaitable[None]]
+    connected: Callable[[], Awaitable[None]]
+    disconnected: Callable[[], Awaitable[None]]
+    closed: Callable[[], Awaitable[None]]
+
+
+class ReliableClient(Client):
+    """A client that gives up its first connect soon, and no later one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._backoff = Backoff(max_s=2.0)
+        self._turn = itertools.count()
+
+    async def dial(self, url: str, name: str, inbox: str, callbacks: Callbacks) -> None:
+        """Connect to a server, or to one of several separated by commas.
+
+        Raises:
+            ConnectError: none answers within a few seconds, or the credentials are refused.
+        """
+        servers = [server.strip() for server in url.split(",")]
+        try:
+            await self.connect(
+                servers,
+                name=name,
+                allow_reconnect=False,
+                max_reconnect_attempts=_TRIES,
+                reconnect_time_wait=1,
+                connect_timeout=_TIMEOUT_S,
+                ping_interval=_PING_S,
+                inbox_prefix=inbox,
+                error_cb=callbacks.failed,
+                disconnected_cb=callbacks.disconnected,
+                reconnected_cb=callbacks.connected,
+                closed_cb=callbacks.closed,
+                reconnect_to_server_handler=self._choose,
+                **_credentials(servers[0]),
+            )
+        except (OSError, nats.errors.Error, ValueError) as error:
+            raise ConnectError(f"cannot connect to {public(url)}: {error}") from error
+        # nats-py reads these at every reconnect.
+        self.options.update(allow_reconnect=True, max_reconnect_attempts=-1)
+
+    async def flush(self, timeout: int = _FOREVER_S) -> None:
+        """Wait until the server has seen everything; never given up, as a late pong would then kill the reader."""
+        await super().flush(timeout=_FOREVER_S)
+
+    async def withdraw(self, subscription: Subscription) -> None:
+        """End a subscription on the server first, and here when what was on its way has reached its handler."""
+        try:
+            if self.is_connected:
+                await self._send_unsubscribe(subscription._id)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  no public way
+                await self.flush()
+        finally:
+            if not self.is_closed:
+                await subscription.unsubscribe()
+
+    def rested(self) -> None:
+        """Try at once when the connection goes away the next time."""
+        self._backoff.reset()
+
+    def _choose(self, servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
+        return servers[next(self._turn) % len(servers)], self._backoff.next_s()
+
+
+def public(url: str) -> str:
+    """Return a URL, or several, without credentials."""
+    return ",".join(server.strip().rsplit("@", 1)[-1].removeprefix("nats://") for server in url.split(","))
+
+
+def _credentials(server: str) -> dict[str, Any]:
+    # As options, they also hold for servers that the cluster makes known.
+    parts = urlsplit(server if "://" in server else f"nats://{server}")
+    if parts.username is None:
+        return {}
+    if parts.password is None:
+        return {"token": unquote(parts.username)}
+    return {"user": unquote(parts.username), "password": unquote(parts.password)}

@@ -1,0 +1,60 @@
+"""One delivery to one worker: the only place that spells an acknowledgement."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from testwright.bus import Stored
+from testwright.bus._nats_api import NO_RESPONDERS, insist
+from testwright.bus._nats_link import Link
+from testwright.bus._nats_wire import NS, Message, origin, stored
+from testwright.errors import BusError, BusTimeoutError
+
+NAK = b"-NAK"
+
+
+class NatsDelivery:
+    """A message that this process is to answer for.
+
+    Args:
+        link: the connection.
+        message: as it was delivered.
+        within_s: how long an answer is repeated until the server confirms it.
+    """
+
+    def __init__(self, link: Link, message: Message, within_s: float) -> None:
+        where = origin(message.reply)
+        self._link = link
+        self._reply = message.reply
+        self._within_s = within_s
+        self.message: Stored = stored(message)
+        self.consumer: str = where.consumer
+        self.count: int = where.count
+
+    async def ack(self) -> None:
+        """Take it off the queue; returns when the server has confirmed."""
+        await self._answer(b"+ACK")
+
+    async def nak(self, delay_s: float = 0.0) -> None:
+        """Hand it back for delivery after ``delay_s``."""
+        delay = b" " + msgspec.json.encode({"delay": int(delay_s * NS)}) if delay_s > 0 else b""
+        await self._answer(NAK + delay)
+
+    async def in_progress(self) -> None:
+        """Start its ack wait anew; not repeated, as the next sign of life says the same."""
+        if self._link.connected:
+            self._link.post(self._reply, b"+WPI")
+
+    async def term(self, reason: str) -> None:
+        """Take it off the queue as undeliverable."""
+        await self._answer(f"+TERM {reason}".encode())
+
+    async def _answer(self, body: bytes) -> None:
+        async def ask(timeout_s: float) -> Message | None:
+            return await self._link.request(self._reply, body, operation="answer", timeout_s=timeout_s)
+
+        async def judge(answer: Message) -> bool | None:
+            return None if answer.status == NO_RESPONDERS else True
+
+        timed_out: Callable[[], BusError] = lambda: BusTimeoutError(f"a delivery of {self.consumer}", self._within_s)  # noqa: E731
+        await insist(ask, judge, within_s=self._within_s, timed_out=timed_out)

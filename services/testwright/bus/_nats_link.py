@@ -1,0 +1,295 @@
+"""The only caller of nats-py: one supervised connection, its requests and its subscriptions.
+
+What nats-py does when a call in flight is cancelled, or when the connection goes away under it, is not to be relied
+on. So every call runs in a task of the link, callers wait for futures of ours, a lost connection answers every open
+request with "ask again" at once, and a refusal of the server ends the operation it was meant for.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import anyio
+import nats.errors
+from nats.aio.msg import Msg
+
+from testwright.bus._nats_client import Callbacks, ReliableClient, public
+from testwright.bus._nats_refusals import Refusals, Refuse
+from testwright.bus._nats_wire import Message
+from testwright.errors import BusClosedError, BusError, PermissionDeniedError
+
+State = Literal["connected", "disconnected", "closed"]
+Handler = Callable[[Message], None]
+Answer = asyncio.Future[Message | BusError | None]
+
+_CLOSE_S = 5.0
+
+_log = logging.getLogger("testwright.bus.nats")
+
+
+class Subscription:
+    """A subscription of a link; ``retire`` ends it without losing what is on its way to its handler."""
+
+    def __init__(self, retire: Callable[[], None]) -> None:
+        self.retire = retire
+
+
+class Link:
+    """A connection that comes back by itself.
+
+    Args:
+        inbox: subject prefix of everything that is addressed to this connection.
+        on_state: told ``connected``, ``disconnected`` or ``closed``, with a detail.
+    """
+
+    def __init__(self, inbox: str, on_state: Callable[[str, str], None] | None = None) -> None:
+        self._prefix = inbox
+        self._on_state = on_state
+        self._client = ReliableClient()
+        self._inbox = ""
+        self._names = itertools.count(1)
+        self._outbox: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
+        self._answers: dict[str, Answer] = {}
+        self._listeners: list[Callable[[State], None]] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._withdrawals: set[asyncio.Task[Any]] = set()
+        self._up = asyncio.Event()
+        self._failure = ""
+        self.refusals = Refusals()
+
+    @property
+    def max_payload(self) -> int:
+        """Return how many bytes a message may have, headers included."""
+        return self._client.max_payload
+
+    @property
+    def connected(self) -> bool:
+        """Return whether a message would reach the server now."""
+        return self._up.is_set() and not self._failure
+
+    async def open(self, url: str, name: str) -> None:
+        """Connect.
+
+        Raises:
+            ConnectError: no server answers, or it refuses the credentials.
+            PermissionDeniedError: the credentials do not allow to receive answers.
+        """
+        callbacks = Callbacks(self._on_error, self._on_connected, self._on_disconnected, self._on_closed)
+        await self._client.dial(url, name, self._prefix, callbacks)
+        self._inbox = self._client.new_inbox()
+        self._spawn(self._write(), self._tasks)
+        self._up.set()
+        self._tell("connected", public(url))
+        await self._listen_for_answers()
+
+    async def close(self) -> None:
+        """Send what waits to be sent, and hang up."""
+        with anyio.move_on_after(_CLOSE_S):
+            if self.connected:
+                await self._outbox.join()
+                await asyncio.gather(*self._withdrawals, return_exceptions=True)
+        with anyio.move_on_after(_CLOSE_S):
+            await self._client.close()
+        leftover = [*self._tasks, *self._withdrawals]
+        for task in leftover:
+            task.cancel()
+        await asyncio.gather(*leftover, return_exceptions=True)
+
+    async def ready(self) -> None:
+        """Wait until there is a connection.
+
+        Raises:
+            BusClosedError: it was closed for good.
+        """
+        await self._up.wait()
+        if self._failure:
+            raise BusClosedError(self._failure)
+
+    def new_inbox(self) -> str:
+        """Return a subject that only this connection listens on, once it does."""
+        return f"{self._inbox}.{next(self._names)}"
+
+    def new_name(self) -> str:
+        """Return a name that no other connection gives."""
+        return self.new_inbox().removeprefix(f"{self._prefix}.").replace(".", "-")
+
+    async def request(
+        self,
+        subject: str,
+        data: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        *,
+        operation: str = "publish to",
+        timeout_s: float = 5.0,
+    ) -> Message | None:
+        """Return the answer; ``None`` if there is none in time, or the connection went away: ask again.
+
+        Raises:
+            PermissionDeniedError: the server does not let us ask.
+            BusClosedError: the connection was closed for good.
+        """
+        token = str(next(self._names))
+        answer: Answer = asyncio.get_running_loop().create_future()
+
+        def refuse() -> None:
+            _settle(answer, PermissionDeniedError(operation, subject))
+
+        result: Message | BusError | None = None
+        self._answers[token] = answer
+        try:
+            with self.refusals.of("publish", subject, refuse), anyio.move_on_after(timeout_s):
+                await self.ready()
+                self.post(subject, data, headers, reply=f"{self._inbox}.answer.{token}", answer=answer)
+                result = await answer
+        finally:
+            del self._answers[token]
+        if isinstance(result, BusError):
+            raise result
+        return result
+
+    def post(
+        self,
+        subject: str,
+        data: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        *,
+        reply: str = "",
+        answer: Answer | None = None,
+    ) -> None:
+        """Send a message as soon as there is a connection, without waiting; not at all once ``answer`` is known."""
+
+        async def call() -> None:
+            if answer is not None and answer.done():
+                return
+            try:
+                await self._client.publish(subject, data, reply, dict(headers) if headers else None)
+            except nats.errors.OutboundBufferLimitError:
+                _settle(answer, None)  # the connection has just gone
+            except nats.errors.Error as error:
+                _settle(answer, BusError(f"cannot send to {subject}: {error}"))
+
+        self._outbox.put_nowait(call)
+
+    async def subscribe(self, subject: str, handler: Handler, refused: Refuse | None = None) -> Subscription:
+        """Have ``handler`` called with every message on a subject, also after reconnects.
+
+        Args:
+            subject: what to listen to.
+            handler: must not raise.
+            refused: called when the server does not let us listen.
+        """
+        await self.ready()
+        made: asyncio.Future[Subscription] = asyncio.get_running_loop().create_future()
+        self._outbox.put_nowait(lambda: self._subscribe(subject, handler, refused, made))
+        return await made
+
+    @contextmanager
+    def listening(self, listener: Callable[[State], None]) -> Generator[None]:
+        """Have ``listener`` called when the connection comes and goes."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
+
+    async def _listen_for_answers(self) -> None:
+        subject = f"{self._inbox}.answer.*"
+        refusals: list[str] = []
+        await self.subscribe(subject, self._on_answer, lambda: refusals.append(subject))
+        await self._client.flush()  # a refusal comes before the pong
+        if refusals:
+            raise PermissionDeniedError("subscribe to", subject)
+
+    async def _subscribe(
+        self, subject: str, handler: Handler, refused: Refuse | None, made: "asyncio.Future[Subscription]"
+    ) -> None:
+        if made.done():
+            return
+
+        async def deliver(message: Msg) -> None:
+            handler(Message(message.subject, message.reply, message.data, message.headers or {}))
+
+        def retire() -> None:
+            if refused is not None:
+                self.refusals.discard("subscription", subject, refused)
+            self._spawn(self._client.withdraw(subscription), self._withdrawals)
+
+        if refused is not None:
+            self.refusals.add("subscription", subject, refused)
+        try:
+            subscription = await self._client.subscribe(subject, cb=deliver)
+        except nats.errors.Error as error:
+            _fail(made, BusClosedError(f"cannot subscribe to {subject}: {error}"))
+            return
+        if made.done():
+            retire()
+        else:
+            made.set_result(Subscription(retire))
+
+    async def _write(self) -> None:
+        while True:
+            call = await self._outbox.get()
+            await self._up.wait()
+            await call()
+            self._outbox.task_done()
+
+    def _spawn(self, call: Coroutine[Any, Any, None], among: set[asyncio.Task[Any]]) -> None:
+        task = asyncio.get_running_loop().create_task(call)
+        among.add(task)
+        task.add_done_callback(among.discard)
+
+    def _tell(self, state: State, detail: str) -> None:
+        _log.debug("%s: %s", state, detail)
+        for listener in list(self._listeners):
+            listener(state)
+        if self._on_state is not None:
+            self._on_state(state, detail)
+
+    def _settle_all(self, result: BusError | None) -> None:
+        for answer in self._answers.values():
+            _settle(answer, result)
+
+    def _on_answer(self, message: Message) -> None:
+        _settle(self._answers.get(message.subject.rpartition(".")[2]), message)
+
+    async def _on_connected(self) -> None:
+        self._client.rested()
+        self._up.set()
+        self._tell("connected", "")
+
+    async def _on_disconnected(self) -> None:
+        self._up.clear()
+        for task in self._withdrawals:
+            task.cancel()
+        self._settle_all(None)
+        self._tell("disconnected", "")
+
+    async def _on_closed(self) -> None:
+        self._failure = f"the connection was closed for good: {self._client.last_error or 'by this process'}"
+        self._settle_all(BusClosedError(self._failure))
+        self._up.set()  # whoever waits is to see the failure
+        self._tell("closed", self._failure)
+
+    async def _on_error(self, error: Exception) -> None:
+        # nats-py's reader ends when this raises.
+        text = str(error).lower()
+        if self.refusals.dispatch(text):
+            _log.warning("refused by the server: %s", error)
+        elif "authorization violation" in text and self._inbox:
+            # While reconnecting nats-py would try the same credentials for ever.
+            self._spawn(self._client.close(), self._tasks)
+        else:
+            _log.debug("nats-py: %s", error)
+
+
+def _settle(answer: Answer | None, result: Message | BusError | None) -> None:
+    if answer is not None and not answer.done():
+        answer.set_result(result)
+
+
+def _fail(made: "asyncio.Future[Subscription]", error: BusError) -> None:
+    if not made.done():
+        made.set_exception(error)

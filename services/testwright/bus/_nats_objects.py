@@ -1,0 +1,110 @@
+"""Content by digest, in the layout of a NATS object store, so that its tools can list and read it.
+
+nats-py's own class is not used: its ``get`` copies what it has with each chunk and waits for ever for one that is gone,
+and concurrent puts of one name leave chunks behind. Here an object's name is its digest, the entry that makes it known
+is published last and only by one writer, and a fetch ends when the stream has no more.
+"""
+
+import hashlib
+from base64 import urlsafe_b64encode
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import anyio
+import msgspec
+
+from testwright.bus import Stored
+from testwright.bus._nats_feed import read_out
+from testwright.bus._nats_link import Link
+from testwright.bus._nats_publish import Publishing, message_headers, purge
+from testwright.bus._nats_reader import message_get
+from testwright.errors import BlobCorruptError, BlobNotFoundError, ConflictError, StreamNotFoundError
+from testwright_schemas.publication import Expect
+
+_CHUNK = 512 * 1024
+_ROOM_FOR_HEADERS = 4096
+_FRESH = timedelta(days=1)
+"""Content put again later than this is stored anew, so that it does not expire under the task it was put for."""
+
+
+class _Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """What the object store knows of an object; the field names are those of NATS."""
+
+    name: str
+    bucket: str
+    nuid: str
+    size: int
+    chunks: int
+    digest: str
+
+
+def stream_of(bucket: str) -> str:
+    """Return the stream a bucket is kept in."""
+    return f"OBJ_{bucket}"
+
+
+def entry_subject(bucket: str, name: str) -> str:
+    """Return where an object's entry is."""
+    return f"$O.{bucket}.M.{urlsafe_b64encode(name.encode()).decode()}"
+
+
+def chunk_subject(bucket: str, nuid: str) -> str:
+    """Return where an object's chunks are."""
+    return f"$O.{bucket}.C.{nuid}"
+
+
+async def put(link: Link, bucket: str, data: bytes, within_s: float) -> str:
+    """Store content once and return its SHA-256 in hexadecimal."""
+    digest = await anyio.to_thread.run_sync(lambda: hashlib.sha256(data).digest())
+    name = digest.hex()
+    known = await _entry(link, bucket, name, within_s)
+    if known is not None and datetime.now(UTC) - known.time < _FRESH:
+        return name
+    nuid = uuid4().hex
+    step = min(_CHUNK, link.max_payload - _ROOM_FOR_HEADERS)
+    chunks = [data[start : start + step] for start in range(0, len(data), step)]
+    # One after the other: their order in the stream is their order in the object.
+    for number, chunk in enumerate(chunks):
+        about = message_headers(f"{nuid}/{number}", None)
+        await Publishing(link, chunk_subject(bucket, nuid), chunk, about).run(within_s)
+    entry = _Entry(
+        name=name,
+        bucket=bucket,
+        nuid=nuid,
+        size=len(data),
+        chunks=len(chunks),
+        digest=f"SHA-256={urlsafe_b64encode(digest).decode()}",
+    )
+    subject = entry_subject(bucket, name)
+    expect = Expect(subject=subject, sequence=0 if known is None else known.sequence)
+    try:
+        await Publishing(link, subject, msgspec.json.encode(entry), message_headers(nuid, None, expect)).run(within_s)
+    except ConflictError:
+        await purge(link, chunk_subject(bucket, nuid), within_s)  # another writer was first with the same content
+    return name
+
+
+async def fetch(link: Link, bucket: str, digest: str, within_s: float) -> bytes:
+    """Return content by digest, checked."""
+    stored = await _entry(link, bucket, digest, within_s)
+    if stored is None:
+        raise BlobNotFoundError(bucket, digest)
+    entry = msgspec.json.decode(stored.data, type=_Entry)
+    parts: list[bytes] = []
+    if entry.chunks:
+        subject = chunk_subject(bucket, entry.nuid)
+        parts = [part.data async for part in read_out(link, stream_of(bucket), [subject], "resume", within_s)]
+    if len(parts) < entry.chunks:
+        raise BlobNotFoundError(bucket, digest)
+    content = b"".join(parts)
+    actual = await anyio.to_thread.run_sync(lambda: hashlib.sha256(content).hexdigest())
+    if actual != digest:
+        raise BlobCorruptError(f"object {digest} of {bucket} has the content of {actual}: delete it and put it again")
+    return content
+
+
+async def _entry(link: Link, bucket: str, name: str, within_s: float) -> Stored | None:
+    try:
+        return await message_get(link, stream_of(bucket), {"last_by_subj": entry_subject(bucket, name)}, within_s)
+    except StreamNotFoundError:
+        raise StreamNotFoundError(f"bucket {bucket}") from None

@@ -1,0 +1,102 @@
+"""Pull requests of one waiter, and where they are answered: nothing that arrives here is ever lost."""
+
+import asyncio
+from typing import Literal
+
+import anyio
+import msgspec
+
+from testwright.bus._nats_api import API
+from testwright.bus._nats_delivery import NAK
+from testwright.bus._nats_link import Link
+from testwright.bus._nats_wire import NS, Message, origin
+from testwright.errors import BusError
+
+HEARTBEAT = "100"
+QUIET_S = 75.0
+"""How long a waiting request may be without a heartbeat: two and a half intervals."""
+
+_HEARTBEAT_S = 30.0
+_EXPIRES_S = 3600.0
+
+AT_ONCE = msgspec.json.encode({"batch": 1, "no_wait": True})
+WAITING = msgspec.json.encode({"batch": 1, "expires": int(_EXPIRES_S * NS), "idle_heartbeat": int(_HEARTBEAT_S * NS)})
+
+Signal = Message | BusError | Literal["again"]
+
+
+def pull_subject(stream: str, consumer: str) -> str:
+    """Return where a queue is asked for messages."""
+    return f"{API}.CONSUMER.MSG.NEXT.{stream}.{consumer}"
+
+
+class Pulls:
+    """Requests under way: a status answers on a request's own subject, a message comes on its original one."""
+
+    def __init__(self, link: Link, stream: str) -> None:
+        self.inbox = link.new_inbox()
+        self._link = link
+        self._stream = stream
+        self._signals: asyncio.Queue[Signal] = asyncio.Queue()
+        self._alive: dict[str, float] = {}
+        self._wanted = False
+
+    @property
+    def pending(self) -> bool:
+        """Return whether a request is still to be answered."""
+        return bool(self._alive)
+
+    @property
+    def overdue(self) -> bool:
+        """Return whether the server seems to have lost one."""
+        return any(alive + QUIET_S < anyio.current_time() for alive in self._alive.values())
+
+    def ask(self, consumer: str, body: bytes) -> None:
+        """Ask a queue for one message."""
+        self._wanted = True
+        self._alive[consumer] = anyio.current_time()
+        self._link.post(pull_subject(self._stream, consumer), body, reply=f"{self.inbox}.{consumer}")
+
+    async def heard(self, within_s: float) -> Message | None:
+        """Return the next answer; ``None`` where there is none in time, or everything is to be asked again.
+
+        Raises:
+            BusError: what ``signal`` was given.
+        """
+        with anyio.move_on_after(within_s):
+            signal = await self._signals.get()
+            if isinstance(signal, BusError):
+                raise signal
+            return None if signal == "again" else signal
+        return None
+
+    def signal(self, signal: Signal) -> None:
+        """Tell whoever waits, if anyone does."""
+        if self._wanted:
+            self._signals.put_nowait(signal)
+
+    def receive(self, message: Message) -> None:
+        """Take what the server sends: pass it on, or hand a message back that nobody waits for."""
+        if message.delivered:
+            self._alive.pop(origin(message.reply).consumer, None)
+        elif message.status == HEARTBEAT:
+            self._alive[queue_of(message)] = anyio.current_time()
+        else:
+            self._alive.pop(queue_of(message), None)
+        if self._wanted:
+            self._signals.put_nowait(message)
+        elif message.delivered:
+            self._link.post(message.reply, NAK)
+
+    def dismiss(self) -> None:
+        """Hand back what has arrived and was not taken: nobody waits any more."""
+        self._wanted = False
+        while not self._signals.empty():
+            signal = self._signals.get_nowait()
+            if isinstance(signal, Message) and signal.delivered:
+                self._link.post(signal.reply, NAK)
+
+
+def queue_of(status: Message) -> str:
+    """Return the consumer that a status comes from."""
+    return status.subject.rpartition(".")[2]

@@ -1,0 +1,48 @@
+"""Who is to be told when the server refuses a subject: it says so in an error text, not in an answer."""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Literal
+
+from testwright.bus._nats_wire import denied
+
+Kind = Literal["publish", "subscription"]
+Refuse = Callable[[], None]
+
+
+class Refusals:
+    """Pending operations by the subject they use; nats-py hands over the server's text in lower case."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[tuple[str, str], list[Refuse]] = {}
+
+    def add(self, kind: Kind, subject: str, refuse: Refuse) -> None:
+        """Have ``refuse`` called when the server does not let us publish or subscribe to a subject."""
+        self._waiting.setdefault((kind, subject.lower()), []).append(refuse)
+
+    def discard(self, kind: Kind, subject: str, refuse: Refuse) -> None:
+        """Take it back."""
+        key = (kind, subject.lower())
+        waiting = self._waiting.get(key, [])
+        if refuse in waiting:
+            waiting.remove(refuse)
+        if not waiting:
+            self._waiting.pop(key, None)
+
+    @contextmanager
+    def of(self, kind: Kind, subject: str, refuse: Refuse) -> Generator[None]:
+        """Do both around an operation."""
+        self.add(kind, subject, refuse)
+        try:
+            yield
+        finally:
+            self.discard(kind, subject, refuse)
+
+    def dispatch(self, text: str) -> bool:
+        """Tell those whom an error text concerns; return whether it is a refusal at all."""
+        found = denied(text)
+        if found is None:
+            return False
+        for refuse in list(self._waiting.get(found, [])):
+            refuse()
+        return True

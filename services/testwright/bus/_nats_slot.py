@@ -1,0 +1,138 @@
+"""A slot: takes one delivery at a time from several queues, the most urgent first.
+
+While somebody waits, a pull request lies at the server for every queue, and nothing is sent but heartbeats. As soon as
+one is answered the others are withdrawn, so that no message is delivered to a slot that is busy; one that was already
+on its way is handed back. A request that may be lost is made again: after a reconnect, when a queue has a new leader,
+when its heartbeats stay away.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
+
+import anyio
+
+from testwright.bus._nats_api import NO_RESPONDERS, require_consumer
+from testwright.bus._nats_delivery import NatsDelivery
+from testwright.bus._nats_link import Link, State, Subscription
+from testwright.bus._nats_pulls import AT_ONCE, HEARTBEAT, QUIET_S, WAITING, Pulls, Signal, pull_subject, queue_of
+from testwright.bus._nats_wire import Message
+from testwright.errors import BusClosedError, BusError, PermissionDeniedError, StreamNotFoundError
+from testwright.pacing import Backoff
+
+_ANSWER_S = 5.0
+_BAD_REQUEST = "400"
+_EXPIRED = "408"
+
+
+class NatsSlot:
+    """A place for one delivery at a time.
+
+    Args:
+        link: the connection.
+        stream: where the queues are.
+        consumers: their names, the most urgent first.
+        within_s: how long an answer to a delivery is repeated until the server confirms it.
+    """
+
+    def __init__(self, link: Link, stream: str, consumers: Sequence[str], within_s: float) -> None:
+        self._link = link
+        self._stream = stream
+        self._consumers = tuple(consumers)
+        self._within_s = within_s
+        self._pulls: Pulls | None = None
+        self._subscription: Subscription | None = None
+        self._backoff = Backoff()
+        self._wake = anyio.Event()
+
+    async def next(self) -> NatsDelivery:
+        """Return the next delivery of the first consumer that has one; wait where none has."""
+        while True:
+            await self._link.ready()
+            message = await self._round(self._pulls or await self._open())
+            if message is not None:
+                self._backoff.reset()
+                return NatsDelivery(self._link, message, self._within_s)
+
+    def signal(self, signal: Signal) -> None:
+        """Interrupt whoever waits: with an error, or to have all queues asked again."""
+        self._wake.set()
+        if self._pulls is not None:
+            self._pulls.signal(signal)
+
+    def on_state(self, state: State) -> None:
+        """Take note of the connection."""
+        self.signal(BusClosedError("the connection was closed for good") if state == "closed" else "again")
+
+    def close(self) -> None:
+        """Withdraw every request."""
+        if self._subscription is not None:
+            self._subscription.retire()
+        self._pulls = self._subscription = None
+
+    async def _open(self) -> Pulls:
+        pulls = Pulls(self._link, self._stream)
+
+        def refused() -> None:
+            pulls.signal(PermissionDeniedError("subscribe to", pulls.inbox))
+
+        self._subscription = await self._link.subscribe(f"{pulls.inbox}.*", pulls.receive, refused)
+        self._pulls = pulls
+        return pulls
+
+    async def _round(self, pulls: Pulls) -> Message | None:
+        self._wake = anyio.Event()
+        try:
+            for consumer in self._consumers:
+                pulls.ask(consumer, AT_ONCE)
+                answer = await pulls.heard(_ANSWER_S)
+                if answer is None or answer.delivered:
+                    return answer
+                await self._judge(answer)
+            for consumer in self._consumers:
+                pulls.ask(consumer, WAITING)
+            return await self._wait(pulls)
+        finally:
+            pulls.dismiss()
+            if pulls.pending:
+                self.close()
+
+    async def _wait(self, pulls: Pulls) -> Message | None:
+        answer = await pulls.heard(QUIET_S)
+        while answer is not None and answer.status == HEARTBEAT and not pulls.overdue:
+            answer = await pulls.heard(QUIET_S)
+        if answer is None or answer.delivered:
+            return answer
+        await self._judge(answer)
+        if answer.status not in (HEARTBEAT, _EXPIRED):
+            await self._backoff.pause(self._wake)
+        return None
+
+    async def _judge(self, answer: Message) -> None:
+        consumer = queue_of(answer)
+        if answer.status == NO_RESPONDERS:
+            await require_consumer(self._link, self._stream, consumer)
+        elif answer.description == "Consumer Deleted":
+            raise StreamNotFoundError(f"consumer {consumer} of stream {self._stream}")
+        elif answer.status == _BAD_REQUEST:
+            raise BusError(f"consumer {consumer} of stream {self._stream}: {answer.description}")
+
+
+@asynccontextmanager
+async def open_slot(link: Link, stream: str, consumers: Sequence[str], within_s: float) -> AsyncGenerator[NatsSlot]:
+    """Open a slot over durable consumers, highest priority first."""
+    slot = NatsSlot(link, stream, consumers, within_s)
+
+    def again(_advisory: Message) -> None:
+        slot.signal("again")
+
+    with ExitStack() as stack:
+        stack.callback(slot.close)
+        stack.enter_context(link.listening(slot.on_state))
+        for consumer in consumers:
+            subject = pull_subject(stream, consumer)
+            refused = partial(slot.signal, PermissionDeniedError("pull from", subject))
+            stack.enter_context(link.refusals.of("publish", subject, refused))
+            elected = f"$JS.EVENT.ADVISORY.CONSUMER.LEADER_ELECTED.{stream}.{consumer}"
+            stack.callback((await link.subscribe(elected, again)).retire)
+        yield slot

@@ -1,0 +1,125 @@
+"""The kinds of run: each test apart, all together, mutants, only the import."""
+
+import contextlib
+import importlib
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .channel import Channel, Say, one_line
+from .plan import Plan
+
+LINES = 2000
+"""Line numbers in one report line."""
+
+
+def main() -> None:
+    """Do what the plan on standard input says."""
+    plan = Plan.decode(sys.stdin.buffer.read())
+    say = _report_channel(plan.token).say
+    _prepare(plan)
+    say("prepared", python=platform.python_version())
+    run: dict[str, Callable[[Plan, Say], None]] = {
+        "apart": apart,
+        "together": together,
+        "mutate": mutate,
+        "import": import_target,
+    }
+    run[plan.mode](plan, say)
+    say("ended")
+
+
+def _report_channel(token: str) -> Channel:
+    """Take the standard output for ourselves; whatever else is written there goes nowhere."""
+    channel = Channel(os.dup(1), token)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 0)
+    os.dup2(nowhere, 1)
+    return channel
+
+
+def _prepare(plan: Plan) -> None:
+    """Import pytest before the project can be seen, so that no module of the project stands in for one of its parts."""
+    sys.path.insert(0, plan.overlay)
+    for name in ("pytest", "_pytest.unittest", "_pytest.assertion.rewrite", "coverage"):
+        importlib.import_module(name)
+    sys.path[:0] = plan.paths
+    os.environ["PYTHONPATH"] = os.pathsep.join(plan.paths)
+    sys.dont_write_bytecode = True
+
+
+def apart(plan: Plan, say: Say) -> None:
+    """Collect once, then run each test in a fork of its own."""
+    from .recorder import Recorder, run_pytest  # noqa: PLC0415  pytest is importable only now
+
+    run_pytest(plan, Recorder(plan, say, lambda _: None, apart=hasattr(os, "fork")))
+
+
+def together(plan: Plan, say: Say) -> None:
+    """Run all tests in this process, measured if the plan says so."""
+    from .recorder import Recorder, run_pytest  # noqa: PLC0415  pytest is importable only now
+
+    if not plan.measure:
+        run_pytest(plan, Recorder(plan, say, lambda _: None, apart=False))
+        return
+    import coverage  # noqa: PLC0415  importable only now
+
+    # No configuration file: that of the project could leave out the very lines that count.
+    cov = coverage.Coverage(data_file=None, branch=True, config_file=False, include=[plan.path], messages=False)
+    cov.start()
+    try:
+        run_pytest(plan, Recorder(plan, say, cov.switch_context, apart=False))
+    finally:
+        cov.stop()
+    _say_coverage(plan, say, cov)
+
+
+def _say_coverage(plan: Plan, say: Say, cov: Any) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "coverage.json")
+        cov.json_report(morfs=[plan.path], outfile=str(out))
+        (measured,) = json.loads(out.read_text())["files"].values()
+    summary = measured["summary"]
+    say(
+        "measured",
+        statements=summary["num_statements"],
+        covered_statements=summary["covered_lines"],
+        branches=summary["num_branches"],
+        covered_branches=summary["covered_branches"],
+        missing_lines=measured["missing_lines"][:LINES],
+        missing_branches=measured["missing_branches"][:LINES],
+    )
+    data = cov.get_data()
+    for context in sorted(data.measured_contexts()):
+        data.set_query_context(context)
+        lines, arcs = sorted(data.lines(plan.path) or []), sorted(data.arcs(plan.path) or [])
+        for start in range(0, max(len(lines), len(arcs)), LINES):
+            end = start + LINES
+            say("covered", case=context, lines=lines[start:end], arcs=arcs[start:end])
+
+
+def mutate(plan: Plan, say: Say) -> None:
+    """Score mutants, where this platform can fork."""
+    if not hasattr(os, "fork"):
+        say("unscored", reason="mutants need a platform that can fork")
+        return
+    from .server import score  # noqa: PLC0415  pytest is importable only now
+
+    score(plan, say)
+
+
+def import_target(plan: Plan, say: Say) -> None:
+    """Import the target and say whether that works."""
+    reason = "the process ended"
+    with contextlib.ExitStack() as stack:
+        stack.callback(lambda: say("imported", reason=reason))
+        try:
+            importlib.import_module(plan.module)
+            reason = ""
+        except BaseException as error:  # noqa: BLE001  a module may raise anything, SystemExit too
+            reason = one_line(f"{type(error).__name__}: {error}")

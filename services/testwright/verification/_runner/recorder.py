@@ -1,0 +1,175 @@
+"""The only place that hears from pytest: which tests it found, and how each ended.
+
+A test counts as passed only by its own report, so that a run that ends early, whatever its exit code, claims nothing
+for the tests it did not come to.
+"""
+
+import faulthandler
+import json
+import os
+import random
+import sys
+from collections.abc import Callable, Generator
+from typing import Any, TextIO
+
+import _pytest.runner
+import pytest
+
+from .channel import Say, one_line, write_line
+from .forks import finished, fork
+from .plan import Plan
+
+CHUNK = 200
+"""Ids in one line: the host drops lines of more than 64 kB."""
+
+_WORST = ("failed", "xfailed", "xpassed", "skipped", "passed")
+
+
+def case_of(nodeid: str) -> str:
+    """Return the id of a test without its parameters."""
+    return nodeid.split("[", 1)[0]
+
+
+class Recorder:
+    """A pytest plugin that selects tests, runs them the way the plan says and reports each.
+
+    Args:
+        plan: what to do.
+        say: where to report.
+        context: called with a test's id before it runs, and with the empty string before collection.
+        apart: whether each test runs in a fork.
+    """
+
+    def __init__(self, plan: Plan, say: Say, context: Callable[[str], object], *, apart: bool) -> None:
+        self._plan = plan
+        self._say = say
+        self._context = context
+        self._apart = apart
+        self._ends: list[tuple[str, str, str]] = []
+        self._stderr: TextIO = os.fdopen(os.dup(2), "w")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collectstart(self, collector: pytest.Collector) -> None:
+        """Say which file is imported next: if that ends the process, it is to blame."""
+        if isinstance(collector, pytest.File):
+            self._say("collecting", file=collector.nodeid)
+            self._watch(self._plan.collect_limit_s)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Say why a file has no tests."""
+        if report.failed:
+            text = report.longreprtext
+            errors = [line[1:].strip() for line in text.splitlines() if line.startswith("E ")]
+            self._say("uncollected", file=report.nodeid, reason=one_line("\n".join(errors) or text))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Keep the planned tests, in the planned order; say what there is."""
+        ids = sorted({case_of(item.nodeid) for item in items})
+        for start in range(0, len(ids), CHUNK):
+            self._say("collected", cases=ids[start : start + CHUNK])
+        if self._plan.cases is not None:
+            place = {case: index for index, case in enumerate(self._plan.cases)}
+            items[:] = [item for item in items if case_of(item.nodeid) in place]
+            items.sort(key=lambda item: place[case_of(item.nodeid)])
+        if self._plan.shuffle is not None:
+            random.Random(self._plan.shuffle).shuffle(items)  # noqa: S311  an order, not a secret
+        self._watch(None)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+        """Run one test and report it."""
+        case = case_of(item.nodeid)
+        self._say("started", case=case)
+        if self._apart:
+            end = self._run_apart(item)
+        else:
+            self._context(case)
+            self._watch(self._plan.case_limit_s)
+            end = self._run(item, nextitem)
+            self._watch(None)
+        self._say("finished", case=case, outcome=end[0], kind=end[1], reason=end[2])
+        return True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[Any]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Note how a phase of a test ended, and what kind of failure it was."""
+        del item
+        report = yield
+        self._ends.append((_outcome(report), _kind(call, self._plan.path), _reason(report)))
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note failures that come as reports of their own: those of subtests."""
+        if report.failed:
+            self._ends.append(("failed", "assertion", _reason(report)))
+
+    def _run(self, item: pytest.Item, nextitem: pytest.Item | None) -> tuple[str, str, str]:
+        self._ends = []
+        _pytest.runner.runtestprotocol(item, log=True, nextitem=nextitem)
+        return min(self._ends, key=lambda end: _WORST.index(end[0]), default=("failed", "", "it was not run"))
+
+    def _run_apart(self, item: pytest.Item) -> tuple[str, str, str]:
+        def work(fd: int) -> None:
+            end = self._run(item, None)
+            write_line(fd, json.dumps(end))
+
+        child = fork(work, self._plan.case_limit_s)
+        finished([child], lambda each: b"\n" in each.heard)
+        code = child.end()
+        if lines := child.lines():
+            outcome, kind, reason = json.loads(lines[0])
+            return outcome, kind, reason
+        if child.hung:
+            return "hung", "", f"not done after {self._plan.case_limit_s:g} s"
+        how = f"signal {-code}" if code < 0 else f"exit status {code}"
+        return "died", "", f"ended the process ({how})"
+
+    def _watch(self, limit_s: float | None) -> None:
+        """End the process after so many seconds, whatever it is doing; ``None`` lets it be."""
+        faulthandler.cancel_dump_traceback_later()
+        if limit_s is not None:
+            faulthandler.dump_traceback_later(limit_s, exit=True, file=self._stderr)
+
+
+def _outcome(report: pytest.TestReport) -> str:
+    if hasattr(report, "wasxfail"):
+        return "xfailed" if report.skipped else "xpassed"
+    return report.outcome
+
+
+def _kind(call: pytest.CallInfo[Any], path: str) -> str:
+    """Return ``assertion`` for a test's own failed assertion, ``crash`` for an error out of the target."""
+    if call.excinfo is None:
+        return ""
+    if any(str(entry.path) == path for entry in call.excinfo.traceback):
+        return "crash"
+    ours = isinstance(call.excinfo.value, (AssertionError, pytest.fail.Exception))
+    return "assertion" if ours and call.when == "call" else "error"
+
+
+def _reason(report: pytest.TestReport) -> str:
+    if report.passed:
+        return ""
+    if isinstance(report.longrepr, tuple):
+        return one_line(str(report.longrepr[2]))
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return one_line(str(getattr(crash, "message", None) or report.longreprtext))
+
+
+def arguments(plan: Plan) -> list[str]:
+    """Return pytest's arguments: our configuration file, root and files; no conftest and no plugin of the project."""
+    options = ["-q", "--tb=short", "--noconftest", "--import-mode=importlib", "--continue-on-collection-errors"]
+    options += ["-p", "no:cacheprovider", "-p", "no:faulthandler", "-c", f"{plan.suite}/pytest.ini"]
+    options += [f"--rootdir={plan.suite}"]
+    return [*options, *(f"{plan.suite}/{name}" for name in plan.files)]
+
+
+def run_pytest(plan: Plan, recorder: Recorder, *extra: str) -> None:
+    """Run pytest in this process; what it prints about it goes to our standard error or nowhere."""
+    try:
+        pytest.main([*arguments(plan), *extra], plugins=[recorder])
+    except SystemExit as error:
+        sys.stderr.write(f"pytest ended with {error}\n")

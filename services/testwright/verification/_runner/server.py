@@ -1,0 +1,193 @@
+"""The fork server of mutants: pytest and the libraries are imported once, the target only in a child.
+
+So code that runs on import is mutated for real, and one mutant costs a fork and a collection instead of an interpreter.
+"""
+
+import ast
+import contextlib
+import importlib
+import json
+import os
+import random
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from .channel import Channel, Say
+from .forks import Fork, finished, fork
+from .hook import install
+from .mutants import Mutant, compile_mutant, mutants, statement_lines
+from .plan import Plan
+from .recorder import Recorder, run_pytest
+
+LEAST_LIMIT_S = 2.0
+SLOWER = 5
+"""A mutant may take so many times as long as the unmutated run, and a second."""
+
+_END = b'"type": "ended"'
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A mutant and the tests that can notice it, in order."""
+
+    mutant: Mutant
+    cases: list[str]
+
+
+def score(plan: Plan, say: Say) -> None:
+    """Run the planned tests on mutants until all are judged or the budget is spent; report each."""
+    source = Path(plan.path).read_bytes()
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError) as error:
+        say("unscored", reason=f"the target does not parse: {error}")
+        return
+    jobs = _jobs(plan, tree)
+    say("mutants", total=len(jobs))
+    chosen = jobs[: plan.max_mutants]
+    limit_s = _baseline(plan, say) if chosen else 0.0
+    if limit_s is not None:
+        _Server(plan, say, tree, source.splitlines(), limit_s).run(chosen)
+
+
+def _jobs(plan: Plan, tree: ast.Module) -> list[Job]:
+    """Return the mutants on lines that tests run, in a random order, so that any first part is a fair sample."""
+    first = statement_lines(tree)
+    imported = {first.get(line, line) for line in plan.import_lines}
+    runs = {case: {first.get(line, line) for line in lines} for case, lines in plan.lines.items()}
+    cases = plan.cases or []
+    result: list[Job] = []
+    for mutant in mutants(tree):
+        line = first.get(mutant.line, mutant.line)
+        by = cases if line in imported else [case for case in cases if line in runs.get(case, ())]
+        if by:
+            result.append(Job(mutant, by))
+    random.Random(plan.seed).shuffle(result)  # noqa: S311  a sample, not a secret
+    return result
+
+
+def _baseline(plan: Plan, say: Say) -> float | None:
+    """Return the limit of a mutant in seconds from a run without one; ``None`` where even that fails.
+
+    The first run says which libraries the tests load; this process then loads them too, for all children after it.
+    """
+    limit_s = plan.collect_limit_s + plan.case_limit_s * len(plan.cases or [])
+    first = _Outcome.of(_run_fork(plan, None, limit_s))
+    for name in first.libraries:
+        # A library may refuse to be imported on its own; then the children go on importing it.
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    started = time.monotonic()
+    second = _Outcome.of(_run_fork(plan, None, limit_s))
+    if not second.survived:
+        say("unscored", reason=f"the tests fail in a forked process: {second.detail}")
+        return None
+    return max(LEAST_LIMIT_S, SLOWER * (time.monotonic() - started) + 1)
+
+
+def _run_fork(plan: Plan, code: Any, limit_s: float) -> Fork:
+    child = fork(lambda fd: _child(plan, code, fd), limit_s)
+    finished([child], _said_all)
+    child.end()
+    return child
+
+
+def _said_all(each: Fork) -> bool:
+    return _END in each.heard
+
+
+def _child(plan: Plan, code: Any, fd: int) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    channel = Channel(fd, "")
+    if code is not None:
+        install(plan.module, plan.path, code)
+    before = set(sys.modules)
+    run_pytest(plan, Recorder(plan, channel.say, lambda _: None, apart=False), "-x", "--tb=no")
+    if code is None:
+        channel.say("libraries", names=_libraries(plan, set(sys.modules) - before))
+    channel.say("ended")
+
+
+def _libraries(plan: Plan, names: set[str]) -> list[str]:
+    """Return the modules that belong neither to the project nor to the suite."""
+    result: list[str] = []
+    for name in sorted(names):
+        file = getattr(sys.modules.get(name), "__file__", None)
+        ours = name.partition(".")[0] == plan.module.partition(".")[0]
+        if file and not ours and not file.startswith((plan.suite, *plan.paths)):
+            result.append(name)
+    return result
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    survived: bool
+    killer: str
+    detail: str
+    libraries: list[str]
+
+    @classmethod
+    def of(cls, child: Fork) -> "_Outcome":
+        """Read what a child said: it survived only if every test reported that it passed."""
+        last, killer, detail, ended, libraries = "", "", "", False, list[str]()
+        for line in child.lines():
+            event = json.loads(line)
+            match event["type"]:
+                case "started":
+                    last = event["case"]
+                case "finished" if event["outcome"] != "passed":
+                    killer, detail = event["case"], event["reason"]
+                case "uncollected":
+                    detail = event["reason"]
+                case "libraries":
+                    libraries = event["names"]
+                case "ended":
+                    ended = True
+                case _:
+                    pass
+        survived = ended and not killer and not detail and last != ""
+        return cls(survived, killer if ended else last, detail, libraries)
+
+
+class _Server:
+    def __init__(self, plan: Plan, say: Say, tree: ast.Module, text: list[bytes], limit_s: float) -> None:
+        self._plan = plan
+        self._say = say
+        self._tree = tree
+        self._text = text
+        self._limit_s = limit_s
+        self._until = time.monotonic() + plan.budget_s
+        self._running: dict[Fork, Job] = {}
+
+    def run(self, jobs: list[Job]) -> None:
+        """Judge as many as the budget allows, a few at a time."""
+        waiting = iter(jobs)
+        while True:
+            while len(self._running) < self._plan.jobs and time.monotonic() < self._until:
+                job = next(waiting, None)
+                if job is None:
+                    break
+                self._start(job)
+            if not self._running:
+                return
+            for child in finished(list(self._running), _said_all):
+                child.end()
+                self._judge(self._running.pop(child), child)
+
+    def _start(self, job: Job) -> None:
+        try:
+            code = compile_mutant(self._tree, job.mutant, self._plan.path)
+        except (SyntaxError, ValueError):
+            self._say("mutant", line=job.mutant.line, operator=job.mutant.operator, fate="invalid", by="", text="")
+            return
+        plan = replace(self._plan, cases=job.cases)
+        self._running[fork(lambda fd: _child(plan, code, fd), self._limit_s)] = job
+
+    def _judge(self, job: Job, child: Fork) -> None:
+        outcome = _Outcome.of(child)
+        fate = "survived" if outcome.survived else "timeout" if child.hung else "killed"
+        text = self._text[job.mutant.line - 1].decode(errors="replace").strip()[:200]
+        self._say("mutant", line=job.mutant.line, operator=job.mutant.operator, fate=fate, by=outcome.killer, text=text)

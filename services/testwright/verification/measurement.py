@@ -1,0 +1,66 @@
+"""The only place that knows what one measured run says: coverage of the target, in total and by each test. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from testwright.verification.events import AnyEvent, Covered, Measured
+from testwright_schemas import Coverage
+
+Arc = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Coverage of the target by a run.
+
+    Attributes:
+        total: as coverage.py counts it.
+        lines: that ran in each test.
+        arcs: that were taken in each test.
+        import_lines: that ran while the files were collected.
+    """
+
+    total: Measured
+    lines: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    arcs: dict[str, frozenset[Arc]] = field(default_factory=dict[str, frozenset[Arc]])
+    import_lines: list[int] = field(default_factory=list[int])
+
+    @property
+    def coverage(self) -> Coverage:
+        """The totals, in percent."""
+        total = self.total
+        return Coverage(
+            line=_percent(total.covered_statements, total.statements),
+            branch=_percent(total.covered_branches, total.branches) if total.branches else None,
+            covered_lines=total.covered_statements,
+            total_lines=total.statements,
+            covered_branches=total.covered_branches,
+            total_branches=total.branches,
+        )
+
+
+def measurement(events: Iterable[AnyEvent]) -> Measurement | None:
+    """Return what a run measured, ``None`` if it did not come to that."""
+    total: Measured | None = None
+    lines: dict[str, list[int]] = {}
+    arcs: dict[str, frozenset[Arc]] = {}
+    for event in events:
+        match event:
+            case Measured():
+                total = event
+            case Covered():
+                lines[event.case] = lines.get(event.case, []) + event.lines
+                arcs[event.case] = arcs.get(event.case, frozenset()) | frozenset(event.arcs)
+            case _:
+                pass
+    if total is None:
+        return None
+    imported = lines.pop("", [])
+    # What import did is no test's merit.
+    at_import = arcs.pop("", frozenset())
+    return Measurement(total, lines, {case: taken - at_import for case, taken in arcs.items()}, imported)
+
+
+def _percent(part: int, whole: int) -> float:
+    # coverage.py, too, calls a module without statements covered.
+    return 100.0 * part / whole if whole else 100.0

@@ -1,0 +1,32 @@
+"""The only place that decides which passing tests add something. Pure.
+
+First those that together cover all that any test covers, chosen greedily; mutants are then tried on them before the
+others, and an other stays if it is the first to notice some mutant. So what is left out adds neither.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from testwright.verification.events import Mutant
+from testwright.verification.measurement import Arc
+
+
+def by_gain(cases: Sequence[str], arcs: Mapping[str, frozenset[Arc]]) -> tuple[list[str], list[str]]:
+    """Return the tests that add coverage, most first, and the others in their order."""
+    left = list(cases)
+    covered: set[Arc] = set()
+    chosen: list[str] = []
+    while left:
+        best = max(left, key=lambda case: len(arcs.get(case, frozenset()) - covered))
+        gain = arcs.get(best, frozenset()) - covered
+        if not gain:
+            break
+        covered |= gain
+        chosen.append(best)
+        left.remove(best)
+    return chosen, left
+
+
+def worth_keeping(chosen: Iterable[str], others: Iterable[str], mutants: Iterable[Mutant]) -> set[str]:
+    """Return the chosen tests, and those of the others that notice a mutant which none before them does."""
+    first_to_notice = {mutant.by for mutant in mutants if mutant.fate in {"killed", "timeout"}}
+    return {*chosen, *(case for case in others if case in first_to_notice)}

@@ -1,0 +1,75 @@
+"""The only place that has mutants run and sums up what the tests noticed."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from testwright.verification import events
+from testwright.verification.conditions import REFERENCE
+from testwright.verification.events import Mutant
+from testwright.verification.measurement import Measurement
+from testwright.verification.report import Survivor
+from testwright.verification.runs import COLLECT_LIMIT_S, Bench
+from testwright.verification.trial import Trial
+from testwright_schemas import Mutation
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What became of the mutants.
+
+    Attributes:
+        mutants: those that were run.
+        total: how many there are on lines that the tests run.
+        note: why there is no score; empty where there is one.
+    """
+
+    mutants: tuple[Mutant, ...] = ()
+    total: int = 0
+    note: str = ""
+
+    def mutation(self, kept: Collection[str]) -> Mutation:
+        """Return the score of a suite with only these tests.
+
+        A mutant counts as killed if the first test that noticed it was kept, so that the score is rather too low.
+        """
+        if not self.mutants:
+            return Mutation(sampled=self.total > 0)
+        killed = sum(_killed(mutant, kept) for mutant in self.mutants)
+        total = len(self.mutants)
+        return Mutation(killed=killed, total=total, score=100.0 * killed / total, sampled=total < self.total)
+
+    def survivors(self, kept: Collection[str]) -> tuple[Survivor, ...]:
+        """Return the mutants that a suite with only these tests does not notice."""
+        missed = sorted({(each.line, each.operator, each.text) for each in self.mutants if not _killed(each, kept)})
+        return tuple(Survivor(line=line, operator=operator, text=text) for line, operator, text in missed)
+
+
+def _killed(mutant: Mutant, kept: Collection[str]) -> bool:
+    return mutant.fate != "survived" and (not mutant.by or mutant.by in kept) and bool(kept)
+
+
+async def score(bench: Bench, trial: Trial, measured: Measurement, cases: Sequence[str]) -> Score:
+    """Run mutants on these tests, in this order, within the policy's budget.
+
+    Raises:
+        VerificationError: the interpreter cannot run pytest.
+    """
+    policy = bench.inquiry.policy
+    if not policy.mutants or not policy.mutants_budget_s or not cases:
+        return Score(note="mutants are switched off" if cases else "there is no test to score")
+    plan = replace(
+        bench.plan("mutate", trial.suite, cases),
+        lines={case: measured.lines.get(case, []) for case in cases},
+        import_lines=measured.import_lines,
+        budget_s=policy.mutants_budget_s,
+    )
+    # Twice for the unmutated runs, once for mutants that are still running when the budget ends.
+    wall_s = policy.mutants_budget_s + 3 * (COLLECT_LIMIT_S + bench.inquiry.case_limit_s)
+    heard = await bench.run(plan, REFERENCE, wall_s)
+    mutants = [event for event in heard.events if isinstance(event, Mutant)]
+    invalid = sum(mutant.fate == "invalid" for mutant in mutants)
+    total = sum(event.total for event in heard.events if isinstance(event, events.Mutants)) - invalid
+    note = next((event.reason for event in heard.events if isinstance(event, events.Unscored)), "")
+    if not total and not note:
+        note = "there is nothing to mutate on the lines that the tests run"
+    return Score(tuple(mutant for mutant in mutants if mutant.fate != "invalid"), total, note)

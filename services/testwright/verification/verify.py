@@ -1,0 +1,68 @@
+"""The order of verification: read, try out, measure, score, choose, deliver, sum up."""
+
+import anyio
+
+from testwright.errors import VerificationError
+from testwright.verification import candidate, redundancy
+from testwright.verification.delivery import Delivery, deliver
+from testwright.verification.inquiry import Finding, Inquiry, Progress
+from testwright.verification.runs import prepare
+from testwright.verification.scoring import Score, score
+from testwright.verification.summary import Summary
+from testwright.verification.trial import try_out
+from testwright_schemas import CaseVerdict
+
+
+async def verify(inquiry: Inquiry, progress: Progress) -> Finding:
+    """Judge a candidate, test by test, and make the suite to deliver from what is kept.
+
+    Raises:
+        VerificationError: nothing can be judged: there is no test file (``empty-candidate``), the target cannot be
+            imported (``target-not-importable``), pytest cannot run (``environment-unusable``).
+        EnvironmentBuildError: pytest cannot be installed for the interpreter.
+        SandboxError: the sandbox cannot be started.
+    """
+    clock = _Clock()
+    found = candidate.read(inquiry.files)
+    if not found.cases and not found.rejected:
+        raise VerificationError("empty-candidate", "the candidate holds no test")
+    await progress(f"checking {len(found.cases)} tests", tests=len(found.cases))
+    bench = await prepare(inquiry)
+    clock.lap("prepare")
+    trial = await try_out(bench, found)
+    clock.lap("repeat")
+    await progress(f"{len(trial.passing)} of {len(found.cases)} tests pass throughout", tests=len(trial.passing))
+    result = Score(note="there is no test to score")
+    delivery, redundant = Delivery(), list[CaseVerdict]()
+    if trial.measurement is not None and trial.passing:
+        chosen, others = redundancy.by_gain(trial.passing, trial.measurement.arcs)
+        result = await score(bench, trial, trial.measurement, [*chosen, *others])
+        clock.lap("mutants")
+        worth = redundancy.worth_keeping(chosen, others, result.mutants)
+        redundant = [_redundant(case) for case in trial.passing if case not in worth]
+        delivery = await deliver(bench, found, [case for case in trial.passing if case in worth])
+        clock.lap("deliver")
+    finding = Summary(inquiry, found, trial, result, delivery, tuple(redundant)).finding(clock.laps)
+    await progress(
+        f"{len(delivery.ids)} tests kept",
+        tests=len(delivery.ids),
+        coverage=finding.coverage.line if finding.coverage else None,
+    )
+    return finding
+
+
+def _redundant(case: str) -> CaseVerdict:
+    return CaseVerdict(id=case, verdict="redundant", reason="adds no coverage and notices no mutant that others do not")
+
+
+class _Clock:
+    """Seconds by step."""
+
+    def __init__(self) -> None:
+        self._started = self._last = anyio.current_time()
+        self.laps: dict[str, float] = {}
+
+    def lap(self, step: str) -> None:
+        now = anyio.current_time()
+        self.laps[step] = round(now - self._last, 3)
+        self._last = now

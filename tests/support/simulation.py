@@ -14,11 +14,12 @@ from pathlib import Path
 import anyio
 import trio
 import trio.testing
+from msgspec.structs import replace
 
 from testwright.actor import Actor
 from testwright.bus import Stored
 from testwright.bus.memory import Faults, MemoryBus, MemoryServer
-from testwright.bus.topology import declare
+from testwright.bus.topology import Topology, declare
 from testwright.client import Client, Job
 from testwright.collector.actor import collector
 from testwright.engines import Progress
@@ -56,7 +57,10 @@ PATIENCE_S = 6 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run does, all of it decided by ``seed``."""
+    """What a run does, all of it decided by ``seed``.
+
+    ``memory_s`` is how long the server remembers message ids: with 0 nothing may rest on them.
+    """
 
     seed: int
     jobs: int
@@ -64,6 +68,7 @@ class Plan:
     kills: int
     cancels: int
     faults: Faults
+    memory_s: float
 
     @classmethod
     def of(cls, seed: int) -> "Plan":
@@ -84,6 +89,7 @@ class Plan:
             kills=0 if calm else dice.randint(0, 12),
             cancels=dice.randint(0, 2),
             faults=Faults() if calm else faults,
+            memory_s=dice.choice((120.0, 0.0)),
         )
 
 
@@ -199,7 +205,7 @@ def run(plan: Plan) -> Report:
 async def _main(plan: Plan) -> Report:
     dice = random.Random(plan.seed)
     async with (
-        MemoryServer(declare(ENGINES), faults=plan.faults, seed=plan.seed, epoch=EPOCH) as server,
+        MemoryServer(_topology(plan.memory_s), faults=plan.faults, seed=plan.seed, epoch=EPOCH) as server,
         anyio.create_task_group() as tg,
         server.connect("client") as bus,
     ):
@@ -215,6 +221,12 @@ async def _main(plan: Plan) -> Report:
             await _look(bus, server, report)
         tg.cancel_scope.cancel()
     return report
+
+
+def _topology(memory_s: float) -> Topology:
+    declared = declare(ENGINES)
+    streams = tuple(replace(stream, duplicate_window_s=memory_s) for stream in declared.streams)
+    return replace(declared, streams=streams)
 
 
 async def _use(plan: Plan, bus: MemoryBus, server: MemoryServer, dice: random.Random, report: Report) -> None:

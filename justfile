@@ -1,0 +1,49 @@
+# Recipes for people and for CI, which calls nothing else. Tools come from the lock file through uv.
+
+set positional-arguments
+
+# List the recipes.
+default:
+    @just --list
+
+# Look at everything without running it: format, lint, types, import laws, spelling.
+check:
+    uv run ruff format --check
+    uv run ruff check
+    uv run mypy services schemas tests
+    uv run pyright
+    uv run lint-imports --no-logo
+    uv run codespell
+
+# Let the tools mend what they can.
+fix:
+    uv run ruff check --fix
+    uv run ruff format
+
+# Run the tests that need neither containers nor minutes; arguments go to pytest.
+test *args:
+    uv run pytest -m "not slow and not container" "$@"
+
+# Run every test that this machine can run.
+test-all *args:
+    uv run pytest "$@"
+
+# Write the generated schemas; commit what changes.
+schemas:
+    uv run python -m testwright.schema_export schemas
+
+# Start an embedded server and all actors in the foreground.
+up *args:
+    uv run testwright up "$@"
+
+# Run the whole system under faults in virtual time.
+simulate *args:
+    uv run pytest tests/simulation "$@"
+
+# Measure.
+bench *args:
+    uv run python -m benchmarks "$@"
+
+# Build the wheel and the source distribution.
+build:
+    uv build

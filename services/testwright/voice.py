@@ -38,8 +38,11 @@ log = logging.getLogger("testwright.voice")
 
 T = TypeVar("T")
 
-_TASK_EVENTS = msgspec.json.Decoder[TaskMessage](TaskMessage)
-_JOB_EVENTS = msgspec.json.Decoder[JobMessage](JobMessage)
+TASK_EVENTS = msgspec.json.Decoder[TaskMessage](TaskMessage)
+"""Decodes any event of a task."""
+
+JOB_EVENTS = msgspec.json.Decoder[JobMessage](JobMessage)
+"""Decodes any event of a job."""
 
 Clock = Callable[[], datetime]
 """Returns the time of day, in UTC."""
@@ -122,18 +125,18 @@ class Archive:
 
     async def task(self, namespace: str, task_id: str) -> TaskHistory:
         """Return the history of a task; an empty one where there is none."""
-        events = self._events([subjects.task_event(namespace, task_id)], _TASK_EVENTS)
+        events = self._events([subjects.task_event(namespace, task_id)], TASK_EVENTS)
         return fold([event async for event in events])
 
     async def job(self, namespace: str, job_id: str) -> JobHistory:
         """Return the history of a job; an empty one where there is none."""
-        events = self._events([subjects.job_event(namespace, job_id)], _JOB_EVENTS)
+        events = self._events([subjects.job_event(namespace, job_id)], JOB_EVENTS)
         return fold_job([event async for event in events])
 
     async def tasks(self, namespace: str) -> dict[str, TaskHistory]:
         """Return the histories of all tasks of a namespace that are still kept, oldest first."""
         found: dict[str, list[tuple[int, TaskMessage]]] = {}
-        async for sequence, event in self._events([subjects.task_event(namespace)], _TASK_EVENTS):
+        async for sequence, event in self._events([subjects.task_event(namespace)], TASK_EVENTS):
             found.setdefault(event.task_id, []).append((sequence, event))
         return {task_id: fold(events) for task_id, events in found.items()}
 

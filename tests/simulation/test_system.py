@@ -4,12 +4,12 @@ import pytest
 
 from tests.support.simulation import Plan, Report, ends, histories, run
 from testwright.history import fold
-from testwright_schemas import JobFinished, MessageDeadLettered, envelope, subjects
+from testwright_schemas import AttemptStarted, JobFinished, MessageDeadLettered, envelope, subjects
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc):
     if "seed" in metafunc.fixturenames:
-        metafunc.parametrize("seed", range(metafunc.config.getoption("--simulations")))
+        metafunc.parametrize("seed", range(int(metafunc.config.getoption("--simulations") or 0)))
 
 
 def job_ends(report: Report) -> list[JobFinished]:
@@ -39,7 +39,7 @@ def test_attempts_are_numbered_without_gaps_and_each_begins_once(seed: int):
     report = run(Plan.of(seed))
 
     for told in histories(report).values():
-        numbers = [event.attempt.number for _, event in told if type(event).__name__ == "AttemptStarted"]
+        numbers = [event.attempt.number for _, event in told if isinstance(event, AttemptStarted)]
         assert numbers == sorted(set(numbers))
 
 

@@ -30,6 +30,7 @@ from testwright.snapshots.bundle import Bundle
 from testwright.submitter.actor import submitter
 from testwright.verification.inquiry import Finding
 from testwright.verifier.actor import verifier
+from testwright.voice import TASK_EVENTS
 from testwright_schemas import (
     CaseVerdict,
     Coverage,
@@ -203,7 +204,7 @@ def run(plan: Plan) -> Report:
 
 
 async def _main(plan: Plan) -> Report:
-    dice = random.Random(plan.seed)
+    dice, report = random.Random(plan.seed), Report()
     async with (
         MemoryServer(_topology(plan.memory_s), faults=plan.faults, seed=plan.seed, epoch=EPOCH) as server,
         anyio.create_task_group() as tg,
@@ -213,7 +214,6 @@ async def _main(plan: Plan) -> Report:
         for process in processes:
             tg.start_soon(process.live)
         tg.start_soon(_kill, dice, processes, plan.kills)
-        report = Report()
         with anyio.fail_after(PATIENCE_S):
             await _use(plan, bus, server, dice, report)
             await _await_jobs(bus, report.jobs)
@@ -308,5 +308,5 @@ def histories(report: Report) -> dict[str, list[tuple[int, TaskMessage]]]:
     for event in report.events:
         task_id = subjects.task_of(event.subject)
         if task_id:
-            told.setdefault(task_id, []).append((event.sequence, envelope.decode(event.data, TaskMessage)))
+            told.setdefault(task_id, []).append((event.sequence, TASK_EVENTS.decode(event.data)))
     return told

@@ -44,6 +44,7 @@ from testwright_schemas import (
     Target,
     TaskFinished,
     TaskMessage,
+    Verdict,
     VerifySuite,
     envelope,
     subjects,
@@ -170,7 +171,7 @@ class Process:
         assert (snapshot, candidate) == (SOURCES, f"suite of {item.task_id}".encode())
         await progress("repeating", tests=1)
         await self._work_for(self._dice.uniform(0, 30))
-        verdict = "kept" if self._dice.random() < 0.8 else "flaky"
+        verdict: Verdict = "kept" if self._dice.random() < 0.8 else "flaky"
         return Finding(
             cases=(CaseVerdict(id="test_it.py::test_it", verdict=verdict),),
             coverage=Coverage(line=90.0),
@@ -196,8 +197,8 @@ def run(plan: Plan) -> Report:
         TimeoutError: it did not come to an end within ``PATIENCE_S`` virtual seconds.
     """
     # Trio shuffles its run queue on purpose; a run that can be replayed needs the shuffle to come from the seed.
-    trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportPrivateUsage]  no public switch
-    trio._core._run._r.seed(plan.seed)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportPrivateUsage]  as above
+    trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue, reportPrivateUsage]  no public switch
+    trio._core._run._r.seed(plan.seed)  # pyright: ignore[reportAttributeAccessIssue, reportPrivateUsage]  as above
     random.seed(plan.seed)
     clock = trio.testing.MockClock(autojump_threshold=0)
     return anyio.run(_main, plan, backend="trio", backend_options={"clock": clock})

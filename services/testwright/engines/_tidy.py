@@ -66,6 +66,10 @@ class _Suite:
             case ast.Import(names=[ast.alias(name=name, asname=asname)]) if name == self.module:
                 if asname or "." not in name:
                     self.aliases.append(asname or name)
+            case ast.ImportFrom(module=str(package), names=[ast.alias(name=name, asname=asname)]) if (
+                f"{package}.{name}" == self.module
+            ):
+                self.aliases.append(asname or name)
             case ast.Import() | ast.ImportFrom():
                 self.imports[ast.unparse(statement)] = statement
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Subscript(value=source)) if dotted(source) == (

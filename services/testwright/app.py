@@ -70,7 +70,7 @@ def build(role: Role, bus: Bus, settings: Settings, options: Options) -> Actor:
 async def serving(
     url: str, roles: Sequence[Role], settings: Settings, options: Options | None = None
 ) -> AsyncGenerator[None]:
-    """Run actors for as long as the body runs, then drain them.
+    """Run actors for as long as the body runs, then drain them; cancelled, they hand their work back at once.
 
     They bind to streams and consumers that exist (see ``testwright topology apply``) and create nothing.
 
@@ -93,7 +93,6 @@ async def serving(
 
 async def drain(actors: Sequence[Actor], grace_s: float) -> None:
     """Bring actors to rest side by side: running work finishes within the grace time or is handed back."""
-    with anyio.CancelScope(shield=True):
-        async with anyio.create_task_group() as tg:
-            for actor in actors:
-                tg.start_soon(actor.rest, grace_s)
+    async with anyio.create_task_group() as tg:
+        for actor in actors:
+            tg.start_soon(actor.rest, grace_s)

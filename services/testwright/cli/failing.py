@@ -1,0 +1,44 @@
+"""The only place that says which exit code an error has."""
+
+from typing import cast
+
+from testwright.errors import (
+    BlobNotFoundError,
+    DeadLetterNotFoundError,
+    InvalidSubmissionError,
+    SnapshotError,
+    TaskNotFoundError,
+    WaitTimeoutError,
+)
+
+OK = 0
+SHORT = 1
+"""Some task failed, or stayed below its coverage."""
+USAGE = 2
+UNUSABLE = 3
+"""A server, an engine or an environment cannot be used."""
+NOT_FOUND = 4
+TIMEOUT = 5
+INTERRUPTED = 130
+
+_CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (InvalidSubmissionError, USAGE),
+    (SnapshotError, USAGE),
+    (TaskNotFoundError, NOT_FOUND),
+    (DeadLetterNotFoundError, NOT_FOUND),
+    (BlobNotFoundError, NOT_FOUND),
+    (WaitTimeoutError, TIMEOUT),
+)
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit code of an error: ``UNUSABLE`` where nothing more precise is known."""
+    return next((code for type_, code in _CODES if isinstance(error, type_)), UNUSABLE)
+
+
+def leaf(error: BaseException) -> BaseException:
+    """Return the first error in the groups that tasks side by side raise."""
+    found = error
+    while isinstance(found, BaseExceptionGroup):
+        found = cast("BaseExceptionGroup[BaseException]", found).exceptions[0]
+    return found

@@ -1,0 +1,100 @@
+"""The verb generate: verified tests for modules, from submission to files, in one call."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+
+from testwright import clock
+from testwright.cli import output, policy, report
+from testwright.cli.job import Desk, Order, carry_out
+from testwright.cli.options import Json, Namespace, Output, Paths, Server, Verbose
+from testwright.cli.progress import Row
+from testwright.cli.screen import following
+from testwright.delivery import default_output
+from testwright.snapshots.bundle import bundle
+
+MAX_CONCURRENCY = 4
+"""Attempts at a time unless more are asked for: each may take a core and a few hundred MB."""
+
+
+def generate(
+    paths: Paths,
+    *,
+    engine: policy.Engines = None,
+    coverage: policy.Coverage = None,
+    budget: policy.Budget = None,
+    output_dir: Output = None,
+    python: policy.Python = None,
+    no_mutants: policy.NoMutants = False,
+    concurrency: Annotated[
+        int | None,
+        typer.Option("--concurrency", min=1, max=256, help="Attempts at a time, on an own server. [cores, max 4]"),
+    ] = None,
+    priority: policy.Urgency = None,
+    seed: policy.Seed = None,
+    repeats: policy.Repeats = None,
+    timeout: policy.Limit = None,
+    server: Server = None,
+    namespace: Namespace = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write verified tests for modules, and wait for them.
+
+    Where no server runs, one is started for the time being, with everything on it. Exit code 0: every task completed
+    and reached its coverage; 1: some did not; 2: wrong usage; 3: no engine or environment can be used; 130: interrupted.
+    """
+    wanted = policy.policy(
+        engines=engine,
+        python=python,
+        no_mutants=no_mutants,
+        coverage=coverage,
+        budget_s=budget,
+        timeout_s=timeout,
+        priority=priority,
+        seed=seed,
+        repeats=repeats,
+    )
+    bundled = bundle(paths)
+    order = Order(
+        bundled=bundled,
+        policy=wanted,
+        output=(output_dir or default_output(bundled.root)).absolute(),
+        server=server,
+        namespace=namespace,
+        concurrency=concurrency or min(os.cpu_count() or 1, MAX_CONCURRENCY),
+    )
+    raise typer.Exit(report.exit_code(_carried_out(order, as_json=as_json, plain=verbose)))
+
+
+def _carried_out(order: Order, *, as_json: bool, plain: bool) -> report.Report:
+    made = report.Report()
+    rows: dict[str, Row] = {}
+    with following(output.console(stderr=as_json), rows, clock.now, in_place=not plain) as changed:
+        anyio.run(carry_out, order, Desk(made, rows, changed, output.tell))
+    if as_json:
+        output.document(report.document(made))
+    else:
+        _show(made, Path.cwd())
+    return made
+
+
+def _show(made: report.Report, here: Path) -> None:
+    if made.results:
+        rows = [
+            report.cells(result, [_near(path, here) for path in made.written[id_]])
+            for id_, result in made.results.items()
+        ]
+        output.show(output.table(report.COLUMNS, rows, report.RIGHT))
+    for remark in report.remarks(made.results):
+        output.say(remark)
+    if made.interrupted:
+        written = sum(len(paths) for paths in made.written.values())
+        output.tell(f"interrupted: {len(made.results)} of {len(made.modules)} tasks ended, {written} files written")
+
+
+def _near(path: Path, here: Path) -> Path:
+    return path.relative_to(here) if path.is_relative_to(here) else path

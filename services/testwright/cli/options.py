@@ -1,0 +1,52 @@
+"""The options that verbs share."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from testwright.cli import duration
+
+
+def seconds(text: str | float) -> float:
+    """Return the seconds of an option, or refuse it as the command line does."""
+    try:
+        return duration.parse(str(text))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def log_to_stderr(wanted: bool) -> bool:
+    """Have what happens logged on standard error, one line each; without this nothing is."""
+    line = "%(asctime)s %(levelname)s %(name)s %(message)s"
+    level = logging.INFO if wanted else logging.CRITICAL
+    logging.basicConfig(level=level, stream=sys.stderr, format=line, force=True)
+    return wanted
+
+
+Server = Annotated[
+    str | None,
+    typer.Option(
+        "--server", metavar="URL", help="NATS server; else NATS_URL, else the one of a running `testwright up`."
+    ),
+]
+Namespace = Annotated[
+    str | None, typer.Option("--namespace", metavar="NAME", help="Namespace; else TESTWRIGHT_NAMESPACE, or default.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs, and nothing else.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", callback=log_to_stderr, help="Log what happens on standard error.")
+]
+Paths = Annotated[
+    list[Path], typer.Argument(metavar="PATH", help="Modules, or folders for all modules below; of one project.")
+]
+Ids = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of tasks, or of jobs for all their tasks.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder for the suites; else the project's tests.")
+]
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", parser=seconds, metavar="TIME", help="Wait no longer, e.g. 90s or 5m.")
+]
+Concurrency = Annotated[int, typer.Option("--concurrency", min=1, max=256, help="Attempts at a time.")]

@@ -1,0 +1,74 @@
+"""The options that become a policy, and the only place that makes one of them."""
+
+import shutil
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from testwright.cli.options import seconds
+from testwright.errors import InvalidSubmissionError
+from testwright_schemas import Policy, Priority
+
+Engines = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--engine",
+        "-e",
+        metavar="NAME",
+        help="Engine; repeat it for a list to be tried in order. [pynguin, ghostwriter]",
+    ),
+]
+Coverage = Annotated[
+    float | None, typer.Option("--coverage", metavar="PERCENT", help="Line coverage that is asked for. [80]")
+]
+Budget = Annotated[
+    float | None, typer.Option("--budget", parser=seconds, metavar="TIME", help="How long an engine may search. [60s]")
+]
+Limit = Annotated[
+    float | None,
+    typer.Option("--timeout", parser=seconds, metavar="TIME", help="How long an attempt may take altogether. [10m]"),
+]
+Python = Annotated[
+    str | None,
+    typer.Option("--python", metavar="PY", help="Interpreter that has what the modules need; else one is prepared."),
+]
+NoMutants = Annotated[bool, typer.Option("--no-mutants", help="Do not score the tests against mutants.")]
+Urgency = Annotated[Priority | None, typer.Option("--priority", help="Class of the queue. [high]")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Seed of every random choice. [0]")]
+Repeats = Annotated[
+    int | None, typer.Option("--repeats", help="Fresh processes in which a test must pass to be believed. [5]")
+]
+
+
+def policy(*, engines: list[str] | None, python: str | None, no_mutants: bool, **given: Any) -> Policy:
+    """Return the policy that options ask for; whatever is ``None`` or empty is left at its default.
+
+    Raises:
+        InvalidSubmissionError: a value is out of range, with the name of its field.
+    """
+    fields = {name: value for name, value in given.items() if value is not None}
+    if engines:
+        fields["engines"] = engines
+    if python:
+        fields["python"] = interpreter(python)
+    if no_mutants:
+        fields["mutants"] = False
+    try:
+        return msgspec.convert(fields, Policy)
+    except msgspec.ValidationError as error:
+        reason, _, field = str(error).partition(" - at `$.")
+        raise InvalidSubmissionError(field.rstrip("`") or "policy", reason) from error
+
+
+def interpreter(name: str) -> str:
+    """Return the absolute path of an interpreter given by path or by name, without following links.
+
+    Raises:
+        InvalidSubmissionError: there is none.
+    """
+    found = shutil.which(Path(name).expanduser())
+    if found is None:
+        raise InvalidSubmissionError("python", f"{name!r} is no program: give the path of an interpreter")
+    return str(Path(found).absolute())

@@ -1,0 +1,88 @@
+"""Verbs about results: wait and result."""
+
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+from anyio.to_thread import run_sync
+
+from testwright.cli import output, report
+from testwright.cli.ids import tasks_of
+from testwright.cli.options import Ids, Json, Namespace, Output, Server, Timeout, Verbose
+from testwright.cli.session import with_client
+from testwright.client import Client
+from testwright.delivery import default_output, deliver
+from testwright.errors import WaitTimeoutError
+from testwright_schemas import TaskFinished
+
+
+def wait(
+    ids: Ids,
+    *,
+    timeout: Timeout = None,
+    server: Server = None,
+    namespace: Namespace = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Wait until tasks have ended, however they end. Exit code 4: there is no such task; 5: not in time."""
+
+    async def ask(client: Client) -> list[TaskFinished]:
+        return await all_of(client, await tasks_of(client, ids), timeout)
+
+    ended = with_client(ask, server, namespace)
+    if as_json:
+        output.document(ended)
+        return
+    output.show(output.table(report.COLUMNS[:-1], [report.cells(result, [])[:-1] for result in ended], report.RIGHT))
+
+
+async def all_of(client: Client, task_ids: list[str], timeout: float | None) -> list[TaskFinished]:
+    """Return the results of tasks, in their order, as soon as all have ended; ``timeout`` is for all together.
+
+    Raises:
+        WaitTimeoutError: one has not ended by then.
+        TaskNotFoundError: there is no task with one of the ids.
+    """
+    deadline = None if timeout is None else anyio.current_time() + timeout
+    results: list[TaskFinished] = []
+    for task_id in task_ids:
+        left = None if deadline is None else max(deadline - anyio.current_time(), 0.0)
+        try:
+            results.append(await client.wait(task_id, left))
+        except WaitTimeoutError as error:
+            raise WaitTimeoutError(task_id, timeout or 0.0) from error
+    return results
+
+
+def result(
+    task_id: Annotated[str, typer.Argument(metavar="ID", help="Id of a task.")],
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended.")] = False,
+    timeout: Timeout = None,
+    output_dir: Output = None,
+    server: Server = None,
+    namespace: Namespace = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Return the result of a task and write its suite.
+
+    Exit code 4: there is no such task; 5: it has not ended (in time).
+    """
+    folder = (output_dir or default_output(Path.cwd())).absolute()
+
+    async def ask(client: Client) -> tuple[TaskFinished, list[Path]]:
+        found = await client.wait(task_id, timeout) if wait or timeout is not None else await client.results(task_id)
+        if found is None:
+            raise WaitTimeoutError(task_id, 0.0)
+        return found, await run_sync(deliver, await client.files(found), folder)
+
+    found, written = with_client(ask, server, namespace)
+    if as_json:
+        output.document(report.of_task(found, written))
+        return
+    output.show(output.table(report.COLUMNS, [report.cells(found, written)], report.RIGHT))
+    for remark in report.remarks({task_id: found}):
+        output.say(remark)

@@ -1,0 +1,99 @@
+"""The verb up: a server and everything on it, in the foreground."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import anyio
+import typer
+
+from testwright import app, settings
+from testwright.background import beside
+from testwright.bus.nats import connect
+from testwright.cli import output
+from testwright.cli.interruption import Interruption
+from testwright.cli.options import Concurrency, Json, Verbose, log_to_stderr
+from testwright.cli.service import complete
+from testwright.errors import ConnectError
+from testwright.running import announced, locate
+from testwright_schemas import subjects
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to run: see the options of ``up``."""
+
+    data: Path
+    port: int
+    durable: bool
+    options: app.Options
+    as_json: bool
+
+
+def up(
+    *,
+    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Where the server keeps its data.")] = None,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the server; 0 for a free one.")] = 0,
+    durable: Annotated[
+        bool, typer.Option("--durable", help="Have each message on disk before it is confirmed, against power cuts.")
+    ] = False,
+    concurrency: Concurrency = 1,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run a server and everything on it, in the foreground, for the other verbs on this machine to find.
+
+    Ctrl-C (or SIGTERM) lets running work finish for a while, then stops; interrupted work goes on at the next start. A
+    second Ctrl-C stops at once. The line for `nats` holds the password of this server: it listens on this machine only.
+    """
+    log_to_stderr(True)
+    here = settings.load()
+    options = app.Options(concurrency=concurrency)
+    anyio.run(_up, Wish(data or here.data, port, durable, options, as_json), here.data)
+
+
+async def _up(wish: Wish, announce: Path) -> None:
+    await _check_alone(announce)
+    with anyio.CancelScope() as scope:
+        interruption, stopped = Interruption(scope), anyio.Event()
+
+        async def stop() -> None:
+            output.tell("draining; interrupt again to stop at once")
+            stopped.set()
+
+        async with (
+            beside(interruption.follow),
+            complete(wish.data, wish.options, port=wish.port, durable=wish.durable) as url,
+        ):
+            interruption.ask = stop
+            with announced(announce, url):
+                _greet(wish, url)
+                await stopped.wait()
+
+
+async def _check_alone(announce: Path) -> None:
+    try:
+        url = locate(announce)
+        async with connect(url, name="testwright-up"):
+            raise typer.BadParameter(f"`testwright up` runs already, on {public(url)}: stop it first")
+    except ConnectError:
+        return
+
+
+def _greet(wish: Wish, url: str) -> None:
+    sub = f"nats sub --server '{url}' '{subjects.EVENTS_ALL}'"
+    if wish.as_json:
+        output.line({"url": url, "sub": sub, "data": str(wish.data), "roles": app.ROLES})
+        return
+    output.say(f"server   {public(url)}")
+    output.say(f"data     {wish.data}")
+    output.say(f"running  {', '.join(app.ROLES)}; {wish.options.concurrency} at a time")
+    output.say(f"watch    testwright watch, or: {sub}")
+    output.say("ready: submit with `testwright submit PATH`, stop with Ctrl-C")
+
+
+def public(url: str) -> str:
+    """Return a server's URL without credentials."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}:{parts.port}"

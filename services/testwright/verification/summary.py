@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import testwright
+from testwright import __version__ as version
 from testwright.verification.candidate import Candidate
 from testwright.verification.conditions import conditions
 from testwright.verification.delivery import Delivery
@@ -68,7 +68,7 @@ class Summary:
         origin, coverage, mutation = self.inquiry.provenance, self._coverage, self._mutation
         verdicts = list(self._verdicts())
         lines = [
-            f"Tests of {self.inquiry.target.module} by {origin.engine}, verified by testwright {testwright.__version__}.",
+            f"Tests of {self.inquiry.target.module} by {origin.engine}, verified with testwright {version}.",
             "",
             f"Kept {len(self.delivery.ids)} of {len(verdicts)} tests; made for snapshot {origin.snapshot_digest[:12]}.",
         ]
@@ -84,7 +84,7 @@ class Summary:
         inquiry, measured = self.inquiry, self.delivery.measured
         total = measured.total if measured is not None and self.delivery.ids else None
         return Report(
-            testwright=testwright.__version__,
+            testwright=version,
             engine=inquiry.provenance.engine,
             task_id=inquiry.provenance.task_id,
             module=inquiry.target.module,

@@ -1,0 +1,230 @@
+"""Candidates that misbehave in every way, judged for real."""
+
+import json
+from pathlib import Path
+
+import anyio
+import pytest
+
+from testwright.errors import VerificationError
+from testwright_schemas import Policy
+from tests.support.verification import find, inquiry, verdicts
+
+pytestmark = pytest.mark.slow
+
+CALC = '''"""Sums."""
+
+LIMIT = 10
+
+
+def add(a, b):
+    """Add up to a limit."""
+    if a > LIMIT:
+        raise ValueError("too big")
+    return a + b
+
+
+def sign(number):
+    if number < 0:
+        return -1
+    return 1 if number else 0
+'''
+
+ONE_OF_EACH = """
+import os
+
+import pytest
+from calc import add, sign
+
+SEEN = []
+
+
+def test_adds():
+    assert add(1, 2) == 3
+
+
+def test_is_wrong():
+    assert add(1, 2) == 4
+
+
+def test_calls_wrongly():
+    assert add(1, None) == 1
+
+
+def test_depends_on_the_hash_seed():
+    assert hash("a") == hash_of_a_in_reference()
+
+
+def hash_of_a_in_reference():
+    return hash("a") if os.environ["PYTHONHASHSEED"] == "0" else None
+
+
+def test_comes_first():
+    SEEN.append(add(2, 2))
+    assert SEEN
+
+
+def test_needs_the_one_before():
+    assert SEEN == [4]
+
+
+def test_asserts_nothing():
+    add(3, 4)
+
+
+@pytest.mark.xfail
+def test_is_expected_to_fail():
+    assert add(1, 1) == 3
+
+
+def test_hangs():
+    while add(1, 1):
+        pass
+    assert False
+
+
+def test_ends_the_process():
+    os._exit(0)
+    assert add(1, 1) == 2
+
+
+@pytest.mark.parametrize(("number", "expected"), [(5, 1), (-5, -1), (0, 0)])
+def test_tells_signs(number, expected):
+    assert sign(number) == expected
+
+
+def test_adds_nothing_new():
+    assert add(1, 3) == 4
+"""
+
+
+async def test_every_kind_of_test_gets_its_verdict(tmp_path: Path) -> None:
+    files = {"test_each.py": ONE_OF_EACH, "test_broken.py": "def test_unreadable(:\n    pass\n"}
+    asked = await inquiry(tmp_path, {"calc.py": CALC}, "calc", files, Policy(repeats=3, mutants_budget_s=30))
+
+    finding = await find(asked)
+
+    assert verdicts(finding) == {
+        "test_adds": "kept",
+        "test_tells_signs": "kept",
+        "test_is_wrong": "suspected-bug",
+        "test_calls_wrongly": "failing",
+        "test_depends_on_the_hash_seed": "flaky",
+        "test_comes_first": "redundant",
+        "test_needs_the_one_before": "order-dependent",
+        "test_asserts_nothing": "vacuous",
+        "test_is_expected_to_fail": "vacuous",
+        "test_hangs": "too-slow",
+        "test_ends_the_process": "unsafe",
+        "test_adds_nothing_new": "redundant",
+        "test_unreadable": "not-collected",
+    }
+    assert finding.python.startswith("3.")
+    assert finding.isolation == asked.sandbox.isolation
+    report = json.loads(finding.report)
+    assert report["missing_lines"] == [9]
+    assert [suspicion["id"] for suspicion in report["suspicions"]] == ["test_each.py::test_is_wrong"]
+    assert "assert add(1, 2) == 4" in report["suspicions"][0]["source"]
+    assert {survivor["line"] for survivor in report["survivors"]} >= {8}
+
+
+async def test_the_delivered_file_passes_with_plain_pytest(tmp_path: Path) -> None:
+    asked = await inquiry(
+        tmp_path,
+        {"shop/__init__.py": "", "shop/calc.py": CALC},
+        "shop.calc",
+        {
+            "test_a.py": "import shop.calc as module_0\n\ndef test_case_0():\n    assert module_0.add(1, 2) == 3\n",
+            "test_b.py": (
+                "import pytest\nimport shop.calc as module_0\nimport os\n\n"
+                "def test_case_0():\n    with pytest.raises(ValueError):\n        module_0.add(11, 2)\n"
+            ),
+        },
+    )
+
+    finding = await find(asked)
+
+    assert list(finding.files) == ["shop/test_shop_calc.py"]
+    suite = tmp_path / "project" / "shop" / "test_shop_calc.py"
+    suite.write_bytes(finding.files["shop/test_shop_calc.py"])
+    tool = await asked.environments.for_tool("pytest", ["pytest"], (), like=asked.environment)
+    done = await anyio.run_process([tool.python, "-m", "pytest", "-q", suite], cwd=asked.root, check=False)
+    assert done.returncode == 0, done.stdout.decode()
+    assert b"2 passed" in done.stdout
+    text = suite.read_text()
+    assert "def test_add()" in text
+    assert "def test_add_raises_value_error()" in text
+    assert "import os" not in text
+    assert "Tests of shop.calc by echo" in text
+    assert {case.id for case in finding.cases} == {
+        "shop/test_shop_calc.py::test_add",
+        "shop/test_shop_calc.py::test_add_raises_value_error",
+    }
+    assert finding.coverage is not None
+    assert (finding.coverage.covered_lines, finding.coverage.total_lines) == (6, 9)
+
+
+async def test_mutants_are_killed_by_assertions_only(tmp_path: Path) -> None:
+    calls = "from calc import add, sign\n\n\ndef test_calls():\n    {} add(1, 2) {}\n    sign(0), sign(-1), sign(2)\n"
+    policy = Policy(repeats=1, mutants_budget_s=30)
+    toothless = await inquiry(
+        tmp_path / "a", {"calc.py": CALC}, "calc", {"test_a.py": calls.format("assert", "is not None")}, policy
+    )
+    sharp = await inquiry(
+        tmp_path / "b", {"calc.py": CALC}, "calc", {"test_a.py": calls.format("assert", "== 3")}, policy
+    )
+
+    loose, strict = await find(toothless), await find(sharp)
+
+    assert loose.mutation.total == strict.mutation.total > 10
+    assert loose.mutation.killed < strict.mutation.killed < strict.mutation.total
+    assert loose.coverage == strict.coverage
+
+
+async def test_a_configuration_of_the_project_changes_nothing(tmp_path: Path) -> None:
+    sources = {
+        "calc.py": CALC,
+        "conftest.py": "import os\nos._exit(0)\n",
+        "pytest.ini": "[pytest]\naddopts = --deselect test_a.py -k nothing\n",
+        ".coveragerc": "[run]\nomit = *\n",
+        "json.py": "raise RuntimeError('shadows the standard library')\n",
+        "sitecustomize.py": "import os\nos._exit(0)\n",
+    }
+    test = "from calc import add\n\n\ndef test_adds():\n    assert add(1, 2) == 3\n"
+    asked = await inquiry(tmp_path, sources, "calc", {"test_a.py": test})
+
+    finding = await find(asked)
+
+    assert verdicts(finding) == {"test_adds": "kept"}
+    assert finding.coverage is not None
+    assert finding.coverage.line > 50
+
+
+async def test_a_file_that_ends_the_process_on_import_takes_no_other_with_it(tmp_path: Path) -> None:
+    good = "from calc import add\n\n\ndef test_adds():\n    assert add(1, 2) == 3\n"
+    bad = "import os\nfrom calc import add\nos._exit(0)\n\n\ndef test_more():\n    assert add(2, 2) == 4\n"
+    asked = await inquiry(tmp_path, {"calc.py": CALC}, "calc", {"test_a.py": bad, "test_b.py": good})
+
+    finding = await find(asked)
+
+    assert verdicts(finding) == {"test_adds": "kept", "test_more": "unsafe"}
+
+
+async def test_a_target_that_cannot_be_imported_is_said_to_be_so(tmp_path: Path) -> None:
+    test = "import calc\n\n\ndef test_adds():\n    assert calc.add(1, 2) == 3\n"
+    asked = await inquiry(tmp_path, {"calc.py": "import nowhere_to_be_found\n"}, "calc", {"test_a.py": test})
+
+    with pytest.raises(VerificationError, match="nowhere_to_be_found") as caught:
+        await find(asked)
+
+    assert caught.value.cause == "target-not-importable"
+    assert not caught.value.retryable
+
+
+async def test_the_same_work_gives_the_same_file(tmp_path: Path) -> None:
+    asked = [await inquiry(tmp_path / name, {"calc.py": CALC}, "calc", {"test_each.py": ONE_OF_EACH}) for name in "ab"]
+
+    first, second = await find(asked[0]), await find(asked[1])
+
+    assert first.files == second.files
+    assert first.cases == second.cases

@@ -250,7 +250,8 @@ class Client:
             else:
                 filters.append(subjects.task_event(self.namespace, id_))
         after = 0 if ids and past else None
-        filters = filters or [subjects.events_of(self.namespace)]
+        # A task may be named beside its job, and the server refuses filters that overlap.
+        filters = list(dict.fromkeys(filters)) or [subjects.events_of(self.namespace)]
         async with (
             self.bus.feed(subjects.EVENTS, filters, after=after) as feed,
             aclosing(_decoded(feed)) as events,

@@ -37,7 +37,7 @@ def _end(server: "subprocess.Popen[bytes]") -> None:
 
 
 def _hold(server: "subprocess.Popen[bytes]", released: threading.Event) -> None:
-    sys.stdin.buffer.read()
+    os.read(0, 1)  # not through sys.stdin: its lock, held here, would abort the interpreter's end
     released.set()
     _end(server)
 

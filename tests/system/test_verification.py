@@ -6,9 +6,9 @@ from pathlib import Path
 import anyio
 import pytest
 
+from tests.support.verification import find, inquiry, verdicts
 from testwright.errors import VerificationError
 from testwright_schemas import Policy
-from tests.support.verification import find, inquiry, verdicts
 
 pytestmark = pytest.mark.slow
 

@@ -69,10 +69,11 @@ class _Scope:
                 self._aliases.add(alias.asname or alias.name)
 
     def subjects(self, function: Function) -> Iterator[str]:
-        """Yield what of the target is called, in the order of the source."""
+        """Yield what of the target is called, in order."""
         instances: dict[str, str] = {}
         calls = [node for node in ast.walk(function) if isinstance(node, ast.Assign | ast.Call)]
-        for node in sorted(calls, key=lambda node: (node.lineno, node.col_offset)):
+        # By their ends, an argument or the object of a method comes before the call: that is the order they run in.
+        for node in sorted(calls, key=lambda node: (node.end_lineno or 0, node.end_col_offset or 0)):
             if isinstance(node, ast.Call):
                 subject = self._subject(node.func, instances)
                 if subject:

@@ -244,7 +244,9 @@ async def test_a_process_that_prints_without_end_neither_blocks_nor_fills_memory
     assert done.stdout.endswith(b"xend\n")
 
 
-async def test_lines_come_while_the_process_runs(sandbox: LocalSandbox, tmp_path: Path, fifo: Fifo) -> None:
+async def test_lines_come_while_the_process_runs(sandbox: LocalSandbox, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
     code = "import sys; print('first', flush=True); open(sys.argv[1]).read(); print('last', end='')"
     lines: list[str] = []
 
@@ -252,9 +254,9 @@ async def test_lines_come_while_the_process_runs(sandbox: LocalSandbox, tmp_path
         lines.append(line)
         if line == "first":
             # The process waits for this, so the line has come before its end.
-            await anyio.Path(fifo.path).write_text("go")
+            await anyio.Path(gate).write_text("go")
 
-    await sandbox.run(python(code, str(fifo.path), cwd=tmp_path, writable=[tmp_path]), take)
+    await sandbox.run(python(code, str(gate), cwd=tmp_path, writable=[tmp_path]), take)
 
     assert lines == ["first", "last"]
 

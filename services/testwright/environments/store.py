@@ -5,6 +5,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import threading
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
@@ -58,22 +59,27 @@ async def _remove(folder: Path) -> None:
 
 @contextlib.asynccontextmanager
 async def _file_lock(path: Path) -> AsyncGenerator[None]:
-    given_up = anyio.Event()
+    """Hold a lock among processes; waiting for it can be cancelled, and the end of the process frees it."""
+    await anyio.Path(path.parent).mkdir(parents=True, exist_ok=True)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    held, holding = os.pipe()
+    releasing, release = os.pipe()
+    # A daemon: an exit must not wait for what another process builds.
+    threading.Thread(target=_hold, args=(fd, holding, releasing), daemon=True).start()
     try:
-        fd = await anyio.to_thread.run_sync(_lock, path, given_up, abandon_on_cancel=True)
-    except BaseException:
-        given_up.set()
-        raise
-    try:
+        await anyio.wait_readable(held)
         yield
     finally:
-        os.close(fd)
+        os.close(release)
+        os.close(held)
 
 
-def _lock(path: Path, given_up: anyio.Event) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(fd, fcntl.LOCK_EX)
-    if given_up.is_set():
-        os.close(fd)
-    return fd
+def _hold(fd: int, holding: int, releasing: int) -> None:
+    """Take the lock, say so by closing ``holding``, and let go at the end of ``releasing``: at once if nobody waits."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+    finally:
+        os.close(holding)
+    os.read(releasing, 1)
+    os.close(releasing)
+    os.close(fd)

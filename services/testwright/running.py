@@ -1,5 +1,6 @@
 """Where ``testwright up`` leaves its address for the other verbs on the same machine."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,9 +26,11 @@ def announced(data: Path, url: str) -> Iterator[None]:
     """Leave an address, readable by this user only, for as long as the body runs."""
     path = _address(data)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(url)
+    # Written beside and moved, so that nobody reads half of it.
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(url)
+    draft.replace(path)
     try:
         yield
     finally:

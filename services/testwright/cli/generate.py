@@ -44,8 +44,10 @@ def generate(
 ) -> None:
     """Write verified tests for modules, and wait for them.
 
-    Where no server runs, one is started for the time being, with everything on it. Exit code 0: every task completed
-    and reached its coverage; 1: some did not; 2: wrong usage; 3: no engine or environment can be used; 130: interrupted.
+    Where no server runs, one is started for the time being, with everything on it.
+
+    Exit code 0: every task completed and reached its coverage; 1: some did not; 2: wrong usage; 3: no engine or
+    environment can be used; 130: interrupted.
     """
     wanted = policy.policy(
         engines=engine,
@@ -84,17 +86,10 @@ def _carried_out(order: Order, *, as_json: bool, plain: bool) -> report.Report:
 
 def _show(made: report.Report, here: Path) -> None:
     if made.results:
-        rows = [
-            report.cells(result, [_near(path, here) for path in made.written[id_]])
-            for id_, result in made.results.items()
-        ]
+        rows = [report.cells(result, made.written[id_], here) for id_, result in made.results.items()]
         output.show(output.table(report.COLUMNS, rows, report.RIGHT))
     for remark in report.remarks(made.results):
         output.say(remark)
     if made.interrupted:
         written = sum(len(paths) for paths in made.written.values())
         output.tell(f"interrupted: {len(made.results)} of {len(made.modules)} tasks ended, {written} files written")
-
-
-def _near(path: Path, here: Path) -> Path:
-    return path.relative_to(here) if path.is_relative_to(here) else path

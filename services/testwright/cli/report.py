@@ -83,8 +83,8 @@ def of_task(result: TaskFinished, written: list[Path]) -> dict[str, Any]:
     return {**msgspec.to_builtins(result), "written": [str(path) for path in written]}
 
 
-def cells(result: TaskFinished, written: list[Path]) -> tuple[str, ...]:
-    """Return a result as the cells of its line; see ``COLUMNS``."""
+def cells(result: TaskFinished, written: list[Path], here: Path) -> tuple[str, ...]:
+    """Return a result as the cells of its line; files below ``here`` are named relative to it. See ``COLUMNS``."""
     kept = sum(case.verdict == "kept" for case in result.tests)
     began = result.started_at or result.created_at
     mutation = result.mutation
@@ -97,8 +97,12 @@ def cells(result: TaskFinished, written: list[Path]) -> tuple[str, ...]:
         percent(result.coverage.branch if result.coverage else None),
         NONE if mutation.score is None else f"{mutation.killed}/{mutation.total} {percent(mutation.score)}",
         f"{(result.completed_at - began).total_seconds():.1f}",
-        ", ".join(map(str, written)) or NONE,
+        ", ".join(str(_near(path, here)) for path in written) or NONE,
     )
+
+
+def _near(path: Path, here: Path) -> Path:
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _outcome(result: TaskFinished) -> str:

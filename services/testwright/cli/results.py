@@ -35,7 +35,9 @@ def wait(
     if as_json:
         output.document(ended)
         return
-    output.show(output.table(report.COLUMNS[:-1], [report.cells(result, [])[:-1] for result in ended], report.RIGHT))
+    output.show(
+        output.table(report.COLUMNS[:-1], [report.cells(result, [], Path())[:-1] for result in ended], report.RIGHT)
+    )
 
 
 async def all_of(client: Client, task_ids: list[str], timeout: float | None) -> list[TaskFinished]:
@@ -83,6 +85,6 @@ def result(
     if as_json:
         output.document(report.of_task(found, written))
         return
-    output.show(output.table(report.COLUMNS, [report.cells(found, written)], report.RIGHT))
+    output.show(output.table(report.COLUMNS, [report.cells(found, written, Path.cwd())], report.RIGHT))
     for remark in report.remarks({task_id: found}):
         output.say(remark)

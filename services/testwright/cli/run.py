@@ -6,9 +6,8 @@ import anyio
 import typer
 
 from testwright import app, settings
-from testwright.background import beside
 from testwright.cli import output
-from testwright.cli.interruption import Interruption
+from testwright.cli.foreground import in_foreground
 from testwright.cli.options import Concurrency, Json, Namespace, Server, Verbose, log_to_stderr, seconds
 from testwright.cli.session import address
 from testwright.engines import registry
@@ -42,19 +41,10 @@ def run(
                 "--engine", f"no engine {name!r} here: there are {', '.join(registry.names())}"
             )
     options = app.Options(concurrency=concurrency, engines=tuple(engine or ()), grace_s=grace)
-    anyio.run(_run, role, address(server), options, as_json)
+    here = settings.load()
 
+    def greet(_: object) -> None:
+        output.line({"running": role, "worker": here.worker}) if as_json else output.say(f"{role} is running")
 
-async def _run(role: app.Role, url: str, options: app.Options, as_json: bool) -> None:
-    with anyio.CancelScope() as scope:
-        interruption, stopped = Interruption(scope), anyio.Event()
-
-        async def stop() -> None:
-            output.tell("draining; interrupt again to stop at once")
-            stopped.set()
-
-        here = settings.load()
-        async with beside(interruption.follow), app.serving(url, [role], here, options):
-            interruption.ask = stop
-            output.line({"running": role, "worker": here.worker}) if as_json else output.say(f"{role} is running")
-            await stopped.wait()
+    service = app.serving(address(server), [role], here, options)
+    raise typer.Exit(anyio.run(in_foreground, service, greet))

@@ -1,5 +1,7 @@
 """The verb up: a server and everything on it, in the foreground."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -9,10 +11,9 @@ import anyio
 import typer
 
 from testwright import app, settings
-from testwright.background import beside
 from testwright.bus.nats import connect
 from testwright.cli import output
-from testwright.cli.interruption import Interruption
+from testwright.cli.foreground import in_foreground
 from testwright.cli.options import Concurrency, Json, Verbose, log_to_stderr
 from testwright.cli.service import complete
 from testwright.errors import ConnectError
@@ -50,26 +51,20 @@ def up(
     log_to_stderr(True)
     here = settings.load()
     options = app.Options(concurrency=concurrency)
-    anyio.run(_up, Wish(data or here.data, port, durable, options, as_json), here.data)
+    wish = Wish(data or here.data, port, durable, options, as_json)
+    raise typer.Exit(anyio.run(_up, wish, here.data))
 
 
-async def _up(wish: Wish, announce: Path) -> None:
+async def _up(wish: Wish, announce: Path) -> int:
     await _check_alone(announce)
-    with anyio.CancelScope() as scope:
-        interruption, stopped = Interruption(scope), anyio.Event()
+    return await in_foreground(_service(wish, announce), lambda url: _greet(wish, url))
 
-        async def stop() -> None:
-            output.tell("draining; interrupt again to stop at once")
-            stopped.set()
 
-        async with (
-            beside(interruption.follow),
-            complete(wish.data, wish.options, port=wish.port, durable=wish.durable) as url,
-        ):
-            interruption.ask = stop
-            with announced(announce, url):
-                _greet(wish, url)
-                await stopped.wait()
+@asynccontextmanager
+async def _service(wish: Wish, announce: Path) -> AsyncGenerator[str]:
+    async with complete(wish.data, wish.options, port=wish.port, durable=wish.durable) as url:
+        with announced(announce, url):
+            yield url
 
 
 async def _check_alone(announce: Path) -> None:

@@ -6,7 +6,6 @@ import pytest
 from tests.support.buses import ACK_WAIT_S, HIGH, LOW, World, taken, told, work
 from testwright.bus import Bus, Delivery, Slot
 from testwright.errors import StreamNotFoundError
-from testwright.pacing import until
 from testwright_schemas import PRIORITIES, subjects
 
 ALL = [subjects.generate_consumer("echo", priority) for priority in PRIORITIES]
@@ -69,126 +68,6 @@ async def test_a_waiting_slot_is_woken_by_any_of_its_queues(world: World, bus: B
         await other.publish(f"{subjects.PREFIX}.work.generate.echo.{priority}.default.t1", b"do it", message_id="1")
 
     assert [delivery.message.data for delivery in arrived] == [b"do it"]
-
-
-async def test_what_is_acked_is_gone(bus: Bus) -> None:
-    await told(bus, work("t1"), b"do it")
-
-    async with bus.slot(subjects.WORK, [LOW]) as slot:
-        await (await taken(slot)).ack()
-
-    assert await bus.last(subjects.WORK, work("t1")) is None
-
-
-async def test_what_is_acked_stays_in_a_stream_that_keeps_its_messages(bus: Bus) -> None:
-    finished = subjects.task_event("default", "t1", "finished")
-    await told(bus, finished, b"done")
-
-    async with bus.slot(subjects.EVENTS, [subjects.COLLECTOR_CONSUMER]) as slot:
-        await (await taken(slot)).ack()
-
-    assert await bus.last(subjects.EVENTS, finished) is not None
-
-
-async def test_what_is_handed_back_is_delivered_again_at_once(world: World, bus: Bus) -> None:
-    await told(bus, work("t1"), b"do it")
-    other = await world.connect()
-    async with bus.slot(subjects.WORK, [LOW]) as slot, other.slot(subjects.WORK, [LOW]) as elsewhere:
-        first = await taken(slot)
-
-        await first.nak()
-
-        again = await taken(elsewhere, within_s=ACK_WAIT_S * 0.9)
-
-    assert (again.message.sequence, again.count) == (first.message.sequence, 2)
-
-
-async def test_what_is_handed_back_comes_before_what_is_new(bus: Bus) -> None:
-    await told(bus, work("t1"), b"1")
-    await told(bus, work("t2"), b"2")
-    async with bus.slot(subjects.WORK, [LOW]) as slot:
-        await (await taken(slot)).nak()
-
-        bodies = [(await taken(slot)).message.data for _ in range(2)]
-
-    assert bodies == [b"1", b"2"]
-
-
-async def test_what_is_handed_back_with_a_delay_is_delivered_after_it(bus: Bus) -> None:
-    await told(bus, work("t1"), b"1")
-    async with bus.slot(subjects.WORK, [LOW]) as slot:
-        started = anyio.current_time()
-        await (await taken(slot)).nak(delay_s=2 * ACK_WAIT_S)
-        await told(bus, work("t2"), b"2")
-
-        other = await taken(slot)
-        await other.ack()
-        again = await taken(slot)
-
-    assert other.message.data == b"2"
-    assert (again.message.data, again.count) == (b"1", 2)
-    assert anyio.current_time() - started >= 2 * ACK_WAIT_S
-
-
-async def test_what_nobody_answers_is_delivered_again_and_counted(bus: Bus) -> None:
-    await told(bus, work("t1"), b"do it")
-    async with bus.slot(subjects.WORK, [LOW]) as slot:
-        started = anyio.current_time()
-
-        counts = [(await taken(slot)).count for _ in range(3)]
-
-    assert counts == [1, 2, 3]
-    assert anyio.current_time() - started >= 2 * ACK_WAIT_S
-
-
-async def test_signs_of_progress_hold_off_the_redelivery(bus: Bus) -> None:
-    await told(bus, work("t1"), b"do it")
-    async with bus.slot(subjects.WORK, [LOW]) as slot:
-        delivery = await taken(slot)
-        for _ in range(4):
-            await until(anyio.current_time() + ACK_WAIT_S / 2)
-            await delivery.in_progress()
-
-        await delivery.nak()
-
-        assert (await taken(slot)).count == 2
-
-
-async def test_what_is_terminated_is_gone(bus: Bus) -> None:
-    await told(bus, work("t1"), b"nonsense")
-    await told(bus, work("t2"), b"2")
-    async with bus.slot(subjects.WORK, [LOW]) as slot:
-        await (await taken(slot)).term("cannot be decoded")
-
-        # The first message would come again before the second does.
-        bodies = [(await taken(slot)).message.data for _ in range(2)]
-
-    assert bodies == [b"2", b"2"]
-    assert await bus.last(subjects.WORK, work("t1")) is None
-
-
-async def test_an_ack_that_comes_late_takes_the_message_from_whoever_has_it_now(bus: Bus) -> None:
-    await told(bus, work("t1"), b"do it")
-    async with bus.slot(subjects.WORK, [LOW]) as slot:
-        stale = await taken(slot)
-        current = await taken(slot)
-
-        await stale.ack()
-        assert await bus.last(subjects.WORK, work("t1")) is None
-        await current.ack()
-
-    assert (stale.count, current.count) == (1, 2)
-
-
-async def test_a_second_ack_changes_nothing(bus: Bus) -> None:
-    await told(bus, work("t1"), b"do it")
-    async with bus.slot(subjects.WORK, [LOW]) as slot:
-        delivery = await taken(slot)
-
-        await delivery.ack()
-        await delivery.ack()
-
-    assert await bus.last(subjects.WORK, work("t1")) is None
 
 
 async def test_a_slot_that_gives_up_waiting_loses_nothing(bus: Bus) -> None:

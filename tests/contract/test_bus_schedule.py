@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from tests.support.buses import World, taken, timer
-from testwright.bus import Bus
+from testwright.bus import Bus, Slot
 from testwright_schemas import subjects
 from testwright_schemas.envelope import MESSAGE_ID
 
@@ -61,7 +61,7 @@ async def test_a_second_schedule_on_a_subject_replaces_the_first(world: World, b
     await bus.schedule(OTHER_SET, b"other", at=world.now() + timedelta(seconds=1.5), target=OTHER_DUE)
 
     async with bus.slot(subjects.TIMERS, QUEUE) as slot:
-        bodies = [(await taken(slot)).message.data for _ in range(2)]
+        bodies = [await _acked(slot) for _ in range(2)]
 
     assert bodies == [b"second", b"other"]
 
@@ -93,6 +93,12 @@ async def test_schedules_fire_in_the_order_of_their_times(world: World, bus: Bus
         await bus.schedule(set_, b"%d" % tenths, at=now + timedelta(seconds=tenths / 10), target=due)
 
     async with bus.slot(subjects.TIMERS, QUEUE) as slot:
-        bodies = [(await taken(slot)).message.data for _ in range(3)]
+        bodies = [await _acked(slot) for _ in range(3)]
 
     assert bodies == [b"5", b"10", b"15"]
+
+
+async def _acked(slot: Slot) -> bytes:
+    delivery = await taken(slot)
+    await delivery.ack()
+    return delivery.message.data

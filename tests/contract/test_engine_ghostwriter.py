@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from testwright.engines.ghostwriter import GhostwriterEngine
 from tests.support.assignments import Reports, assignment
+from testwright.engines.ghostwriter import GhostwriterEngine
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,14 @@ from tests.support.buses import ACK_WAIT_S, LOW, TOPOLOGY, MemoryWorld, heard, m
 from testwright.bus import Bus
 from testwright.bus.memory import MemoryBus, MemoryServer
 from testwright.bus.topology import declare
-from testwright.errors import BlobCorruptError, BlobNotFoundError, BusClosedError, BusError, PublishTimeoutError
+from testwright.errors import (
+    BlobCorruptError,
+    BlobNotFoundError,
+    BusClosedError,
+    BusError,
+    BusTimeoutError,
+    PublishTimeoutError,
+)
 from testwright.pacing import until
 from testwright_schemas import subjects
 
@@ -269,3 +276,23 @@ async def test_a_feed_that_was_cut_off_goes_on_where_it_was(world: MemoryWorld) 
         found = await heard(feed, 2, within_s=2 * HOUR_S)
         assert [stored.data for stored in found] == [b"1", b"2"]
         assert anyio.current_time() == healed_at
+
+
+async def test_a_question_of_a_connection_that_stays_cut_off_times_out(world: MemoryWorld) -> None:
+    bus = await world.connect("tester")
+    bus.partition()
+
+    with pytest.raises(BusTimeoutError, match=subjects.EVENTS):
+        await bus.last(subjects.EVENTS, FINISHED)
+
+
+async def test_an_answer_of_a_connection_that_stays_cut_off_times_out(world: MemoryWorld) -> None:
+    bus = await world.connect("tester")
+    await told(bus, work("t1"), b"do it")
+    async with bus.slot(subjects.WORK, [LOW]) as slot:
+        delivery = await taken(slot)
+        bus.partition()
+        await delivery.in_progress()
+
+        with pytest.raises(BusTimeoutError, match=LOW):
+            await delivery.ack()

@@ -10,12 +10,12 @@ from trio.testing import MockClock
 from tests.support.buses import LOW, TOPOLOGY, MemoryWorld, heard, memory_world, taken, told, work
 from testwright.bus import Bus
 from testwright.bus.memory import Faults
-from testwright.errors import PublishTimeoutError
+from testwright.errors import BusTimeoutError, PublishTimeoutError
 from testwright_schemas import subjects
 
 FINISHED = subjects.task_event("default", "t1", "finished")
 BODIES = [b"%d" % number for number in range(30)]
-BAD_DAY = Faults(lose_publish=0.3, lose_ack=0.3, repeat=0.3, delay=0.3, reorder=0.3)
+BAD_DAY = Faults(lose_publish=0.3, lose_answer=0.3, repeat=0.3, delay=0.3, reorder=0.3)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ async def drained(bus: Bus) -> list[tuple[bytes, int, float]]:
                 trace.append((delivery.message.data, delivery.count, anyio.current_time()))
                 try:
                     await delivery.ack()
-                except PublishTimeoutError:
+                except BusTimeoutError:
                     continue
     return trace
 
@@ -99,11 +99,11 @@ async def test_a_lost_ack_is_reported_and_its_message_either_comes_again_or_is_g
     bus = await world.connect("tester")
     await queued(bus)
     count = 0
-    world.server.faults = Faults(lose_ack=1)
+    world.server.faults = Faults(lose_answer=1)
     async with bus.slot(subjects.WORK, [LOW]) as slot:
         for _ in BODIES:
             delivery = await taken(slot)
-            with pytest.raises(PublishTimeoutError):
+            with pytest.raises(BusTimeoutError):
                 await delivery.ack()
             count = max(count, delivery.count)
     world.server.faults = Faults()

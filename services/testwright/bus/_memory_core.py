@@ -1,7 +1,8 @@
 """What the memory server holds: streams, queues and buckets. Nothing here waits; connections are around it."""
 
 import hashlib
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -27,6 +28,9 @@ from testwright_schemas.publication import Expect
 PAYLOAD_LIMIT = 1024 * 1024
 """Bytes that a message may have, headers included; the real server's default."""
 
+_TAKEN_AWAY = (MESSAGE_ID, "Nats-Schedule", "Nats-Schedule-Target")
+"""Headers of a schedule that the message it fires does not have."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Blob:
@@ -46,6 +50,7 @@ class Core:
         self.timers = Timers()
         self.dice = dice
         self._epoch = epoch
+        self._ids = itertools.count()
         self._started = anyio.current_time()
         self._streams: dict[str, MemoryStream] = {}
         self._queues: dict[tuple[str, str], Queue] = {}
@@ -79,27 +84,30 @@ class Core:
         self._streams[name].expire(self.now())
         return self._streams[name]
 
-    def queue(self, stream: str, consumer: str) -> Queue:
-        """Return a durable consumer.
+    def queues(self, stream: str, consumers: Sequence[str]) -> list[Queue]:
+        """Return durable consumers.
 
         Raises:
-            StreamNotFoundError: there is none.
+            StreamNotFoundError: there is no such stream or consumer.
         """
-        if (stream, consumer) not in self._queues:
-            raise StreamNotFoundError(consumer if stream in self._streams else stream)
-        return self._queues[stream, consumer]
+        self.stream(stream)
+        for consumer in consumers:
+            if (stream, consumer) not in self._queues:
+                raise StreamNotFoundError(consumer)
+        return [self._queues[stream, consumer] for consumer in consumers]
 
     def dispatch(self) -> None:
         """Hand out what can be: a connection is back."""
         for queue in self._queues.values():
             queue.dispatch()
 
-    def store(
-        self, subject: str, data: bytes, headers: Mapping[str, str], message_id: str, expect: Expect | None
-    ) -> Receipt:
+    def store(self, subject: str, data: bytes, headers: Mapping[str, str], expect: Expect | None) -> Receipt:
         """Store a message, as ``Publisher.publish`` says."""
-        with_id = {**headers, MESSAGE_ID: message_id}
-        return self._stream_of(subject).store(subject, data, with_id, time=self.now(), expect=expect)
+        return self._stream_of(subject).store(subject, data, headers, time=self.now(), expect=expect)
+
+    def next_id(self) -> str:
+        """Return a message id that nobody else has."""
+        return f"memory/{next(self._ids)}"
 
     def schedule(self, subject: str, data: bytes, headers: Mapping[str, str], at: datetime, target: str) -> Receipt:
         """Store a message that is due later, as ``Publisher.schedule`` says.
@@ -112,9 +120,13 @@ class Core:
             raise BusError(f"{stream.config.name} cannot schedule {target!r} on {subject!r}")
         # As the server writes it down, so that whoever reads the subject sees when what is due.
         about = {"Nats-Schedule": f"@at {at.astimezone(UTC).isoformat()}", "Nats-Schedule-Target": target}
-        stream.purge(subject)
+        replaced = stream.last(subject)
         receipt = stream.store(subject, data, {**headers, **about}, time=self.now())
-        fire = partial(self._fire, stream, receipt.sequence, target, dict(headers))
+        if receipt.duplicate:
+            return receipt
+        if replaced is not None:
+            stream.remove(replaced.sequence)
+        fire = partial(self._fire, stream, receipt.sequence, target)
         self.timers.call_after(max(0.0, (at - self.now()).total_seconds()), fire)
         return receipt
 
@@ -144,13 +156,14 @@ class Core:
                 return self.stream(name)
         raise StreamNotFoundError(f"a stream for {subject}")
 
-    def _fire(self, stream: MemoryStream, sequence: int, target: str, headers: dict[str, str]) -> None:
+    def _fire(self, stream: MemoryStream, sequence: int, target: str) -> None:
         scheduled = stream.get(sequence)
         if scheduled is None:
             return
         stream.remove(sequence)
+        own = {name: value for name, value in scheduled.headers.items() if name not in _TAKEN_AWAY}
         about = {"Nats-Scheduler": scheduled.subject, "Nats-Schedule-Next": "purge"}
-        stream.store(target, scheduled.data, {**headers, **about}, time=self.now())
+        stream.store(target, scheduled.data, {**own, **about}, time=self.now())
 
     def _find(self, bucket: str, digest: str) -> _Blob | None:
         if bucket not in self._buckets:

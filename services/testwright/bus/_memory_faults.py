@@ -12,7 +12,8 @@ class Faults:
     Attributes:
         lose_publish: that a publish (half of the time) or its confirmation (the other half) is lost; the publisher
             tries again under the same id.
-        lose_ack: the same for an ack or a term; these are not sent again, so ``PublishTimeoutError`` is raised.
+        lose_answer: the same for an ack, a nak or a term; these are not sent again, so ``BusTimeoutError`` is raised
+            and the message comes again, or does not.
         repeat: that a delivery is made once more before it is answered, at once or within ``max_delay_s``.
         delay: that a request, a delivery or a feed lags by up to ``max_delay_s``.
         reorder: that a queue hands out another message than its first.
@@ -20,7 +21,7 @@ class Faults:
     """
 
     lose_publish: float = 0.0
-    lose_ack: float = 0.0
+    lose_answer: float = 0.0
     repeat: float = 0.0
     delay: float = 0.0
     reorder: float = 0.0
@@ -50,9 +51,9 @@ class Dice:
         """Return what becomes of the next publish."""
         return self._fate(self.faults.lose_publish)
 
-    def ack_fate(self) -> Fate:
-        """Return what becomes of the next ack or term."""
-        return self._fate(self.faults.lose_ack)
+    def answer_fate(self) -> Fate:
+        """Return what becomes of the next ack, nak or term."""
+        return self._fate(self.faults.lose_answer)
 
     def lag_s(self) -> float:
         """Return by how many seconds the next request or delivery lags."""

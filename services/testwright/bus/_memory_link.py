@@ -9,7 +9,7 @@ import anyio
 import anyio.lowlevel
 
 from testwright.bus._memory_faults import Dice, Fate
-from testwright.errors import BusClosedError, PublishTimeoutError
+from testwright.errors import BusClosedError, BusError, BusTimeoutError, PublishTimeoutError
 from testwright.pacing import until
 
 CONFIRM_TIMEOUT_S = 30.0
@@ -74,11 +74,17 @@ class Link:
         await anyio.lowlevel.checkpoint()
         await self._whole.wait()
 
-    async def ask(self, action: Callable[[], T]) -> T:
-        """Return what ``action`` finds on the server."""
+    async def ask(self, about: str, action: Callable[[], T]) -> T:
+        """Return what ``action`` finds on the server.
+
+        Raises:
+            BusTimeoutError: the server could not be reached for 30 s.
+        """
         with self.waiting():
-            await self.reach()
-            return action()
+            with anyio.CancelScope(deadline=anyio.current_time() + CONFIRM_TIMEOUT_S):
+                await self.reach()
+                return action()
+            raise BusTimeoutError(about, CONFIRM_TIMEOUT_S)
 
     async def tell(self, action: Callable[[], None]) -> None:
         """Do something on the server, unconfirmed: cut off, it is not done."""
@@ -87,39 +93,41 @@ class Link:
             if self.reachable:
                 action()
 
-    async def confirm(
-        self, subject: str, action: Callable[[], T], fate: Callable[[], Fate], *, retry_s: float = RETRY_S
-    ) -> T:
-        """Do something on the server until its confirmation comes through, trying again each ``retry_s``.
+    async def publish(self, subject: str, action: Callable[[], T]) -> T:
+        """Do something on the server until its confirmation comes through.
 
         Raises:
             PublishTimeoutError: no confirmation came within 30 s; it may have been done.
         """
-        with self.waiting():
-            with anyio.CancelScope(deadline=anyio.current_time() + CONFIRM_TIMEOUT_S):
-                while True:
-                    await self.reach()
-                    await self.lag()
-                    match fate() if self.reachable else Fate.LOST:
-                        case Fate.CONFIRMED:
-                            return action()
-                        case Fate.UNCONFIRMED:
-                            action()
-                        case Fate.LOST:
-                            pass
-                    await until(anyio.current_time() + retry_s)
-            raise PublishTimeoutError(f"{subject} was not confirmed within {CONFIRM_TIMEOUT_S:g} s")
+        refused = PublishTimeoutError(f"{subject} was not confirmed within {CONFIRM_TIMEOUT_S:g} s")
+        return await self._confirm(action, self.dice.publish_fate, RETRY_S, refused)
 
-    async def confirm_once(self, subject: str, action: Callable[[], T], fate: Callable[[], Fate]) -> T:
+    async def answer(self, about: str, action: Callable[[], None]) -> None:
         """Do something on the server and wait for its confirmation, without trying again.
 
         Raises:
-            PublishTimeoutError: no confirmation came within 30 s; it may have been done.
+            BusTimeoutError: no confirmation came within 30 s; it may have been done.
         """
-        return await self.confirm(subject, action, fate, retry_s=math.inf)
+        await self._confirm(action, self.dice.answer_fate, math.inf, BusTimeoutError(about, CONFIRM_TIMEOUT_S))
 
     async def lag(self) -> None:
         """Let the time pass by which something lags on this wire, most often none."""
         lag_s = self.dice.lag_s()
         if lag_s:
             await until(anyio.current_time() + lag_s)
+
+    async def _confirm(
+        self, action: Callable[[], T], next_fate: Callable[[], Fate], retry_s: float, timed_out: BusError
+    ) -> T:
+        with self.waiting():
+            with anyio.CancelScope(deadline=anyio.current_time() + CONFIRM_TIMEOUT_S):
+                while True:
+                    await self.reach()
+                    await self.lag()
+                    fate = next_fate() if self.reachable else Fate.LOST
+                    if fate is Fate.CONFIRMED:
+                        return action()
+                    if fate is Fate.UNCONFIRMED:
+                        action()
+                    await until(anyio.current_time() + retry_s)
+            raise timed_out

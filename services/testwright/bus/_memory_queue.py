@@ -49,6 +49,12 @@ class Waiter:
             if self not in queue.waiters:
                 return
 
+    def taken(self) -> Handout:
+        """Return what arrived."""
+        if self.handout is None:
+            raise RuntimeError("a slot was woken without a message")
+        return self.handout
+
     def leave(self) -> None:
         """Get out of every line."""
         for queue in self.queues:

@@ -7,7 +7,7 @@ and for a seed it goes wrong always alike.
 """
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -113,7 +113,7 @@ class MemoryBus:
         self._link.close()
 
     def partition(self) -> None:
-        """Cut it off: publishes are tried until they time out, everything else that wants an answer waits."""
+        """Cut it off: whatever wants an answer waits until it times out; slots and feeds wait for ever."""
         self._link.partition()
 
     def heal(self) -> None:
@@ -131,41 +131,33 @@ class MemoryBus:
         expect: Expect | None = None,
     ) -> Receipt:
         """Store a message."""
-        own = headers or {}
-        check_size(subject, data, {**own, MESSAGE_ID: message_id})
-
-        def store() -> Receipt:
-            return self._core.store(subject, data, own, message_id, expect)
-
-        return await self._link.confirm(subject, store, self._core.dice.publish_fate)
+        own = {**(headers or {}), MESSAGE_ID: message_id}
+        check_size(subject, data, own)
+        return await self._link.publish(subject, lambda: self._core.store(subject, data, own, expect))
 
     async def schedule(
         self, subject: str, data: bytes, *, at: datetime, target: str, headers: Mapping[str, str] | None = None
     ) -> Receipt:
-        """Have a message published later; a lost confirmation may make it fire twice."""
-        own = headers or {}
+        """Have a message published later."""
+        own = {**(headers or {}), MESSAGE_ID: self._core.next_id()}
         check_size(subject, data, own)
-
-        def schedule() -> Receipt:
-            return self._core.schedule(subject, data, own, at, target)
-
-        return await self._link.confirm(subject, schedule, self._core.dice.publish_fate)
+        return await self._link.publish(subject, lambda: self._core.schedule(subject, data, own, at, target))
 
     async def unschedule(self, subject: str) -> None:
         """Take back what is scheduled."""
-        await self._link.confirm(subject, lambda: self._core.unschedule(subject), self._core.dice.publish_fate)
+        await self._link.publish(subject, lambda: self._core.unschedule(subject))
 
     async def last(self, stream: str, subject: str) -> Stored | None:
         """Return the last message on a literal subject."""
-        return await self._link.ask(lambda: self._core.stream(stream).last(subject))
+        return await self._link.ask(stream, lambda: self._core.stream(stream).last(subject))
 
     async def get(self, stream: str, sequence: int) -> Stored | None:
         """Return the message with this sequence."""
-        return await self._link.ask(lambda: self._core.stream(stream).get(sequence))
+        return await self._link.ask(stream, lambda: self._core.stream(stream).get(sequence))
 
     async def last_per_subject(self, stream: str, filters: Sequence[str]) -> AsyncIterator[Stored]:
         """Yield the last message of each subject that matches, as things stand at the first one."""
-        for stored in await self._link.ask(lambda: self._core.stream(stream).last_per_subject(filters)):
+        for stored in await self._link.ask(stream, lambda: self._core.stream(stream).last_per_subject(filters)):
             yield stored
 
     @contextlib.asynccontextmanager
@@ -173,7 +165,7 @@ class MemoryBus:
         self, stream: str, filters: Sequence[str], *, after: int | None = None
     ) -> AsyncGenerator[AsyncIterator[Stored]]:
         """Follow a stream."""
-        feed = await self._link.ask(lambda: MemoryFeed(self._link, self._core.stream(stream), filters, after))
+        feed = await self._link.ask(stream, lambda: MemoryFeed(self._link, self._core.stream(stream), filters, after))
         try:
             yield feed
         finally:
@@ -182,21 +174,20 @@ class MemoryBus:
     @contextlib.asynccontextmanager
     async def slot(self, stream: str, consumers: Sequence[str]) -> AsyncGenerator[Slot]:
         """Open a slot over durable consumers."""
-        queues = await self._link.ask(lambda: [self._core.queue(stream, consumer) for consumer in consumers])
-        yield _MemorySlot(self._core, self._link, queues)
+        queues = await self._link.ask(stream, lambda: self._core.queues(stream, consumers))
+        yield _MemorySlot(self._link, queues)
 
     async def put(self, bucket: str, data: bytes) -> str:
         """Store content once."""
-        return await self._link.ask(lambda: self._core.put(bucket, data))
+        return await self._link.ask(bucket, lambda: self._core.put(bucket, data))
 
     async def fetch(self, bucket: str, digest: str) -> bytes:
         """Return content by digest."""
-        return await self._link.ask(lambda: self._core.fetch(bucket, digest))
+        return await self._link.ask(bucket, lambda: self._core.fetch(bucket, digest))
 
 
 class _MemorySlot:
-    def __init__(self, core: Core, link: Link, queues: Sequence[Queue]) -> None:
-        self._core = core
+    def __init__(self, link: Link, queues: Sequence[Queue]) -> None:
         self._link = link
         self._queues = queues
 
@@ -210,47 +201,26 @@ class _MemorySlot:
             except BaseException:
                 waiter.abandon()
                 raise
-            if waiter.handout is None:
-                raise RuntimeError("a slot was woken without a message")
-            return _MemoryDelivery(self._core, self._link, waiter.handout)
+            return _MemoryDelivery(self._link, waiter.taken())
 
 
 class _MemoryDelivery:
-    def __init__(self, core: Core, link: Link, handout: Handout) -> None:
-        self._core = core
+    def __init__(self, link: Link, handout: Handout) -> None:
         self._link = link
-        self._handout = handout
-
-    @property
-    def message(self) -> Stored:
-        return self._handout.message
-
-    @property
-    def consumer(self) -> str:
-        return self._handout.queue.config.name
-
-    @property
-    def count(self) -> int:
-        return self._handout.count
+        self._queue = handout.queue
+        self.message: Stored = handout.message
+        self.consumer: str = handout.queue.config.name
+        self.count: int = handout.count
 
     async def ack(self) -> None:
-        await self._done()
+        await self._link.answer(self.consumer, lambda: self._queue.done(self.message.sequence))
 
     async def nak(self, delay_s: float = 0.0) -> None:
-        await self._tell(lambda: self._handout.queue.nak(self.message.sequence, delay_s))
+        await self._link.answer(self.consumer, lambda: self._queue.nak(self.message.sequence, delay_s))
 
     async def in_progress(self) -> None:
-        await self._tell(lambda: self._handout.queue.in_progress(self.message.sequence))
+        await self._link.tell(lambda: self._queue.in_progress(self.message.sequence))
 
     async def term(self, reason: str) -> None:
         del reason  # only the server's advisory tells it
-        await self._done()
-
-    async def _tell(self, action: Callable[[], None]) -> None:
-        await self._link.tell(action)
-
-    async def _done(self) -> None:
-        def done() -> None:
-            self._handout.queue.done(self.message.sequence)
-
-        await self._link.confirm_once(self.message.subject, done, self._core.dice.ack_fate)
+        await self.ack()

@@ -96,7 +96,7 @@ def _holds(path: Path, content: bytes) -> bool:
 def _is_free(path: Path) -> bool:
     if not path.exists() and not path.is_symlink():
         return True
-    return path.is_file() and not path.is_symlink() and path.suffix == ".py" and is_untouched(path.read_bytes())
+    return path.is_file() and not path.is_symlink() and is_untouched(path.read_bytes())
 
 
 def _replace(path: Path, content: bytes) -> None:

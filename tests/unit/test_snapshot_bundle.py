@@ -138,12 +138,12 @@ def test_git_says_what_belongs_to_a_project(project: Path) -> None:
 
 @needs_git
 def test_variables_of_a_git_hook_point_nowhere_else(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(project, "shop.py", "ignored.py")
-    write(project, ".gitignore", content="ignored.py\n")
+    write(project, "shop.py", "build/tracked.py")
     git(project, "init", "-q")
+    git(project, "add", "build/tracked.py")
     monkeypatch.setenv("GIT_DIR", str(project / "nowhere"))
 
-    assert names(bundle([project / "shop.py"])) == {"shop.py", ".gitignore"}
+    assert names(bundle([project / "shop.py"])) == {"shop.py", "build/tracked.py"}
 
 
 @needs_git

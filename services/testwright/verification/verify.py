@@ -39,7 +39,7 @@ async def verify(inquiry: Inquiry, progress: Progress) -> Finding:
         result = await score(bench, trial, trial.measurement, [*chosen, *others])
         clock.lap("mutants")
         worth = redundancy.worth_keeping(chosen, others, result.mutants)
-        redundant = [_redundant(case) for case in trial.passing if case not in worth]
+        redundant = [_redundant(case, result) for case in trial.passing if case not in worth]
         delivery = await deliver(bench, found, [case for case in trial.passing if case in worth])
         clock.lap("deliver")
     finding = Summary(inquiry, found, trial, result, delivery, tuple(redundant)).finding(clock.laps)
@@ -51,8 +51,10 @@ async def verify(inquiry: Inquiry, progress: Progress) -> Finding:
     return finding
 
 
-def _redundant(case: str) -> CaseVerdict:
-    return CaseVerdict(id=case, verdict="redundant", reason="adds no coverage and notices no mutant that others do not")
+def _redundant(case: str, score: Score) -> CaseVerdict:
+    tried = len(score.mutants)
+    also = f" and notices none of {tried} mutants that others do not" if tried else ""
+    return CaseVerdict(id=case, verdict="redundant", reason=f"adds no coverage{also}")
 
 
 class _Clock:

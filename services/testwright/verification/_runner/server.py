@@ -5,11 +5,13 @@ So code that runs on import is mutated for real, and one mutant costs a fork and
 
 import ast
 import contextlib
+import gc
 import importlib
 import json
 import os
 import random
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +27,9 @@ from .recorder import Recorder, run_pytest
 LEAST_LIMIT_S = 2.0
 SLOWER = 5
 """A mutant may take so many times as long as the unmutated run, and a second."""
+
+_NO_EXTRAS = ("-p", "no:unraisableexception", "-p", "no:threadexception", "-p", "no:junitxml")
+"""Plugins that cost time in every child and judge nothing; the first collects garbage several times."""
 
 _END = b'"type": "ended"'
 
@@ -48,9 +53,13 @@ def score(plan: Plan, say: Say) -> None:
     jobs = _jobs(plan, tree)
     say("mutants", total=len(jobs))
     chosen = jobs[: plan.max_mutants]
-    limit_s = _baseline(plan, say) if chosen else 0.0
-    if limit_s is not None:
-        _Server(plan, say, tree, source.splitlines(), limit_s).run(chosen)
+    with tempfile.TemporaryDirectory() as folder:
+        # The first child compiles the test files and the rest of the project, the others find that done.
+        sys.pycache_prefix = folder
+        sys.dont_write_bytecode = False
+        limit_s = _baseline(plan, say) if chosen else 0.0
+        if limit_s is not None:
+            _Server(plan, say, tree, source.splitlines(), limit_s).run(chosen)
 
 
 def _jobs(plan: Plan, tree: ast.Module) -> list[Job]:
@@ -80,6 +89,8 @@ def _baseline(plan: Plan, say: Say) -> float | None:
         # A library may refuse to be imported on its own; then the children go on importing it.
         with contextlib.suppress(Exception):
             importlib.import_module(name)
+    # What is here now is here to stay: no child need look at it, and so copy it, to collect garbage.
+    gc.freeze()
     started = time.monotonic()
     second = _Outcome.of(_run_fork(plan, None, limit_s))
     if not second.survived:
@@ -105,7 +116,7 @@ def _child(plan: Plan, code: Any, fd: int) -> None:
     if code is not None:
         install(plan.module, plan.path, code)
     before = set(sys.modules)
-    run_pytest(plan, Recorder(plan, channel.say, lambda _: None, apart=False), "-x", "--tb=no")
+    run_pytest(plan, Recorder(plan, channel.say, lambda _: None, apart=False), "-x", "--tb=no", *_NO_EXTRAS)
     if code is None:
         channel.say("libraries", names=_libraries(plan, set(sys.modules) - before))
     channel.say("ended")
@@ -183,7 +194,7 @@ class _Server:
         except (SyntaxError, ValueError):
             self._say("mutant", line=job.mutant.line, operator=job.mutant.operator, fate="invalid", by="", text="")
             return
-        plan = replace(self._plan, cases=job.cases)
+        plan = replace(self._plan, cases=job.cases, files=sorted({case.partition("::")[0] for case in job.cases}))
         self._running[fork(lambda fd: _child(plan, code, fd), self._limit_s)] = job
 
     def _judge(self, job: Job, child: Fork) -> None:

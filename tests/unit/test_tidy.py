@@ -131,6 +131,12 @@ def test_enum_members_are_inlined_and_comparing_them_with_themselves_is_dropped(
     assert bodies(text) == {"test_price": "result = shop.price(size=shop.Size.LARGE)\nassert result == 5"}
 
 
+def test_calling_twice_and_comparing_is_no_tautology() -> None:
+    text = tidied("def test_0():\n    assert shop_.next() == shop_.next()\n")
+
+    assert "assert shop.next() == shop.next()" in text
+
+
 def test_what_a_mutable_value_became_is_still_asserted() -> None:
     text = tidied("""
         def test_0():

@@ -11,7 +11,8 @@ _WRITTEN = re.compile(r"Written (?P<tests>\d+) test cases")
 _SEARCH_STEP = re.compile(rb"Iteration:\s*\d+, Coverage:")
 _ERROR = re.compile(r"^(?:[\w.]+\.)?(?P<type>\w+(?:Error|Exception|Interrupt|Exit))\b.*$")
 _STAGES = {
-    "Analyzed project to create test cluster": "module analysed",
+    "Collecting static constants": "analysing the module and what it imports",
+    "Analyzed project to create test cluster": "analysed",
     "Start generating assertions": "writing assertions",
     "Minimizing test cases": "minimising tests",
 }

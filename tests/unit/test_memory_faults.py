@@ -11,6 +11,7 @@ from tests.support.buses import LOW, TOPOLOGY, MemoryWorld, heard, memory_world,
 from testwright.bus import Bus
 from testwright.bus.memory import Faults
 from testwright.errors import BusTimeoutError, PublishTimeoutError
+from testwright.pacing import until
 from testwright_schemas import subjects
 
 FINISHED = subjects.task_event("default", "t1", "finished")
@@ -166,3 +167,20 @@ async def test_a_delivery_that_lags_and_finds_nobody_goes_to_somebody_else(world
         delivery = await taken(elsewhere, within_s=0.6)
 
     assert (delivery.message.data, delivery.count) == (b"do it", 2)
+
+
+async def test_a_publish_on_its_way_when_the_wire_is_cut_does_not_arrive_before_it_is_healed(
+    world: MemoryWorld,
+) -> None:
+    bus, observer = await world.connect("tester"), await world.connect("observer")
+    world.server.faults = Faults(delay=1)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(told, bus, FINISHED, b"done")
+        await anyio.wait_all_tasks_blocked()
+        bus.partition()
+        await until(anyio.current_time() + 10)
+        assert await observer.last(subjects.EVENTS, FINISHED) is None
+
+        bus.heal()
+
+    assert await observer.last(subjects.EVENTS, FINISHED) is not None

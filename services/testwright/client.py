@@ -6,13 +6,11 @@ submitted elsewhere is looked up once, after its waiter is registered.
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 import anyio
 import msgspec
-from anyio.abc import TaskStatus as Started
 
 from testwright import clock as real
 from testwright import settings
@@ -23,11 +21,12 @@ from testwright.errors import InvalidSubmissionError, TaskNotFoundError, WaitTim
 from testwright.history import TaskStatus, status
 from testwright.running import locate
 from testwright.snapshots.bundle import Bundle, bundle
+from testwright.submission import Job, TaskRef, check
 from testwright.voice import Archive, Clock, Voice
+from testwright.waiting import Prospect, WaitingRoom
 from testwright_schemas import (
     CancelTasks,
     EventMessage,
-    JobRejected,
     MessageDeadLettered,
     Policy,
     Publish,
@@ -42,33 +41,6 @@ from testwright_schemas import (
 
 ACCEPTANCE_S = 5.0
 """Seconds that ``wait`` gives a task it has never heard of to be accepted before it calls it unknown."""
-
-
-@dataclass(frozen=True, slots=True)
-class TaskRef:
-    """A submitted task: its id, and the module it is about."""
-
-    id: str
-    module: str
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A submission: its id, and its tasks in the order of their modules."""
-
-    id: str
-    tasks: tuple[TaskRef, ...]
-
-
-@dataclass
-class _Waiting:
-    """What is known here of one task; ``result`` is kept only while somebody waits for it."""
-
-    accepted: anyio.Event = field(default_factory=anyio.Event)
-    ended: anyio.Event = field(default_factory=anyio.Event)
-    waiters: int = 0
-    result: TaskFinished | None = None
-    refusal: InvalidSubmissionError | None = None
 
 
 class Client:
@@ -95,8 +67,7 @@ class Client:
         self._new_id = new_id
         self._voice = Voice(bus, "client", clock)
         self._archive = Archive(bus)
-        self._tasks: dict[str, _Waiting] = {}
-        self._jobs: dict[str, Job] = {}
+        self._room = WaitingRoom(bus, namespace)
 
     @classmethod
     @asynccontextmanager
@@ -116,7 +87,7 @@ class Client:
     @asynccontextmanager
     async def following(self) -> AsyncGenerator[Self]:
         """Keep the feed that wakes whoever waits for as long as the body runs."""
-        async with beside(self._follow):
+        async with beside(self._room.follow):
             yield self
 
     async def submit(self, paths: Sequence[Path | str], policy: Policy | None = None) -> Job:
@@ -145,7 +116,7 @@ class Client:
             policy=policy or Policy(),
             submitted_at=self._clock(),
         )
-        _check(command)
+        check(command)
         await self.bus.put(subjects.SNAPSHOTS, bundled.data)
         job = Job(command.job_id, tuple(TaskRef(spec.task_id, spec.target.module) for spec in specs))
         return await self._order(job, command)
@@ -182,18 +153,12 @@ class Client:
             TaskNotFoundError: nobody has submitted it.
             InvalidSubmissionError: its submission was refused.
         """
-        own = task_id in self._tasks
-        waiting = self._tasks.setdefault(task_id, _Waiting())
-        waiting.waiters += 1
-        try:
-            with anyio.fail_after(timeout):
-                return await self._result(task_id, waiting, own=own)
-        except TimeoutError as error:
-            raise WaitTimeoutError(task_id, timeout or 0) from error
-        finally:
-            waiting.waiters -= 1
-            if not waiting.waiters and (not own or waiting.ended.is_set()):
-                self._tasks.pop(task_id, None)
+        with self._room.seat(task_id) as prospect:
+            try:
+                with anyio.fail_after(timeout):
+                    return await self._result(task_id, prospect)
+            except TimeoutError as error:
+                raise WaitTimeoutError(task_id, timeout or 0) from error
 
     async def results(self, task_id: str) -> TaskFinished | None:
         """Return the result of a task, ``None`` while it has not ended.
@@ -267,7 +232,7 @@ class Client:
         jobs = tuple(id_ for id_ in ids if id_.startswith("job-"))
         tasks = tuple(id_ for id_ in ids if id_ not in jobs)
         for task_id in tasks:
-            if task_id not in self._tasks:
+            if task_id not in self._room:
                 await self.status(task_id)
         command = CancelTasks(
             namespace=self.namespace, command_id=self._new_id("cancel"), task_ids=tasks, job_ids=jobs, reason=reason
@@ -286,73 +251,31 @@ class Client:
         await self.bus.publish(letter.subject, letter.data, message_id=id_, headers=kept)
 
     async def _order(self, job: Job, command: SubmitJob | RetryTasks) -> Job:
-        # Registered first: the end of a task may be here before the confirmation of its submission.
-        self._jobs[job.id] = job
-        for task in job.tasks:
-            self._tasks[task.id] = _Waiting()
+        self._room.expect(job.id, (task.id for task in job.tasks))
         await self._voice.say(Publish(message=command), {})
         return job
 
-    async def _result(self, task_id: str, waiting: _Waiting, *, own: bool) -> TaskFinished:
-        if not own or waiting.ended.is_set():
-            result = await self._known(task_id, waiting)
+    async def _result(self, task_id: str, prospect: Prospect) -> TaskFinished:
+        if not prospect.own:
+            result = await self._known(task_id, prospect)
             if result:
                 return result
-        await waiting.ended.wait()
-        if waiting.refusal:
-            raise waiting.refusal
-        result = waiting.result or await self.results(task_id)
+        await prospect.ended.wait()
+        if prospect.refusal:
+            raise prospect.refusal
+        result = prospect.result or await self.results(task_id)
         if result is None:
             raise TaskNotFoundError(task_id)
         return result
 
-    async def _known(self, task_id: str, waiting: _Waiting) -> TaskFinished | None:
+    async def _known(self, task_id: str, prospect: Prospect) -> TaskFinished | None:
         try:
             return await self.results(task_id)
         except TaskNotFoundError:
             with anyio.move_on_after(ACCEPTANCE_S):
-                await waiting.accepted.wait()
-                return waiting.result
+                await prospect.accepted.wait()
+                return prospect.result
             raise
-
-    async def _follow(self, *, task_status: Started[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        filters = [
-            subjects.task_event(self.namespace, kind="submitted"),
-            subjects.task_event(self.namespace, kind="finished"),
-            subjects.job_event(self.namespace, kind="submitted"),
-            subjects.job_event(self.namespace, kind="rejected"),
-        ]
-        async with self.bus.feed(subjects.EVENTS, filters) as events:
-            task_status.started()
-            async for stored in events:
-                self._notice(stored)
-
-    def _notice(self, stored: Stored) -> None:
-        task_id = subjects.task_of(stored.subject)
-        kind = stored.subject.rpartition(".")[2]
-        if task_id is None:
-            self._notice_job(stored, kind)
-            return
-        waiting = self._tasks.get(task_id)
-        if waiting is None:
-            return
-        waiting.accepted.set()
-        if kind == "finished":
-            if waiting.waiters:
-                waiting.result = envelope.decode(stored.data, TaskFinished)
-            else:
-                del self._tasks[task_id]
-            waiting.ended.set()
-
-    def _notice_job(self, stored: Stored, kind: str) -> None:
-        job = self._jobs.pop(subjects.job_of(stored.subject) or "", None)
-        if job is None or kind != "rejected":
-            return
-        rejected = envelope.decode(stored.data, JobRejected)
-        for task in job.tasks:
-            waiting = self._tasks.setdefault(task.id, _Waiting())
-            waiting.refusal = InvalidSubmissionError(rejected.field, rejected.reason)
-            waiting.ended.set()
 
 
 async def _decoded(feed: AsyncIterator[Stored]) -> AsyncGenerator[tuple[Stored, EventMessage]]:
@@ -365,12 +288,3 @@ async def _decoded(feed: AsyncIterator[Stored]) -> AsyncGenerator[tuple[Stored, 
 
 
 _EVENTS = msgspec.json.Decoder[EventMessage](EventMessage)
-
-
-def _check(command: SubmitJob) -> None:
-    """Have the receiver's checks made before anything is sent."""
-    try:
-        envelope.decode(envelope.encode(command), SubmitJob)
-    except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at `$.")
-        raise InvalidSubmissionError(path.rstrip("`") or "policy", reason) from error

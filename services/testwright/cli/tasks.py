@@ -100,7 +100,10 @@ def cancel(
 def retry(
     ids: Ids, server: Server = None, namespace: Namespace = None, as_json: Json = False, verbose: Verbose = False
 ) -> None:
-    """Submit tasks that have ended again, as a new job. The old results stay."""
+    """Submit tasks that have ended again, as a new job.
+
+    The old results stay.
+    """
 
     async def ask(client: Client) -> Job:
         return await client.retry(*await tasks_of(client, ids))

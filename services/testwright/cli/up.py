@@ -43,7 +43,9 @@ def up(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Run a server and everything on it, in the foreground, for the other verbs on this machine to find.
+    """Run a server and everything on it, in the foreground.
+
+    The other verbs of this user find it by themselves.
 
     Ctrl-C (or SIGTERM) lets running work finish for a while, then stops; interrupted work goes on at the next start. A
     second Ctrl-C stops at once. The line for `nats` holds the password of this server: it listens on this machine only.

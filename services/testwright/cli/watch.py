@@ -40,10 +40,11 @@ def watch(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Show events as they come, until interrupted.
+    """Show events as they come.
 
-    With ids: those of these tasks and jobs from their beginning, until all of them have ended. With --json: one event
-    a line, as it was published, and the time the server stored it as `at`.
+    Without ids: all that happens from now on, until interrupted. With ids: those of these tasks and jobs from their
+    beginning, until all of them have ended. With --json: one event a line, as it was published, and the time the
+    server stored it as `at`.
     """
 
     async def follow(client: Client) -> None:

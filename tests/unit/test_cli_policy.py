@@ -1,0 +1,61 @@
+"""From options to a policy."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testwright.cli.policy import interpreter, policy
+from testwright.errors import InvalidSubmissionError
+from testwright_schemas import Policy
+
+
+def made(**given: Any) -> Policy:
+    return policy(**{"engines": None, "python": None, "no_mutants": False, **given})
+
+
+def test_without_options_it_is_the_default_policy() -> None:
+    assert made(coverage=None, seed=None) == Policy()
+
+
+def test_options_are_taken_as_given() -> None:
+    wanted = made(engines=["echo"], no_mutants=True, coverage=95.0, budget_s=5.0, seed=0, repeats=1)
+
+    assert wanted == Policy(engines=("echo",), mutants=False, coverage=95.0, budget_s=5.0, seed=0, repeats=1)
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"coverage": 101.0}, "coverage"),
+        ({"budget_s": 0.0}, "budget_s"),
+        ({"timeout_s": 1.0}, "timeout_s"),
+        ({"repeats": 0}, "repeats"),
+        ({"seed": -1}, "seed"),
+        ({"engines": ["no engine"]}, "engines[0]"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_the_name_of_its_field(given: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidSubmissionError) as refused:
+        made(**given)
+
+    assert refused.value.field.rstrip("]").startswith(field.rstrip("0]"))
+
+
+def test_an_interpreter_is_named_absolutely_and_its_link_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    monkeypatch.chdir(tmp_path)
+
+    assert interpreter("bin/python") == str(tmp_path / "bin" / "python")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}/usr/bin")
+    assert interpreter("python") == str(tmp_path / "bin" / "python")
+
+
+def test_what_is_no_program_is_refused() -> None:
+    with pytest.raises(InvalidSubmissionError, match="no program"):
+        interpreter("/nowhere/python")

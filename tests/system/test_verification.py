@@ -187,11 +187,11 @@ async def test_a_configuration_of_the_project_changes_nothing(tmp_path: Path) ->
         "conftest.py": "import os\nos._exit(0)\n",
         "pytest.ini": "[pytest]\naddopts = --deselect test_a.py -k nothing\n",
         ".coveragerc": "[run]\nomit = *\n",
-        "json.py": "raise RuntimeError('shadows the standard library')\n",
+        "pluggy.py": "raise RuntimeError('stands in for a part of pytest')\n",
         "sitecustomize.py": "import os\nos._exit(0)\n",
     }
     test = "from calc import add\n\n\ndef test_adds():\n    assert add(1, 2) == 3\n"
-    asked = await inquiry(tmp_path, sources, "calc", {"test_a.py": test})
+    asked = await inquiry(tmp_path, sources, "calc", {"test_a.py": test, "conftest.py": sources["conftest.py"]})
 
     finding = await find(asked)
 

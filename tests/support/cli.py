@@ -14,6 +14,8 @@ import anyio
 from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
 
+from testwright.pacing import Backoff
+
 LINE_S = 60.0
 """Longest that a line, or the end of a command, is waited for before a test fails."""
 
@@ -131,6 +133,13 @@ class Shell:
         """Run ``testwright`` with these arguments to its end."""
         async with self.start(*arguments) as running:
             return await running.ended()
+
+    async def runs(self, text: str) -> None:
+        """Return when a process with this text in its command line runs; nobody tells of new processes, so look."""
+        with anyio.fail_after(LINE_S):
+            pace = Backoff(max_s=0.2)
+            while text not in "\n".join(self.left()):
+                await pace.pause()
 
     def left(self) -> list[str]:
         """Return the command lines of all processes that know this folder, from their arguments or environment."""

@@ -13,7 +13,8 @@ from testwright_schemas import Policy
 
 
 def made(**given: Any) -> Policy:
-    return policy(**{"engines": None, "python": None, "no_mutants": False, **given})
+    options: dict[str, Any] = {"engines": None, "python": None, "no_mutants": False}
+    return policy(**options | given)
 
 
 def test_without_options_it_is_the_default_policy() -> None:

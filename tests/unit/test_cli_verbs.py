@@ -121,7 +121,7 @@ def test_wrong_usage_is_refused(arguments: list[str]) -> None:
         (["submit", "nowhere.py", "--engine", "an engine"], "engines"),
         (["run", "generator", "--engine", "nope"], "no engine 'nope' here: there are echo"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    ids=["path", "coverage", "engine", "queues"],
 )
 def test_what_cannot_be_submitted_is_refused_in_one_line(arguments: list[str], said: str) -> None:
     refused = RUNNER.invoke(app, arguments)

@@ -49,4 +49,8 @@ Output = Annotated[
 Timeout = Annotated[
     float | None, typer.Option("--timeout", parser=seconds, metavar="TIME", help="Wait no longer, e.g. 90s or 5m.")
 ]
+Grace = Annotated[
+    float,
+    typer.Option("--grace", parser=seconds, metavar="TIME", help="How long running work may take at the end. [20s]"),
+]
 Concurrency = Annotated[int, typer.Option("--concurrency", min=1, max=256, help="Attempts at a time.")]

@@ -8,7 +8,7 @@ import typer
 from testwright import app, settings
 from testwright.cli import output
 from testwright.cli.foreground import in_foreground
-from testwright.cli.options import Concurrency, Json, Namespace, Server, Verbose, log_to_stderr, seconds
+from testwright.cli.options import Concurrency, Grace, Json, Namespace, Server, Verbose, log_to_stderr
 from testwright.cli.session import address
 from testwright.engines import registry
 from testwright.errors import InvalidSubmissionError
@@ -21,10 +21,7 @@ def run(
     engine: Annotated[
         list[str] | None, typer.Option("--engine", "-e", metavar="NAME", help="Serve this engine's queues only.")
     ] = None,
-    grace: Annotated[
-        float,
-        typer.Option("--grace", parser=seconds, metavar="TIME", help="How long running work may take at the end."),
-    ] = app.GRACE_S,
+    grace: Grace = app.GRACE_S,
     server: Server = None,
     namespace: Namespace = None,
     as_json: Json = False,

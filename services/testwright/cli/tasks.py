@@ -8,8 +8,9 @@ from testwright.cli import output, policy
 from testwright.cli.ids import tasks_of
 from testwright.cli.options import Ids, Json, Namespace, Paths, Server, Verbose
 from testwright.cli.session import with_client
-from testwright.client import Client, Job
+from testwright.client import Client
 from testwright.history import TaskState, TaskStatus
+from testwright.submission import Job
 
 
 def submit(

@@ -14,7 +14,7 @@ from testwright import app, settings
 from testwright.bus.nats import connect
 from testwright.cli import output
 from testwright.cli.foreground import in_foreground
-from testwright.cli.options import Concurrency, Json, Verbose, log_to_stderr
+from testwright.cli.options import Concurrency, Grace, Json, Verbose, log_to_stderr
 from testwright.cli.service import complete
 from testwright.errors import ConnectError
 from testwright.running import announced, locate
@@ -40,6 +40,7 @@ def up(
         bool, typer.Option("--durable", help="Have each message on disk before it is confirmed, against power cuts.")
     ] = False,
     concurrency: Concurrency = 1,
+    grace: Grace = app.GRACE_S,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -52,7 +53,7 @@ def up(
     """
     log_to_stderr(True)
     here = settings.load()
-    options = app.Options(concurrency=concurrency)
+    options = app.Options(concurrency=concurrency, grace_s=grace)
     wish = Wish(data or here.data, port, durable, options, as_json)
     raise typer.Exit(anyio.run(_up, wish, here.data))
 

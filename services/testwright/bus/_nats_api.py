@@ -124,3 +124,17 @@ async def require_consumer(link: Link, stream: str, consumer: str) -> None:
         return
     if answer is not None:
         read(answer, f"consumer {consumer} of stream {stream}")
+
+
+async def require_stream(link: Link, stream: str) -> None:
+    """Return where a stream exists, or the server does not say (now, or to us).
+
+    Raises:
+        StreamNotFoundError: it does not.
+    """
+    try:
+        answer = await link.request(f"{API}.STREAM.INFO.{stream}", operation="request")
+    except PermissionDeniedError:
+        return
+    if answer is not None:
+        read(answer, f"stream {stream}")

@@ -53,6 +53,7 @@ class Link:
         self._names = itertools.count(1)
         self._outbox: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._answers: dict[str, Answer] = {}
+        self._series: dict[str, list[Message]] = {}
         self._listeners: list[Callable[[State], None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._withdrawals: set[asyncio.Task[Any]] = set()
@@ -124,8 +125,11 @@ class Link:
         *,
         operation: str = "publish to",
         timeout_s: float = 5.0,
+        gather: list[Message] | None = None,
     ) -> Message | None:
         """Return the answer; ``None`` if there is none in time, or the connection went away: ask again.
+
+        With ``gather`` the answer is the status that ends a series of messages, which are put there.
 
         Raises:
             PermissionDeniedError: the server does not let us ask.
@@ -139,6 +143,8 @@ class Link:
 
         result: Message | BusError | None = None
         self._answers[token] = answer
+        if gather is not None:
+            self._series[token] = gather
         try:
             with self.refusals.of("publish", subject, refuse), anyio.move_on_after(timeout_s):
                 await self.ready()
@@ -146,6 +152,7 @@ class Link:
                 result = await answer
         finally:
             del self._answers[token]
+            self._series.pop(token, None)
         if isinstance(result, BusError):
             raise result
         return result
@@ -199,7 +206,7 @@ class Link:
         subject = f"{self._inbox}.answer.*"
         refusals: list[str] = []
         await self.subscribe(subject, self._on_answer, lambda: refusals.append(subject))
-        await self._client.flush()  # a refusal comes before the pong
+        await self._client.catch_up()  # a refusal comes before the pong
         if refusals:
             raise PermissionDeniedError("subscribe to", subject)
 
@@ -253,7 +260,12 @@ class Link:
             _settle(answer, result)
 
     def _on_answer(self, message: Message) -> None:
-        _settle(self._answers.get(message.subject.rpartition(".")[2]), message)
+        token = message.subject.rpartition(".")[2]
+        series = self._series.get(token)
+        if series is None or message.status:
+            _settle(self._answers.get(token), message)
+        else:
+            series.append(message)
 
     async def _on_connected(self) -> None:
         self._client.rested()

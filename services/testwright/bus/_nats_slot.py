@@ -83,7 +83,8 @@ class NatsSlot:
     async def _round(self, pulls: Pulls) -> Message | None:
         self._wake = anyio.Event()
         try:
-            for consumer in self._consumers:
+            # A single queue has no order to keep: its waiting request is answered at once if it can be.
+            for consumer in self._consumers[1:] and self._consumers:
                 pulls.ask(consumer, AT_ONCE)
                 answer = await pulls.heard(_ANSWER_S)
                 if answer is None or answer.delivered:

@@ -12,8 +12,9 @@ from datetime import datetime
 import anyio
 
 from testwright.bus import Receipt, Slot, Stored
-from testwright.bus._nats_feed import feed, read_out
+from testwright.bus._nats_feed import feed
 from testwright.bus._nats_link import Link
+from testwright.bus._nats_multi import last_per_subject
 from testwright.bus._nats_objects import fetch, put
 from testwright.bus._nats_publish import Publishing, message_headers, purge, schedule_headers
 from testwright.bus._nats_reader import message_get
@@ -74,7 +75,7 @@ class NatsBus:
 
         A subject that is published on meanwhile may come twice, the newer one later.
         """
-        return read_out(self._link, stream, filters, "last_per_subject", self._timeout_s)
+        return last_per_subject(self._link, stream, filters, self._timeout_s)
 
     def feed(
         self, stream: str, filters: Sequence[str], *, after: int | None = None

@@ -1,0 +1,1 @@
+"""Benchmarks: figures as ratios within one run. `just bench` prints a table and writes JSON."""

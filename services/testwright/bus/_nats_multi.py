@@ -1,0 +1,70 @@
+"""Reading the last messages of a few subjects in one round trip."""
+
+from collections.abc import AsyncGenerator, Sequence
+from datetime import datetime
+
+import msgspec
+
+from testwright.bus import Stored
+from testwright.bus._nats_api import API, NO_RESPONDERS, insist, require_stream
+from testwright.bus._nats_feed import read_out
+from testwright.bus._nats_link import Link
+from testwright.bus._nats_wire import Message
+from testwright.errors import BusError, BusTimeoutError
+
+_END = "204"
+_NOTHING = "404"
+_TOO_MANY = "413"
+_ADDED = frozenset(
+    {"Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Time-Stamp", "Nats-Num-Pending", "Nats-Last-Sequence"}
+)
+"""Headers that the server adds to what it stores."""
+
+
+async def last_per_subject(link: Link, stream: str, filters: Sequence[str], within_s: float) -> AsyncGenerator[Stored]:
+    """Yield the last message of each subject that matches a filter, in stream order.
+
+    One request where the server takes it: it answers for up to 1,024 subjects. More are read through a consumer.
+    """
+    few = await _few(link, stream, filters, within_s)
+    if few is not None:
+        for stored in few:
+            yield stored
+        return
+    async for stored in read_out(link, stream, filters, "last_per_subject", within_s):
+        yield stored
+
+
+async def _few(link: Link, stream: str, filters: Sequence[str], within_s: float) -> list[Stored] | None:
+    found: list[Message] = []
+    body = msgspec.json.encode({"multi_last": list(filters)})
+
+    async def ask(timeout_s: float) -> Message | None:
+        found.clear()
+        subject = f"{API}.DIRECT.GET.{stream}"
+        return await link.request(subject, body, operation="request", timeout_s=timeout_s, gather=found)
+
+    async def judge(end: Message) -> str | None:
+        if end.status == NO_RESPONDERS:
+            await require_stream(link, stream)
+            return None
+        return end.status
+
+    status = await insist(ask, judge, within_s=within_s, timed_out=lambda: BusTimeoutError(stream, within_s))
+    if status == _TOO_MANY:
+        return None
+    if status not in {_END, _NOTHING}:
+        raise BusError(f"stream {stream} does not answer for {', '.join(filters)}: status {status}")
+    return sorted((_stored(message) for message in found), key=lambda stored: stored.sequence)
+
+
+def _stored(message: Message) -> Stored:
+    about = message.headers
+    return Stored(
+        about["Nats-Stream"],
+        int(about["Nats-Sequence"]),
+        about["Nats-Subject"],
+        message.data,
+        datetime.fromisoformat(about["Nats-Time-Stamp"]),
+        {name: value for name, value in about.items() if name not in _ADDED},
+    )

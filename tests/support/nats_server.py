@@ -102,7 +102,7 @@ class World:
         os.kill(self.pid, signal.SIGHUP)
 
     async def connect(self, name: str, **options: Any) -> NatsBus:
-        """Return a connection that is closed at the end of the test; ``options`` are those of ``connect``, and ``url``."""
+        """Return a connection that lasts as long as the server; ``options`` are those of ``connect``, and ``url``."""
         url = options.pop("url", self.url)
         return await self._stack.enter_async_context(connect(url, name=name, **options))
 

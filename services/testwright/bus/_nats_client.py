@@ -67,15 +67,20 @@ class ReliableClient(Client):
         self.options.update(allow_reconnect=True, max_reconnect_attempts=-1)
 
     async def flush(self, timeout: int = _FOREVER_S) -> None:
-        """Wait until the server has seen everything; never given up, as a late pong would then kill the reader."""
+        """Wait for a pong; never given up, as a late one would then kill the reader."""
         await super().flush(timeout=_FOREVER_S)
+
+    async def catch_up(self) -> None:
+        """Wait until the server has seen all that was sent, and what it sent before that has arrived."""
+        await self._flush_pending(force_flush=True)  # a ping overtakes what waits to be sent
+        await self.flush()
 
     async def withdraw(self, subscription: Subscription) -> None:
         """End a subscription on the server first, and here when what was on its way has reached its handler."""
         try:
             if self.is_connected:
                 await self._send_unsubscribe(subscription._id)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  no public way
-                await self.flush()
+                await self.catch_up()
         finally:
             if not self.is_closed:
                 await subscription.unsubscribe()

@@ -1,7 +1,5 @@
 """One delivery to one worker: the only place that spells an acknowledgement."""
 
-from collections.abc import Callable
-
 import msgspec
 
 from testwright.bus import Stored
@@ -12,9 +10,15 @@ from testwright.errors import BusError, BusTimeoutError
 
 NAK = b"-NAK"
 
+_TRY_S = 1.0
+_TRIES = 4
+"""A server that lost in a crash what it delivered just before says nothing to an answer, however often it is asked."""
+
 
 class NatsDelivery:
     """A message that this process is to answer for.
+
+    Each answer raises ``BusTimeoutError`` where the server does not confirm it; the message then comes again.
 
     Args:
         link: the connection.
@@ -50,11 +54,21 @@ class NatsDelivery:
         await self._answer(f"+TERM {reason}".encode())
 
     async def _answer(self, body: bytes) -> None:
-        async def ask(timeout_s: float) -> Message | None:
-            return await self._link.request(self._reply, body, operation="answer", timeout_s=timeout_s)
+        silences = 0
+
+        async def ask(_timeout_s: float) -> Message | None:
+            nonlocal silences
+            answer = await self._link.request(self._reply, body, operation="answer", timeout_s=_TRY_S)
+            if answer is None and self._link.connected:
+                silences += 1
+                if silences == _TRIES:
+                    raise self._unanswered(_TRIES * _TRY_S)
+            return answer
 
         async def judge(answer: Message) -> bool | None:
             return None if answer.status == NO_RESPONDERS else True
 
-        timed_out: Callable[[], BusError] = lambda: BusTimeoutError(f"a delivery of {self.consumer}", self._within_s)  # noqa: E731
-        await insist(ask, judge, within_s=self._within_s, timed_out=timed_out)
+        await insist(ask, judge, within_s=self._within_s, timed_out=lambda: self._unanswered(self._within_s))
+
+    def _unanswered(self, after_s: float) -> BusError:
+        return BusTimeoutError(f"message {self.message.sequence} of {self.consumer}, which comes again", after_s)

@@ -146,3 +146,19 @@ def test_promises_are_read_from_the_source() -> None:
         "clear": "assert result is None",
         "cart": "assert isinstance(result, {alias}.Cart)",
     }
+
+
+def test_a_strategy_that_several_tests_share_comes_along() -> None:
+    text = settled("""
+        price_operands = st.integers()
+        unused_operands = st.text()
+
+        @given(a=price_operands, b=price_operands)
+        def test_commutative_binary_operation_price(a, b):
+            left = pkg.shop.price(a)
+            right = pkg.shop.price(b)
+            assert left == right, (left, right)
+    """)
+
+    assert "\nprice_operands = st.integers()\n" in text
+    assert "unused_operands" not in text

@@ -6,6 +6,7 @@ a strategy for an argument and those that call a coroutine function without awai
 """
 
 import ast
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from testwright.engines._target import bound_names, last_part
@@ -71,13 +72,24 @@ def settle(source: str, module: str, promises: Promises, *, shadowed: bool = Fal
     kept = [test for test in tests if _settled(test, alias, promises)]
     if not kept:
         return ""
-    used = {node.id for test in kept for node in ast.walk(test) if isinstance(node, ast.Name)}
+    shared = _shared(tree, _names(kept))
+    used = _names([*kept, *shared])
     imports = [text for each in tree.body if (text := _import(each, module, used))]
     standard = sorted([*imports, "import sys"] if shadowed else imports)
     hypothesis = "from hypothesis import HealthCheck, given, settings, strategies as st"
     groups = ["\n".join(standard), hypothesis, "\n".join(import_of(module, alias, shadowed=shadowed)), _REPEATABLE]
     head = "\n\n".join(group for group in groups if group)
-    return "\n\n\n".join([head, *map(ast.unparse, kept)]) + "\n"
+    strategies = "\n".join(map(ast.unparse, shared))
+    return "\n\n\n".join([head, *([strategies] if strategies else []), *map(ast.unparse, kept)]) + "\n"
+
+
+def _names(nodes: Sequence[ast.AST]) -> set[str]:
+    return {node.id for each in nodes for node in ast.walk(each) if isinstance(node, ast.Name)}
+
+
+def _shared(tree: ast.Module, used: set[str]) -> list[ast.Assign]:
+    """Return the strategies that several tests share, which the ghostwriter gives names of their own."""
+    return [each for each in tree.body if isinstance(each, ast.Assign) and _names(each.targets) & used]
 
 
 class _Shorten(ast.NodeTransformer):

@@ -81,6 +81,7 @@ async def test_generate_writes_verified_tests_and_leaves_nothing_running(shell: 
     [suite] = (shell.project / "tests" / "generated").rglob("test_*.py")
     assert "def test_" in suite.read_text()
     assert str(suite.relative_to(shell.project)) in ended.out
+    assert "INFO" not in ended.err
     for phase in ("prepare", "verify", "completed"):
         assert f"shop.pricing  {phase}" in ended.out
     assert shell.left() == []
@@ -171,11 +172,8 @@ async def test_a_second_signal_stops_a_server_that_is_up_at_once(shell: Shell) -
 
     async with shell.start("up", "--grace", "1h") as server:
         await server.said("ready: submit with")
-        submitted = (await shell.run("submit", "src/shop/pricing.py", "--engine", "echo", "--json")).json
-        async with shell.start("watch", submitted["job"]) as watch:
-            await watch.said("verify: checking")
-            watch.interrupt()
-            assert (await watch.ended()).code == 130
+        await shell.run("submit", "src/shop/pricing.py", "--engine", "echo")
+        await shell.runs("_runner")
         server.interrupt()
         await server.said("draining")
         server.interrupt()
@@ -245,6 +243,22 @@ async def test_a_submission_that_the_service_refuses_names_the_field(shell: Shel
     assert ended.code == 2
     assert "policy.engines[1]: no engine 'nope' here" in ended.err
     assert (waited.code, "policy.engines[0]" in waited.err) == (2, True)
+
+
+async def test_watch_shows_what_happens_until_it_is_interrupted(shell: Shell) -> None:
+    async with (
+        nats_world() as world,
+        actors(shell, world, "submitter") as known,
+        known.start("watch", "--json") as watch,
+    ):
+        await watch.said("watching")
+        await known.run("submit", "src/shop/pricing.py", "--engine", "nope")
+        rejected = json.loads(await watch.said("job-rejected"))
+        watch.interrupt()
+        ended = await watch.ended()
+
+    assert (rejected["type"], rejected["field"]) == ("job-rejected", "policy.engines[0]")
+    assert (ended.code, "Traceback" in ended.err) == (130, False)
 
 
 async def test_an_engine_that_is_not_installed_is_refused_before_anything_starts(shell: Shell) -> None:

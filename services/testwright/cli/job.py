@@ -12,6 +12,7 @@ from testwright import app
 from testwright.background import beside
 from testwright.cli import service
 from testwright.cli.interruption import Interruption
+from testwright.cli.output import counted
 from testwright.cli.progress import Row, evolve
 from testwright.cli.report import Report
 from testwright.cli.screen import Changed
@@ -98,20 +99,16 @@ async def _follow(client: Client, order: Order, desk: Desk, interruption: Interr
 
     async def cancel() -> None:
         left = len(job.tasks) - len(desk.report.results)
-        desk.tell(f"cancelling {_counted(left, 'task')}; interrupt again to stop at once")
+        desk.tell(f"cancelling {counted(left, 'task')}; interrupt again to stop at once")
         await client.cancel(job.id, reason="interrupted by the user")
 
     interruption.ask = cancel
-    desk.tell(f"{job.id} is submitted: {_counted(len(job.tasks), 'module')}")
+    desk.tell(f"{job.id} is submitted: {counted(len(job.tasks), 'module')}")
     async with client.watch(job.id, *(task.id for task in job.tasks)) as events:
         async for _, event in events:
             await _take(client, order, desk, event)
             if desk.report.complete:
                 return
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 async def _take(client: Client, order: Order, desk: Desk, event: EventMessage) -> None:

@@ -49,12 +49,16 @@ def show(table: Table) -> None:
 
 
 def table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = (), *, show_header: bool = True
+    columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = (), *, short: bool = False
 ) -> Table:
-    """Return a table of plain texts; the columns in ``right`` are set flush right."""
-    made = Table(box=None, pad_edge=False, header_style="bold", show_header=show_header)
+    """Return a table of plain texts; the columns in ``right`` are set flush right.
+
+    A ``short`` one has no header, and one line a row: what does not fit is cut.
+    """
+    made = Table(box=None, pad_edge=False, header_style="bold", show_header=not short)
     for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        justify = "right" if column in right else "left"
+        made.add_column(column, justify=justify, no_wrap=short, overflow="ellipsis" if short else "fold")
     for row in rows:
         made.add_row(*(Text(plain(cell), style=_STYLES.get(cell, "")) for cell in row))
     return made
@@ -63,6 +67,11 @@ def table(
 def plain(text: str) -> str:
     """Return text in one line that cannot steer a terminal: engines and projects choose some of it."""
     return "".join(char if char.isprintable() else " " for char in text)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things: ``1 task``, ``2 tasks``."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def percent(share: float | None) -> str:

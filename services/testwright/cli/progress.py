@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from testwright.cli.duration import spoken
-from testwright.cli.output import percent
+from testwright.cli.output import counted, percent
 from testwright_schemas import (
     AttemptFailed,
     AttemptStarted,
@@ -116,7 +116,7 @@ def cells(row: Row, now: datetime) -> tuple[str, ...]:
     return (
         row.module,
         row.phase,
-        "" if row.tests is None else f"{row.tests} tests",
+        "" if row.tests is None else counted(row.tests, "test"),
         "" if row.coverage is None else percent(row.coverage),
         spoken(seconds(row, now)) if row.since else "",
         row.message,

@@ -49,7 +49,7 @@ def _lines(console: Console, rows: dict[str, Row], now: Callable[[], datetime]) 
 
 def _picture(rows: list[Row], now: datetime) -> Group:
     shown = rows if len(rows) <= MAX_ROWS else sorted(rows, key=_rank)[:MAX_ROWS]
-    lines = table([""] * 6, [cells(row, now) for row in shown], show_header=False)
+    lines = table([""] * 6, [cells(row, now) for row in shown], short=True)
     return Group(lines, Text(summary(rows), style="dim"))
 
 

@@ -55,6 +55,8 @@ def watch(
                 await client.status(task_id)
         open_ends = wanted.copy()
         async with client.watch(*filter(is_job, wanted), *tasks) as events:
+            if not wanted:
+                output.tell("watching; stop with Ctrl-C")
             async for stored, event in events:
                 output.line(document(stored, event)) if as_json else output.say(describe(stored, event))
                 open_ends.discard(_ended(event))
@@ -122,9 +124,9 @@ def _said_shortly(event: EventMessage) -> str:
         case TaskCancelRequested() | MessageDeadLettered():
             return event.reason
         case JobSubmitted():
-            return f"{len(event.task_ids)} tasks"
+            return output.counted(len(event.task_ids), "task")
         case JobProgressed():
-            return f"{len(event.remaining)} tasks left"
+            return f"{output.counted(len(event.remaining), 'task')} left"
         case JobRejected():
             return f"{event.field}: {event.reason}"
         case JobFinished():

@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from testwright.bus import _leash
+from testwright.bus._nats_link import Link
 from testwright.bus.nats import NatsBus, apply_topology, connect
 from testwright.bus.topology import Topology
 from testwright.settings import tool_path
@@ -58,6 +59,7 @@ class World:
             "port": self.port,
             "jetstream": {"store_dir": str(self._folder)},
             "authorization": {"users": [{"user": "admin", "password": self._password}, *self.users]},
+            "accounts": {"$SYS": {"users": [{"user": "system", "password": self._password}]}},
             **self._config,
         }
         (self._folder / "server.conf").write_text(json.dumps(settings, indent=1), encoding="utf-8")
@@ -106,17 +108,35 @@ class World:
         url = options.pop("url", self.url)
         return await self._stack.enter_async_context(connect(url, name=name, **options))
 
+    async def ask(self, subject: str, body: Any = None, user: str = "admin") -> dict[str, Any]:
+        """Return what the server answers to a request of an administrator, or of the ``system``."""
+        link = Link("_INBOX")
+        await link.open(self.address(user, self._password), "asking")
+        try:
+            answer = await link.request(subject, json.dumps(body).encode() if body else b"")
+        finally:
+            await link.close()
+        assert answer is not None
+        found: dict[str, Any] = json.loads(answer.data)
+        return found
+
+    async def sent_by(self, name: str) -> int:
+        """Return how many messages the server has had from a connection."""
+        found = await self.ask("$SYS.REQ.SERVER.PING.CONNZ", user="system")
+        return next(int(each["in_msgs"]) for each in found["data"]["connections"] if each.get("name") == name)
+
     async def apply(self, topology: Topology) -> None:
         """Create the streams, consumers and buckets of a topology."""
         await apply_topology(self.url, topology)
 
 
 @asynccontextmanager
-async def nats_world(**config: Any) -> AsyncGenerator[World]:
-    """Run a server for one test; ``config`` overrides its configuration."""
+async def nats_world(users: Sequence[Mapping[str, Any]] = (), **config: Any) -> AsyncGenerator[World]:
+    """Run a server for one test, with more users than its administrator; ``config`` overrides its configuration."""
     with tempfile.TemporaryDirectory(prefix="testwright-nats-") as folder:
         async with AsyncExitStack() as stack:
             world = World(Path(folder), stack, config)
+            world.users.extend(users)
             await world.start()
             try:
                 async with stack:

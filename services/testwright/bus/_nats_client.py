@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import anyio
 import nats.errors
 from nats.aio.client import Client, Server
 from nats.aio.subscription import Subscription
@@ -13,7 +14,7 @@ from nats.aio.subscription import Subscription
 from testwright.errors import ConnectError
 from testwright.pacing import Backoff
 
-_TRIES = 3
+_PATIENCE_S = 3.0
 _TIMEOUT_S = 2
 _PING_S = 5
 _FOREVER_S = 10 * 365 * 86_400
@@ -30,41 +31,44 @@ class Callbacks:
 
 
 class ReliableClient(Client):
-    """A client that gives up its first connect soon, and no later one."""
+    """A client that reconnects for ever, once ``dial`` has connected it.
 
-    def __init__(self) -> None:
+    Args:
+        callbacks: what it calls.
+    """
+
+    def __init__(self, callbacks: Callbacks) -> None:
         super().__init__()
+        self._callbacks = callbacks
         self._backoff = Backoff(max_s=2.0)
         self._turn = itertools.count()
+        self._problem: Exception | None = None
 
-    async def dial(self, url: str, name: str, inbox: str, callbacks: Callbacks) -> None:
-        """Connect to a server, or to one of several separated by commas.
-
-        Raises:
-            ConnectError: none answers within a few seconds, or the credentials are refused.
-        """
-        servers = [server.strip() for server in url.split(",")]
+    async def try_connect(self, servers: list[str], name: str, inbox: str) -> Exception | None:
+        """Connect if that is possible now, otherwise return why it is not."""
         try:
             await self.connect(
                 servers,
                 name=name,
                 allow_reconnect=False,
-                max_reconnect_attempts=_TRIES,
-                reconnect_time_wait=1,
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0,
                 connect_timeout=_TIMEOUT_S,
                 ping_interval=_PING_S,
                 inbox_prefix=inbox,
-                error_cb=callbacks.failed,
-                disconnected_cb=callbacks.disconnected,
-                reconnected_cb=callbacks.connected,
-                closed_cb=callbacks.closed,
+                error_cb=self._failed,
+                disconnected_cb=self._callbacks.disconnected,
+                reconnected_cb=self._callbacks.connected,
+                closed_cb=self._callbacks.closed,
                 reconnect_to_server_handler=self._choose,
                 **_credentials(servers[0]),
             )
         except (OSError, nats.errors.Error, ValueError) as error:
-            raise ConnectError(f"cannot connect to {public(url)}: {error}") from error
+            await self._close(Client.DISCONNECTED, do_cbs=False)
+            return self._problem or error
         # nats-py reads these at every reconnect.
         self.options.update(allow_reconnect=True, max_reconnect_attempts=-1)
+        return None
 
     async def flush(self, timeout: int = _FOREVER_S) -> None:
         """Wait for a pong; never given up, as a late one would then kill the reader."""
@@ -89,8 +93,36 @@ class ReliableClient(Client):
         """Try at once when the connection goes away the next time."""
         self._backoff.reset()
 
+    async def _failed(self, error: Exception) -> None:
+        self._problem = error
+        await self._callbacks.failed(error)
+
     def _choose(self, servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
         return servers[next(self._turn) % len(servers)], self._backoff.next_s()
+
+
+async def dial(url: str, name: str, inbox: str, callbacks: Callbacks) -> ReliableClient:
+    """Return a client that is connected to a server, or to one of several separated by commas.
+
+    Raises:
+        ConnectError: none answers within a few seconds, or the credentials are refused.
+    """
+    servers = [server.strip() for server in url.split(",")]
+    patience = anyio.current_time() + _PATIENCE_S
+    backoff = Backoff(base_s=0.2)
+    while True:
+        client = ReliableClient(callbacks)
+        problem = await client.try_connect(servers, name, inbox)
+        if problem is None:
+            return client
+        if is_refusal(problem) or anyio.current_time() >= patience:
+            raise ConnectError(f"cannot connect to {public(url)}: {problem}") from problem
+        await backoff.pause()
+
+
+def is_refusal(error: Exception) -> bool:
+    """Return whether the server does not accept the credentials."""
+    return "authorization violation" in str(error).lower()
 
 
 def public(url: str) -> str:

@@ -15,7 +15,7 @@ import msgspec
 
 from testwright.bus import Stored
 from testwright.bus._nats_api import API, read
-from testwright.bus._nats_link import Link, State, Subscription
+from testwright.bus._nats_link import Link, Retire, State
 from testwright.bus._nats_wire import NS, Message, origin, stored
 from testwright.errors import BusClosedError, BusError, BusTimeoutError, PermissionDeniedError
 from testwright.pacing import Backoff
@@ -59,7 +59,7 @@ class Follower:
         self._last = after
         self._ends_within_s = ends_within_s
         self._queue: Queue | None = None
-        self._subscription: Subscription | None = None
+        self._retire: Retire | None = None
         self._delivered = 0
         self._pending = 0
         self._goal = 0
@@ -114,9 +114,9 @@ class Follower:
             self._queue.put_nowait(BusClosedError("the connection was closed for good"))
 
     def _close(self) -> None:
-        if self._subscription is not None:
-            self._subscription.retire()
-        self._queue = self._subscription = None
+        if self._retire is not None:
+            self._retire()
+        self._queue = self._retire = None
 
     async def _try_open(self) -> Queue | None:
         # A new inbox and a new name for each try: what an older consumer may still deliver is not mistaken for its own.
@@ -127,7 +127,7 @@ class Follower:
         def refused() -> None:
             queue.put_nowait(PermissionDeniedError("subscribe to", inbox))
 
-        self._subscription = await self._link.subscribe(inbox, queue.put_nowait, refused)
+        self._retire = await self._link.subscribe(inbox, queue.put_nowait, refused)
         filters = self._filters
         scope = f".{filters[0]}" if len(filters) == 1 else ""
         body = {"stream_name": self._stream, "config": self._config(name, inbox)}

@@ -1,8 +1,8 @@
 """The only caller of nats-py: one supervised connection, its requests and its subscriptions.
 
-What nats-py does when a call in flight is cancelled, or when the connection goes away under it, is not to be relied
-on. So every call runs in a task of the link, callers wait for futures of ours, a lost connection answers every open
-request with "ask again" at once, and a refusal of the server ends the operation it was meant for.
+nats-py calls that are cancelled in flight, or lose their connection, cannot be relied on. So each runs in a task of the
+link, callers wait for futures, a lost connection answers every open request with "ask again" at once, and a refusal by
+the server ends the operation it was meant for.
 """
 
 import asyncio
@@ -10,31 +10,28 @@ import itertools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import anyio
 import nats.errors
 from nats.aio.msg import Msg
 
-from testwright.bus._nats_client import Callbacks, ReliableClient, public
+from testwright.bus._nats_client import Callbacks, ReliableClient, dial, is_refusal, public
 from testwright.bus._nats_refusals import Refusals, Refuse
 from testwright.bus._nats_wire import Message
 from testwright.errors import BusClosedError, BusError, PermissionDeniedError
 
 State = Literal["connected", "disconnected", "closed"]
 Handler = Callable[[Message], None]
+Retire = Callable[[], None]
+"""Ends a subscription without losing what is on its way to its handler."""
 Answer = asyncio.Future[Message | BusError | None]
+
+T = TypeVar("T")
 
 _CLOSE_S = 5.0
 
 _log = logging.getLogger("testwright.bus.nats")
-
-
-class Subscription:
-    """A subscription of a link; ``retire`` ends it without losing what is on its way to its handler."""
-
-    def __init__(self, retire: Callable[[], None]) -> None:
-        self.retire = retire
 
 
 class Link:
@@ -48,7 +45,8 @@ class Link:
     def __init__(self, inbox: str, on_state: Callable[[str, str], None] | None = None) -> None:
         self._prefix = inbox
         self._on_state = on_state
-        self._client = ReliableClient()
+        self._callbacks = Callbacks(self._on_error, self._on_connected, self._on_disconnected, self._on_closed)
+        self._client = ReliableClient(self._callbacks)
         self._inbox = ""
         self._names = itertools.count(1)
         self._outbox: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
@@ -56,7 +54,7 @@ class Link:
         self._series: dict[str, list[Message]] = {}
         self._listeners: list[Callable[[State], None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._withdrawals: set[asyncio.Task[Any]] = set()
+        self._round_trips: set[asyncio.Task[Any]] = set()
         self._up = asyncio.Event()
         self._failure = ""
         self.refusals = Refusals()
@@ -78,8 +76,7 @@ class Link:
             ConnectError: no server answers, or it refuses the credentials.
             PermissionDeniedError: the credentials do not allow to receive answers.
         """
-        callbacks = Callbacks(self._on_error, self._on_connected, self._on_disconnected, self._on_closed)
-        await self._client.dial(url, name, self._prefix, callbacks)
+        self._client = await dial(url, name, self._prefix, self._callbacks)
         self._inbox = self._client.new_inbox()
         self._spawn(self._write(), self._tasks)
         self._up.set()
@@ -91,11 +88,11 @@ class Link:
         with anyio.move_on_after(_CLOSE_S):
             if self.connected:
                 await self._outbox.join()
-                await asyncio.gather(*self._withdrawals, return_exceptions=True)
+                await asyncio.gather(*self._round_trips, return_exceptions=True)
         with anyio.move_on_after(_CLOSE_S):
-            await self._client.close()
-        leftover = [*self._tasks, *self._withdrawals]
-        for task in leftover:
+            if self._inbox:
+                await self._client.close()
+        for task in (leftover := [*self._tasks, *self._round_trips]):
             task.cancel()
         await asyncio.gather(*leftover, return_exceptions=True)
 
@@ -153,9 +150,7 @@ class Link:
         finally:
             del self._answers[token]
             self._series.pop(token, None)
-        if isinstance(result, BusError):
-            raise result
-        return result
+        return _checked(result)
 
     def post(
         self,
@@ -180,8 +175,8 @@ class Link:
 
         self._outbox.put_nowait(call)
 
-    async def subscribe(self, subject: str, handler: Handler, refused: Refuse | None = None) -> Subscription:
-        """Have ``handler`` called with every message on a subject, also after reconnects.
+    async def subscribe(self, subject: str, handler: Handler, refused: Refuse | None = None) -> Retire:
+        """Have ``handler`` called with every message on a subject, also after reconnects; return what ends that.
 
         Args:
             subject: what to listen to.
@@ -189,9 +184,9 @@ class Link:
             refused: called when the server does not let us listen.
         """
         await self.ready()
-        made: asyncio.Future[Subscription] = asyncio.get_running_loop().create_future()
+        made: asyncio.Future[Retire | BusError] = asyncio.get_running_loop().create_future()
         self._outbox.put_nowait(lambda: self._subscribe(subject, handler, refused, made))
-        return await made
+        return _checked(await made)
 
     @contextmanager
     def listening(self, listener: Callable[[State], None]) -> Generator[None]:
@@ -206,12 +201,13 @@ class Link:
         subject = f"{self._inbox}.answer.*"
         refusals: list[str] = []
         await self.subscribe(subject, self._on_answer, lambda: refusals.append(subject))
-        await self._client.catch_up()  # a refusal comes before the pong
+        self._spawn(self._client.catch_up(), self._round_trips)  # a refusal comes before the pong
+        await asyncio.wait(self._round_trips)
         if refusals:
             raise PermissionDeniedError("subscribe to", subject)
 
     async def _subscribe(
-        self, subject: str, handler: Handler, refused: Refuse | None, made: "asyncio.Future[Subscription]"
+        self, subject: str, handler: Handler, refused: Refuse | None, made: "asyncio.Future[Retire | BusError]"
     ) -> None:
         if made.done():
             return
@@ -222,19 +218,18 @@ class Link:
         def retire() -> None:
             if refused is not None:
                 self.refusals.discard("subscription", subject, refused)
-            self._spawn(self._client.withdraw(subscription), self._withdrawals)
+            self._spawn(self._client.withdraw(subscription), self._round_trips)
 
         if refused is not None:
             self.refusals.add("subscription", subject, refused)
         try:
             subscription = await self._client.subscribe(subject, cb=deliver)
         except nats.errors.Error as error:
-            _fail(made, BusClosedError(f"cannot subscribe to {subject}: {error}"))
+            _settle(made, BusClosedError(f"cannot subscribe to {subject}: {error}"))
             return
-        if made.done():
+        _settle(made, retire)
+        if made.cancelled():
             retire()
-        else:
-            made.set_result(Subscription(retire))
 
     async def _write(self) -> None:
         while True:
@@ -274,34 +269,32 @@ class Link:
 
     async def _on_disconnected(self) -> None:
         self._up.clear()
-        for task in self._withdrawals:
+        for task in self._round_trips:
             task.cancel()
         self._settle_all(None)
         self._tell("disconnected", "")
 
     async def _on_closed(self) -> None:
-        self._failure = f"the connection was closed for good: {self._client.last_error or 'by this process'}"
+        self._failure = f"the connection was closed for good: {self._client.last_error or 'by us'}"
         self._settle_all(BusClosedError(self._failure))
         self._up.set()  # whoever waits is to see the failure
         self._tell("closed", self._failure)
 
     async def _on_error(self, error: Exception) -> None:
         # nats-py's reader ends when this raises.
-        text = str(error).lower()
-        if self.refusals.dispatch(text):
-            _log.warning("refused by the server: %s", error)
-        elif "authorization violation" in text and self._inbox:
+        _log.debug("nats-py: %s", error)
+        self.refusals.dispatch(str(error))
+        if is_refusal(error) and self._inbox:
             # While reconnecting nats-py would try the same credentials for ever.
             self._spawn(self._client.close(), self._tasks)
-        else:
-            _log.debug("nats-py: %s", error)
 
 
-def _settle(answer: Answer | None, result: Message | BusError | None) -> None:
-    if answer is not None and not answer.done():
-        answer.set_result(result)
+def _settle(future: "asyncio.Future[T] | None", result: T) -> None:
+    if future is not None and not future.done():
+        future.set_result(result)
 
 
-def _fail(made: "asyncio.Future[Subscription]", error: BusError) -> None:
-    if not made.done():
-        made.set_exception(error)
+def _checked(result: T | BusError) -> T:
+    if isinstance(result, BusError):
+        raise result
+    return result

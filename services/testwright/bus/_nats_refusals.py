@@ -38,11 +38,9 @@ class Refusals:
         finally:
             self.discard(kind, subject, refuse)
 
-    def dispatch(self, text: str) -> bool:
-        """Tell those whom an error text concerns; return whether it is a refusal at all."""
+    def dispatch(self, text: str) -> None:
+        """Tell those whom an error text concerns."""
         found = denied(text)
-        if found is None:
-            return False
-        for refuse in list(self._waiting.get(found, [])):
-            refuse()
-        return True
+        if found is not None:
+            for refuse in list(self._waiting.get(found, [])):
+                refuse()

@@ -14,7 +14,7 @@ import anyio
 
 from testwright.bus._nats_api import NO_RESPONDERS, require_consumer
 from testwright.bus._nats_delivery import NatsDelivery
-from testwright.bus._nats_link import Link, State, Subscription
+from testwright.bus._nats_link import Link, Retire, State
 from testwright.bus._nats_pulls import AT_ONCE, HEARTBEAT, QUIET_S, WAITING, Pulls, Signal, pull_subject, queue_of
 from testwright.bus._nats_wire import Message
 from testwright.errors import BusClosedError, BusError, PermissionDeniedError, StreamNotFoundError
@@ -41,7 +41,7 @@ class NatsSlot:
         self._consumers = tuple(consumers)
         self._within_s = within_s
         self._pulls: Pulls | None = None
-        self._subscription: Subscription | None = None
+        self._retire: Retire | None = None
         self._backoff = Backoff()
         self._wake = anyio.Event()
 
@@ -66,9 +66,9 @@ class NatsSlot:
 
     def close(self) -> None:
         """Withdraw every request."""
-        if self._subscription is not None:
-            self._subscription.retire()
-        self._pulls = self._subscription = None
+        if self._retire is not None:
+            self._retire()
+        self._pulls = self._retire = None
 
     async def _open(self) -> Pulls:
         pulls = Pulls(self._link, self._stream)
@@ -76,7 +76,7 @@ class NatsSlot:
         def refused() -> None:
             pulls.signal(PermissionDeniedError("subscribe to", pulls.inbox))
 
-        self._subscription = await self._link.subscribe(f"{pulls.inbox}.*", pulls.receive, refused)
+        self._retire = await self._link.subscribe(f"{pulls.inbox}.*", pulls.receive, refused)
         self._pulls = pulls
         return pulls
 
@@ -135,5 +135,5 @@ async def open_slot(link: Link, stream: str, consumers: Sequence[str], within_s:
             refused = partial(slot.signal, PermissionDeniedError("pull from", subject))
             stack.enter_context(link.refusals.of("publish", subject, refused))
             elected = f"$JS.EVENT.ADVISORY.CONSUMER.LEADER_ELECTED.{stream}.{consumer}"
-            stack.callback((await link.subscribe(elected, again)).retire)
+            stack.callback(await link.subscribe(elected, again))
         yield slot

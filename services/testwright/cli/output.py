@@ -57,8 +57,12 @@ def table(
     """
     made = Table(box=None, pad_edge=False, header_style="bold", show_header=not short)
     for column in columns:
-        justify = "right" if column in right else "left"
-        made.add_column(column, justify=justify, no_wrap=short, overflow="ellipsis" if short else "fold")
+        made.add_column(
+            column,
+            justify="right" if column in right else "left",
+            no_wrap=short,
+            overflow="ellipsis" if short else "fold",
+        )
     for row in rows:
         made.add_row(*(Text(plain(cell), style=_STYLES.get(cell, "")) for cell in row))
     return made

@@ -1,6 +1,6 @@
 """Stops work on tasks that have ended elsewhere: cancelled, past their deadline, or done by someone else."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import anyio
@@ -26,7 +26,7 @@ class Endings:
                     scope.cancel()
 
     @contextmanager
-    def watch(self, task_id: str) -> Iterator[anyio.CancelScope]:
+    def watch(self, task_id: str) -> Generator[anyio.CancelScope]:
         """Run the body until the task ends; ``cancelled_caught`` of the scope says whether it did.
 
         Enter this before looking whether the task has ended already, so that no end falls between.

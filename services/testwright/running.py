@@ -1,7 +1,7 @@
 """Where ``testwright up`` leaves its address for the other verbs on the same machine."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def locate(data: Path) -> str:
 
 
 @contextmanager
-def announced(data: Path, url: str) -> Iterator[None]:
+def announced(data: Path, url: str) -> Generator[None]:
     """Leave an address, readable by this user only, for as long as the body runs."""
     path = _address(data)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -20,13 +20,14 @@ from testwright.actor import Actor
 from testwright.bus import Stored
 from testwright.bus.memory import Faults, MemoryBus, MemoryServer
 from testwright.bus.topology import Topology, declare
-from testwright.client import Client, Job
+from testwright.client import Client
 from testwright.collector.actor import collector
 from testwright.engines import Progress
 from testwright.errors import BusClosedError, WorkError
 from testwright.generator.actor import Product, generator
 from testwright.pacing import until
 from testwright.snapshots.bundle import Bundle
+from testwright.submission import Job
 from testwright.submitter.actor import submitter
 from testwright.verification.inquiry import Finding
 from testwright.verifier.actor import verifier

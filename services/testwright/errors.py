@@ -1,5 +1,7 @@
 """Every error that testwright raises: each builds its own message and says what to do."""
 
+import traceback
+
 
 class TestwrightError(Exception):
     """Raised when testwright cannot do what was asked; the base of all its errors."""
@@ -164,3 +166,10 @@ class DeadLetterNotFoundError(TestwrightError):
     def __init__(self, letter_id: str) -> None:
         self.letter_id = letter_id
         super().__init__(f"no dead letter {letter_id!r}: check the id with `testwright dead list`")
+
+
+def unexpected(error: Exception) -> WorkError:
+    """Return an error that nobody foresaw as the failure of an attempt, with its traceback as the log."""
+    told = "".join(traceback.format_exception(error))
+    message = f"{type(error).__name__}: {error}; this is a defect of testwright or of an engine, see the log"
+    return WorkError("internal-error", message, retryable=True, log=told.encode())

@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.simulation import Plan, Report, ends, histories, run
 from testwright.history import fold
-from testwright_schemas import AttemptStarted, JobFinished, MessageDeadLettered, envelope, subjects
+from testwright_schemas import AttemptFailed, AttemptStarted, JobFinished, MessageDeadLettered, envelope, subjects
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc):
@@ -41,6 +41,15 @@ def test_attempts_are_numbered_without_gaps_and_each_begins_once(seed: int):
     for told in histories(report).values():
         numbers = [event.attempt.number for _, event in told if isinstance(event, AttemptStarted)]
         assert numbers == sorted(set(numbers))
+
+
+def test_what_nobody_foresaw_fails_an_attempt_and_not_a_worker():
+    reports = [run(Plan.of(seed)) for seed in range(0, 60, 5)]
+
+    told = [event for report in reports for events in histories(report).values() for _, event in events]
+    failures = [event.failure for event in told if isinstance(event, AttemptFailed)]
+    assert "internal-error" in {failure.cause for failure in failures}
+    assert "worker-lost" not in {failure.cause for failure in failures}
 
 
 def test_the_same_seed_gives_the_same_run():

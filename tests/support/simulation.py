@@ -166,6 +166,8 @@ class Process:
             raise WorkError("engine-crashed", "it broke", retryable=True, log=b"traceback")
         if mood < 0.2:
             raise WorkError("import-failed", "no such module")
+        if mood < 0.22:
+            raise ValueError("nobody foresaw this")
         return Product(archive=f"suite of {item.task_id}".encode(), files=("test_it.py",))
 
     async def _judge(self, item: VerifySuite, snapshot: bytes, candidate: bytes, progress: Progress) -> Finding:

@@ -1,5 +1,6 @@
 """The only place that decides what goes into an environment; it is built by uv, once, and kept by digest."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -207,7 +208,7 @@ def _folders(probed: interpreters.Probed) -> tuple[Path, ...]:
     folders = dict.fromkeys((*map(Path, probed.prefixes), *links))
     inside = tuple(folders)
     entries = (Path(entry) for entry in probed.path)
-    outside = (path for path in entries if path.exists() and not any(map(path.is_relative_to, inside)))
+    outside = (path for path in entries if os.access(path, os.R_OK) and not any(map(path.is_relative_to, inside)))
     return (*inside, *outside)
 
 

@@ -111,4 +111,8 @@ def _check(what: str, done: Completed) -> None:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        # It is not there, or not ours to read: then nothing in it can be used either.
+        return []

@@ -11,7 +11,7 @@ from testwright.actor import Actor, Reaction, SupersededError
 from testwright.bus import Bus, Stored
 from testwright.endings import Endings
 from testwright.engines import Progress
-from testwright.errors import BlobCorruptError, BlobNotFoundError, ConflictError, WorkError
+from testwright.errors import BlobCorruptError, BlobNotFoundError, BusError, ConflictError, WorkError, unexpected
 from testwright.generator import core
 from testwright.reporter import Reporter
 from testwright.voice import Archive, Clock, Voice
@@ -107,6 +107,11 @@ class _Generator:
             return await self._failed(item, attempt, fence, WorkError("timeout", message, retryable=True))
         except WorkError as error:
             return await self._failed(item, attempt, fence, error)
+        except BusError:
+            raise
+        except Exception as error:
+            log.exception("unexpected task=%s", item.task_id)
+            return await self._failed(item, attempt, fence, unexpected(error))
 
     async def _generated(self, item: GenerateSuite, attempt: Attempt, fence: int, product: Product) -> Publish:
         message = SuiteGenerated(

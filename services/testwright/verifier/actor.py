@@ -10,7 +10,15 @@ from testwright.actor import Actor, Reaction, SupersededError
 from testwright.bus import Bus, Stored
 from testwright.endings import Endings
 from testwright.engines import Progress
-from testwright.errors import BlobCorruptError, BlobNotFoundError, ConflictError, SnapshotError, WorkError
+from testwright.errors import (
+    BlobCorruptError,
+    BlobNotFoundError,
+    BusError,
+    ConflictError,
+    SnapshotError,
+    WorkError,
+    unexpected,
+)
 from testwright.reporter import Reporter
 from testwright.verification.inquiry import Finding
 from testwright.verifier import core
@@ -74,12 +82,17 @@ class _Verifier:
                 finding = await self._judge(item, snapshot, candidate, reporter)
             return core.verified(item, await self._judgement(finding))
         except (BlobNotFoundError, BlobCorruptError, SnapshotError) as error:
-            return core.failed(item, Failure(cause="candidate-lost", message=str(error)))
+            return await self._failed(item, WorkError("candidate-lost", str(error)))
         except TimeoutError:
             message = f"verification took longer than {item.policy.timeout_s:g} s"
-            return core.failed(item, Failure(cause="timeout", message=message, retryable=True))
+            return await self._failed(item, WorkError("timeout", message, retryable=True))
         except WorkError as error:
-            return core.failed(item, Failure(cause=error.cause, message=str(error), retryable=error.retryable))
+            return await self._failed(item, error)
+        except BusError:
+            raise
+        except Exception as error:
+            log.exception("unexpected task=%s", item.task_id)
+            return await self._failed(item, unexpected(error))
 
     async def _judgement(self, finding: Finding) -> Judgement:
         files = [await self._keep(name, content) for name, content in sorted(finding.files.items())]
@@ -93,6 +106,11 @@ class _Verifier:
             python=finding.python,
             wall_s=finding.wall_s,
         )
+
+    async def _failed(self, item: VerifySuite, error: WorkError) -> Publish:
+        failure = Failure(cause=error.cause, message=str(error), retryable=error.retryable)
+        kept = await self._keep("verification.log", error.log) if error.log else item.log
+        return core.failed(item, failure, kept)
 
     async def _keep(self, name: str, data: bytes) -> Artifact:
         return Artifact(name=name, digest=await self._bus.put(subjects.ARTIFACTS, data), size=len(data))

@@ -4,7 +4,17 @@ Verdicts are published only while the attempt that made the candidate is still t
 """
 
 from testwright.history import TaskHistory
-from testwright_schemas import AttemptFailed, Expect, Failure, Judgement, Publish, SuiteVerified, VerifySuite, subjects
+from testwright_schemas import (
+    Artifact,
+    AttemptFailed,
+    Expect,
+    Failure,
+    Judgement,
+    Publish,
+    SuiteVerified,
+    VerifySuite,
+    subjects,
+)
 
 
 def obsolete(history: TaskHistory, item: VerifySuite) -> str | None:
@@ -32,7 +42,7 @@ def verified(item: VerifySuite, judgement: Judgement) -> Publish:
     return Publish(message=message, expect=_under(item))
 
 
-def failed(item: VerifySuite, failure: Failure) -> Publish:
+def failed(item: VerifySuite, failure: Failure, log: Artifact | None) -> Publish:
     """Return the failure of an attempt whose candidate could not be judged."""
     message = AttemptFailed(
         namespace=item.namespace,
@@ -41,7 +51,7 @@ def failed(item: VerifySuite, failure: Failure) -> Publish:
         attempt=item.attempt,
         phase="verify",
         failure=failure,
-        log=item.log,
+        log=log,
         usage=item.usage,
     )
     return Publish(message=message, expect=_under(item))

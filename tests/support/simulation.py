@@ -166,7 +166,7 @@ class Process:
             raise WorkError("engine-crashed", "it broke", retryable=True, log=b"traceback")
         if mood < 0.2:
             raise WorkError("import-failed", "no such module")
-        if mood < 0.22:
+        if mood < 0.25:
             raise ValueError("nobody foresaw this")
         return Product(archive=f"suite of {item.task_id}".encode(), files=("test_it.py",))
 

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 import anyio
 import nats.errors
 from nats.aio.client import Client, Server
+from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from testwright.errors import ConnectError
@@ -18,6 +19,10 @@ _PATIENCE_S = 3.0
 _TIMEOUT_S = 2
 _PING_S = 5
 _FOREVER_S = 10 * 365 * 86_400
+
+
+BROKEN = (OSError, RuntimeError, TypeError, AttributeError, nats.errors.OutboundBufferLimitError)
+"""What nats-py, or the event loop under it, may raise while the connection is going away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,23 @@ class ReliableClient(Client):
         # nats-py reads these at every reconnect.
         self.options.update(allow_reconnect=True, max_reconnect_attempts=-1)
         return None
+
+    async def listen(self, subject: str, deliver: Callable[[Msg], Awaitable[None]]) -> Subscription:
+        """Subscribe, if the connection is just going away then with the next one."""
+        try:
+            return await self.subscribe(subject, cb=deliver)
+        except BROKEN:
+            return self._subs[self._sid]  # known already, and so said again when the connection is back
+
+    async def close(self) -> None:
+        """Hang up, also where there is nobody to hang up on."""
+        if not self.is_connected:
+            self._pending.clear()
+            self._pending_data_size = 0
+        try:
+            await super().close()
+        except BROKEN:
+            await self._callbacks.closed()
 
     async def flush(self, timeout: int = _FOREVER_S) -> None:
         """Wait for a pong; never given up, as a late one would then kill the reader."""

@@ -16,7 +16,7 @@ import anyio
 import nats.errors
 from nats.aio.msg import Msg
 
-from testwright.bus._nats_client import Callbacks, ReliableClient, dial, is_refusal, public
+from testwright.bus._nats_client import BROKEN, Callbacks, ReliableClient, dial, is_refusal, public
 from testwright.bus._nats_refusals import Refusals, Refuse
 from testwright.bus._nats_wire import Message
 from testwright.errors import BusClosedError, BusError, PermissionDeniedError
@@ -168,8 +168,8 @@ class Link:
                 return
             try:
                 await self._client.publish(subject, data, reply, dict(headers) if headers else None)
-            except nats.errors.OutboundBufferLimitError:
-                _settle(answer, None)  # the connection has just gone
+            except BROKEN:
+                _settle(answer, None)
             except nats.errors.Error as error:
                 _settle(answer, BusError(f"cannot send to {subject}: {error}"))
 
@@ -223,7 +223,7 @@ class Link:
         if refused is not None:
             self.refusals.add("subscription", subject, refused)
         try:
-            subscription = await self._client.subscribe(subject, cb=deliver)
+            subscription = await self._client.listen(subject, deliver)
         except nats.errors.Error as error:
             _settle(made, BusClosedError(f"cannot subscribe to {subject}: {error}"))
             return

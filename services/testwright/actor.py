@@ -185,16 +185,8 @@ class Actor:
     async def _process(self, reaction: Reaction, delivery: Delivery) -> None:
         stored = delivery.message
         try:
-            if delivery.count > MAX_DELIVERIES:
-                await self._bury(delivery, f"handed back {MAX_DELIVERIES} times")
-                return
-            message = envelope.decode(stored.data, reaction.type_)
-            for effect in await reaction.handle(message, stored):
-                await self.voice.say(effect, stored.headers)
-            await delivery.ack()
+            await self._handle(reaction, delivery)
             log.info("handled actor=%s subject=%s delivery=%d", self.name, stored.subject, delivery.count)
-        except msgspec.DecodeError as error:
-            await self._refuse(reaction, delivery, error)
         except SupersededError:
             log.info("superseded actor=%s subject=%s delivery=%d", self.name, stored.subject, delivery.count)
         except BusClosedError:
@@ -205,6 +197,20 @@ class Actor:
         except Exception as error:  # the loop must outlive any one message
             log.warning("failed actor=%s subject=%s error=%r", self.name, stored.subject, error, exc_info=error)
             await self._hand_back(delivery, min(0.1 * 2**delivery.count, 30.0))
+
+    async def _handle(self, reaction: Reaction, delivery: Delivery) -> None:
+        stored = delivery.message
+        if delivery.count > MAX_DELIVERIES:
+            await self._bury(delivery, f"handed back {MAX_DELIVERIES} times")
+            return
+        try:
+            message = envelope.decode(stored.data, reaction.type_)
+        except msgspec.DecodeError as error:
+            await self._refuse(reaction, delivery, error)
+            return
+        for effect in await reaction.handle(message, stored):
+            await self.voice.say(effect, stored.headers)
+        await delivery.ack()
 
     async def _hand_back(self, delivery: Delivery, delay_s: float = 0.0) -> None:
         with anyio.move_on_after(HAND_BACK_S, shield=True):

@@ -31,12 +31,18 @@ class TaskNotFoundError(TestwrightError):
 
 
 class WaitTimeoutError(TestwrightError, TimeoutError):
-    """Raised when a task has not ended in the time the caller gave; the task goes on."""
+    """Raised when a task has not ended in the time the caller gave; it goes on unless the caller had it cancelled."""
 
-    def __init__(self, task_id: str, timeout_s: float) -> None:
+    def __init__(self, task_id: str, timeout_s: float, *, cancelled: bool = False) -> None:
         self.task_id = task_id
         self.timeout_s = timeout_s
-        super().__init__(f"task {task_id!r} has not ended after {timeout_s:g} s; it goes on, ask again later")
+        self.cancelled = cancelled
+        then = "its end was asked for" if cancelled else "it goes on, ask again later"
+        super().__init__(f"task {task_id!r} has not ended after {timeout_s:g} s; {then}")
+
+
+class TestGenerationError(TestwrightError, RuntimeError):
+    """Raised by the guide's API when a task cannot be submitted, is unknown, or its suite cannot be fetched."""
 
 
 class BusError(TestwrightError):
@@ -158,6 +164,15 @@ class EnvironmentBuildError(WorkError):
 
 class VerificationError(WorkError):
     """Raised when a candidate cannot be judged at all."""
+
+
+class SettingError(TestwrightError):
+    """Raised when a variable of the environment has a value that cannot be used; names the variable."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.reason = reason
+        super().__init__(f"{name} {reason}: correct or unset it")
 
 
 class DeadLetterNotFoundError(TestwrightError):

@@ -1,5 +1,6 @@
 """The only reader of the environment and of well-known places on the machine."""
 
+import math
 import os
 import platform
 import re
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 import platformdirs
+
+from testwright.errors import SettingError
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +44,93 @@ def load() -> Settings:
     )
 
 
+class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the surroundings say of a language model; ``None`` where they say nothing.
+
+    Attributes:
+        preset: name of a set of defaults for what follows (``TESTWRIGHT_LLM_PRESET``).
+        base_url: of a server that speaks the chat completions protocol (``TESTWRIGHT_LLM_BASE_URL``).
+        model: its name there (``TESTWRIGHT_LLM_MODEL``).
+        fallback_models: asked while those before are rate-limited (``TESTWRIGHT_LLM_FALLBACK_MODELS``, by commas).
+        key_file: file with the key (``TESTWRIGHT_LLM_API_KEY_FILE``); the key itself: see ``model_key``.
+        input_price_usd: of a million tokens that go in (``TESTWRIGHT_LLM_INPUT_PRICE``).
+        output_price_usd: of a million tokens that come out (``TESTWRIGHT_LLM_OUTPUT_PRICE``).
+        max_cost_usd: of one attempt (``TESTWRIGHT_LLM_MAX_COST``).
+        max_iterations: steps of an agent in one attempt (``TESTWRIGHT_LLM_MAX_ITERATIONS``).
+        record: folder to keep exchanges in, a file for each module (``TESTWRIGHT_LLM_RECORD``).
+        replay: folder of records that answer instead of a server (``TESTWRIGHT_LLM_REPLAY``).
+    """
+
+    preset: str | None = None
+    base_url: str | None = None
+    model: str | None = None
+    fallback_models: tuple[str, ...] | None = None
+    key_file: Path | None = None
+    input_price_usd: float | None = None
+    output_price_usd: float | None = None
+    max_cost_usd: float | None = None
+    max_iterations: int = 60
+    record: Path | None = None
+    replay: Path | None = None
+
+
+def model() -> ModelSettings:
+    """Return what the surroundings say of a language model.
+
+    Raises:
+        SettingError: a number is none, or below 0.
+    """
+    fallbacks = _said("TESTWRIGHT_LLM_FALLBACK_MODELS")
+    return ModelSettings(
+        preset=_said("TESTWRIGHT_LLM_PRESET"),
+        base_url=_said("TESTWRIGHT_LLM_BASE_URL"),
+        model=_said("TESTWRIGHT_LLM_MODEL"),
+        fallback_models=tuple(filter(None, map(str.strip, fallbacks.split(",")))) if fallbacks else None,
+        key_file=_path("TESTWRIGHT_LLM_API_KEY_FILE"),
+        input_price_usd=_number("TESTWRIGHT_LLM_INPUT_PRICE"),
+        output_price_usd=_number("TESTWRIGHT_LLM_OUTPUT_PRICE"),
+        max_cost_usd=_number("TESTWRIGHT_LLM_MAX_COST"),
+        max_iterations=int(_number("TESTWRIGHT_LLM_MAX_ITERATIONS") or 60),
+        record=_path("TESTWRIGHT_LLM_RECORD"),
+        replay=_path("TESTWRIGHT_LLM_REPLAY"),
+    )
+
+
+def model_key() -> str | None:
+    """Return the key of the model's server: ``TESTWRIGHT_LLM_API_KEY``, else what ``key_file`` holds; else ``None``.
+
+    Raises:
+        SettingError: the file cannot be read.
+    """
+    file = _path("TESTWRIGHT_LLM_API_KEY_FILE")
+    if file is None:
+        return _said("TESTWRIGHT_LLM_API_KEY")
+    try:
+        return _said("TESTWRIGHT_LLM_API_KEY") or file.read_text("utf-8").strip() or None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError("TESTWRIGHT_LLM_API_KEY_FILE", f"cannot be read: {error}") from error
+
+
+def _said(name: str) -> str | None:
+    return os.environ.get(name, "").strip() or None
+
+
+def _path(name: str) -> Path | None:
+    text = _said(name)
+    return Path(text).expanduser().absolute() if text else None
+
+
+def _number(name: str) -> float | None:
+    text = _said(name)
+    try:
+        number = float(text) if text else None
+    except ValueError:
+        number = math.nan
+    if number is not None and not 0 <= number < math.inf:
+        raise SettingError(name, f"{text!r} is not a number of 0 or more")
+    return number
+
+
 def tool_path() -> str:
     """Return the ``PATH`` that tools are looked up on: the folder of this interpreter's scripts comes first."""
     return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
@@ -61,6 +151,13 @@ def uv_environment() -> dict[str, str]:
 def pyenv_versions() -> Path:
     """Return the folder where pyenv keeps interpreters (``PYENV_ROOT``, default ``~/.pyenv``); it may not exist."""
     return Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+
+
+def uv_pythons() -> Path:
+    """Return the folder where uv keeps interpreters (``UV_PYTHON_INSTALL_DIR``, else its default); it may not exist."""
+    named = os.environ.get("UV_PYTHON_INSTALL_DIR")
+    share = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return Path(named) if named else share / "uv" / "python"
 
 
 def git_environment() -> dict[str, str]:

@@ -1,0 +1,71 @@
+"""Which test files an agent left: new or changed ones in its workspace, read without following anything it laid out."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+MOST_BYTES = 1_000_000
+"""Longest file that is taken."""
+MOST_FILES = 50
+
+SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__"})
+
+Seen = Mapping[str, str]
+"""Digests of test files by path relative to the workspace."""
+
+
+def look(workspace: Path) -> Seen:
+    """Return the test files that are there now."""
+    return {name: hashlib.sha256(content).hexdigest() for name, content in _test_files(workspace)}
+
+
+def harvest(workspace: Path, before: Seen) -> dict[str, bytes]:
+    """Return the test files that are new or not what they were, by name without folders, each name once."""
+    found: dict[str, bytes] = {}
+    for name, content in _test_files(workspace):
+        if before.get(name) != hashlib.sha256(content).hexdigest() and len(found) < MOST_FILES:
+            found[_free(Path(name).stem, found)] = content
+    return found
+
+
+def example(workspace: Path, module: str) -> tuple[str, str] | None:
+    """Return a test file to show as the project's style: that of the same name as the module, else the first."""
+    files = [(name, content) for name, content in _test_files(workspace) if b"def test" in content]
+    own = f"test_{module.rpartition('.')[2]}.py"
+    chosen = next((one for one in files if Path(one[0]).name == own), files[0] if files else None)
+    return (chosen[0], chosen[1].decode(errors="replace")) if chosen else None
+
+
+def _free(stem: str, taken: Mapping[str, bytes]) -> str:
+    name, number = f"{stem}.py", 1
+    while name in taken:
+        number += 1
+        name = f"{stem}_{number}.py"
+    return name
+
+
+def _test_files(workspace: Path) -> Iterator[tuple[str, bytes]]:
+    for folder, folders, names in os.walk(workspace):
+        folders[:] = sorted(set(folders) - SKIPPED)
+        for name in sorted(names):
+            if name.startswith("test_") and name.endswith(".py"):
+                path = Path(folder, name)
+                content = _read(path)
+                if content is not None:
+                    yield path.relative_to(workspace).as_posix(), content
+
+
+def _read(path: Path) -> bytes | None:
+    """Return a plain file's content; ``None`` for links, pipes, devices and what is too long."""
+    try:
+        # A pipe must not hold us up, and a link must not lead us to a file that the agent could not read.
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with os.fdopen(file, "rb") as opened:
+        facts = os.fstat(opened.fileno())
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > MOST_BYTES:
+            return None
+        return opened.read(MOST_BYTES)

@@ -1,0 +1,189 @@
+"""The relay: the only way from the sandbox to a model. Key, budget, choice of the model and record stay outside.
+
+Inside there is a socket and a token that is worth this attempt's budget, and nothing else.
+"""
+
+import hmac
+import math
+import tempfile
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+from anyio.abc import SocketStream, TaskStatus
+
+from testwright import clock
+from testwright.background import beside
+from testwright.engines.openhands import protocol
+from testwright.engines.openhands.http import Reply, Request, serve_one
+from testwright.engines.openhands.lanes import Lanes, retry_after_s
+from testwright.engines.openhands.outcomes import Stop
+from testwright.engines.openhands.protocol import BadCallError, Call, Meter
+from testwright.engines.openhands.spending import Ledger, Reservation
+from testwright.engines.openhands.upstream import Response, UnreachableError, Upstream
+
+AT_ONCE = 8
+"""Calls side by side; an agent makes one at a time."""
+
+_MOST_OF_AN_ERROR = 2000
+
+
+class Relay:
+    """Answers the calls of one attempt.
+
+    Args:
+        upstream: who answers.
+        lanes: models to ask.
+        ledger: of the attempt.
+        token: that calls must carry.
+
+    Attributes:
+        stop: why no further call is answered, ``None`` while they are.
+        model: that answered last.
+        refused: whether a model refused to answer.
+        trouble: the last error of the server that did not end the attempt.
+    """
+
+    def __init__(self, upstream: Upstream, lanes: Lanes, ledger: Ledger, token: str) -> None:
+        self._upstream = upstream
+        self._lanes = lanes
+        self._token = token
+        self._limit = anyio.CapacityLimiter(AT_ONCE)
+        self.ledger = ledger
+        self.stop: Stop | None = None
+        self.model: str | None = None
+        self.refused = False
+        self.trouble = ""
+
+    async def answer(self, request: Request, reply: Reply) -> None:
+        """Answer a call, or say why not."""
+        if not hmac.compare_digest(request.headers.get("authorization", ""), f"Bearer {self._token}"):
+            await reply.whole(401, protocol.error("wrong token", "invalid_api_key"))
+            return
+        try:
+            call = Call(request.target, request.body)
+        except BadCallError as error:
+            await reply.whole(400, protocol.error(str(error), "bad_call"))
+            return
+        async with self._limit:
+            await self._pass_on(call, reply)
+
+    async def _pass_on(self, call: Call, reply: Reply) -> None:
+        while not self.stop:
+            model = self._lanes.first(anyio.current_time())
+            if model is None:
+                self.stop = self._none_left()
+            elif await self._ask(model, call, reply):
+                return
+        # A status that no client tries again.
+        await reply.whole(400, protocol.error(self.stop.message, self.stop.cause))
+
+    async def _ask(self, model: str, call: Call, reply: Reply) -> bool:
+        """Ask one model; say whether the call is answered."""
+        body = call.body(model, is_fallback=model != self._lanes.preferred)
+        reserved = self.ledger.reserve(len(body), call.most_output)
+        if reserved is None:
+            self.stop = Stop("cost-limit", "the next call of the model might cost more than is left")
+            return False
+        meter = Meter()
+        begun = False
+        with self._settled(reserved, meter) as settlement:
+            try:
+                async with self._upstream.ask(call.path, body) as response:
+                    if response.status >= 400:
+                        return await self._failed(model, response, reply)
+                    settlement.answered = begun = True
+                    self.model = model
+                    await _stream(response, reply, meter)
+            except UnreachableError as error:
+                self.trouble = str(error)
+                if begun:
+                    raise anyio.BrokenResourceError from error
+                await reply.whole(502, protocol.error(f"the model's server cannot be reached: {error}", "unreachable"))
+        return True
+
+    @contextmanager
+    def _settled(self, reserved: Reservation, meter: Meter) -> "Generator[_Settlement]":
+        settlement = _Settlement()
+        try:
+            yield settlement
+        finally:
+            if settlement.answered:
+                meter.finish()
+                self.refused |= meter.refused
+                self.ledger.settle(reserved, meter.tokens)
+            else:
+                self.ledger.release(reserved)
+
+    async def _failed(self, model: str, response: Response, reply: Reply) -> bool:
+        body = b"".join([chunk async for chunk in response.chunks])
+        said = body[:_MOST_OF_AN_ERROR].decode(errors="replace")
+        match protocol.judge(response.status, body):
+            case "busy":
+                wait_s = retry_after_s(response.headers.get("retry-after"), clock.now())
+                self._lanes.close(model, anyio.current_time() + wait_s)
+            case "no-such-model":
+                self._lanes.close(model)
+            case "bad-credentials":
+                self.stop = Stop("bad-credentials", f"the model's server refuses the key ({response.status}): {said}")
+            case "quota-exhausted":
+                self.stop = Stop("quota-exhausted", f"the account of the key has nothing left: {said}")
+            case "pass":
+                self.trouble = f"{response.status}: {said}"
+                await reply.whole(response.status, body)
+                return True
+        return False
+
+    def _none_left(self) -> Stop:
+        wait_s = self._lanes.wait_s(anyio.current_time())
+        if math.isinf(wait_s):
+            return Stop("unknown-model", "the server knows none of the models (404): check their names and its address")
+        message = f"too many requests: the model may be asked again in {wait_s:.0f} s"
+        return Stop("rate-limited", message, retryable=True)
+
+
+@dataclass
+class _Settlement:
+    answered: bool = False
+
+
+async def _stream(response: Response, reply: Reply, meter: Meter) -> None:
+    kind = response.headers.get("content-type", "application/json")
+    await reply.begin(response.status, [("content-type", kind)])
+    async for chunk in response.chunks:
+        meter.feed(chunk)
+        await reply.add(chunk)
+    await reply.end()
+
+
+@asynccontextmanager
+async def listening(relay: Relay) -> AsyncGenerator[Path]:
+    """Answer calls on a socket for as long as the body runs.
+
+    Yields:
+        Path of the socket, in a folder of its own that only the user can enter.
+    """
+    folder = await anyio.to_thread.run_sync(_folder)
+    try:
+        path = Path(folder.name, "model")
+
+        async def serve(*, task_status: TaskStatus[None]) -> None:
+            async with await anyio.create_unix_listener(path, mode=0o600) as listener:
+                task_status.started()
+                await listener.serve(handle)
+
+        async def handle(stream: SocketStream) -> None:
+            await serve_one(stream, relay.answer)
+
+        async with beside(serve):
+            yield path
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(folder.cleanup)
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="testwright-", ignore_cleanup_errors=True)

@@ -1,6 +1,5 @@
 """A temporary folder with an unpacked snapshot in it, for one attempt or one judgement."""
 
-import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from anyio import CancelScope
 from anyio.to_thread import run_sync
 
+from testwright import temporary
 from testwright.snapshots.archive import unpack
 
 
@@ -27,7 +27,7 @@ async def workspace(snapshot: bytes) -> AsyncGenerator[Workspace]:
     Raises:
         SnapshotError: it is no archive of ours.
     """
-    folder = await run_sync(_folder)
+    folder = await run_sync(temporary.folder)
     try:
         space = Workspace(Path(folder.name, "project"), Path(folder.name, "scratch"))
         await run_sync(space.scratch.mkdir)
@@ -36,8 +36,3 @@ async def workspace(snapshot: bytes) -> AsyncGenerator[Workspace]:
     finally:
         with CancelScope(shield=True):
             await run_sync(folder.cleanup)
-
-
-def _folder() -> tempfile.TemporaryDirectory[str]:
-    # What ran in it may have left files that cannot be removed; the result does not depend on that.
-    return tempfile.TemporaryDirectory(prefix="testwright-", ignore_cleanup_errors=True)

@@ -7,7 +7,6 @@ import os
 import secrets
 import shutil
 import sys
-import tempfile
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ import anyio
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from testwright import temporary
 from testwright.errors import ServerStartError
 from testwright.pacing import Backoff
 from testwright.settings import tool_path
@@ -158,11 +158,9 @@ def _folder(data: Path | None) -> Generator[Path]:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         yield data
         return
-    folder = Path(tempfile.mkdtemp(prefix="testwright-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)  # there is none any more where the keeper came so far
+    # The keeper removes it too, where it outlives this process.
+    with temporary.folder() as folder:
+        yield Path(folder)
 
 
 async def _lock(folder: Path) -> int:

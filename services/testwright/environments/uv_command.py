@@ -1,6 +1,5 @@
 """The only place that starts uv, and interpreters to ask them who they are."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ import anyio
 import anyio.to_thread
 import uv
 
-from testwright import settings
+from testwright import settings, temporary
 from testwright.environments import failures, interpreters
 from testwright.errors import EnvironmentBuildError, SandboxError
 from testwright.sandbox import Command, Completed, Limits, Sandbox
@@ -78,8 +77,8 @@ class Uv:
         """
         if not lines:
             return
-        with tempfile.TemporaryDirectory(prefix="testwright-") as scratch:
-            file = Path(scratch, "requirements.txt")
+        with await anyio.to_thread.run_sync(temporary.folder) as folder:
+            file = Path(folder, "requirements.txt")
             await anyio.Path(file).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
             options = ["--target", str(target)] if target else []
             done = await self._install(python, cwd, *options, "--only-binary", ":all:", "-r", str(file))

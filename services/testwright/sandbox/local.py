@@ -14,6 +14,7 @@ from pathlib import Path
 import anyio
 import anyio.abc
 
+from testwright import temporary
 from testwright.errors import SandboxError
 from testwright.sandbox import Command, Completed, Limits, OnLine, Sandbox, bwrap
 from testwright.sandbox.capture import HeadTail, drain
@@ -177,7 +178,7 @@ async def _scratch() -> AsyncGenerator[Path]:
 
 
 def _make_scratch() -> tempfile.TemporaryDirectory[str]:
-    folder = tempfile.TemporaryDirectory(prefix="testwright-", ignore_cleanup_errors=True)
+    folder = temporary.folder()
     for name in ("tmp", "tmp/home", "shm"):
         (Path(folder.name) / name).mkdir()
     return folder

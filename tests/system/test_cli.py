@@ -134,6 +134,39 @@ async def test_a_second_interrupt_does_not_wait_for_anybody(shell: Shell) -> Non
     assert "Traceback" not in ended.err
 
 
+async def test_closing_the_terminal_cancels_like_an_interrupt(shell: Shell) -> None:
+    async with (
+        nats_world() as world,
+        actors(shell, world, "submitter", "collector") as known,
+        known.start("generate", "src/shop/pricing.py", "--engine", "echo") as generate,
+    ):
+        await generate.said("is submitted: 1 module")
+        generate.interrupt(signal.SIGHUP)
+        ended = await generate.ended()
+
+    assert ended.code == 130
+    assert "1 of 1 tasks ended, 0 files written" in ended.err
+
+
+async def test_an_error_of_the_machine_is_one_line(shell: Shell) -> None:
+    in_the_way = shell.write("data", "a file")
+
+    ended = await Shell(shell.folder, {"TESTWRIGHT_DATA": str(in_the_way)}).run("up")
+
+    assert (ended.code, ended.out, "Traceback" in ended.err) == (3, "", False)
+    assert ended.err.startswith("testwright: ")
+    assert str(in_the_way) in ended.err
+
+
+async def test_an_output_that_cannot_be_written_to_is_refused_before_anything_starts(shell: Shell) -> None:
+    in_the_way = shell.write("suites", "a file")
+
+    ended = await shell.run("generate", "src", "--engine", "echo", "--output", str(in_the_way))
+
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith(f"testwright: suites cannot be written to {in_the_way}")
+
+
 @pytest.mark.slow
 async def test_whoever_submits_finds_the_server_that_is_up_and_may_come_back_for_the_result(shell: Shell) -> None:
     async with up(shell, "--concurrency", "2"):

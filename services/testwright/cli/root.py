@@ -66,12 +66,13 @@ class Root(TyperGroup):
         return name, load(name) if known and name else known, rest
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the verb; an error of ours becomes one line and an exit code."""
+        """Run the verb; an error of ours, or of the machine, becomes one line and an exit code."""
         try:
             return super().invoke(ctx)
-        except (TestwrightError, BaseExceptionGroup) as error:
+        except (TestwrightError, OSError, BaseExceptionGroup) as error:
             found = leaf(error)
-            if not isinstance(found, TestwrightError):
+            # A pipe that nobody reads any more is for the framework, which ends quietly.
+            if not isinstance(found, (TestwrightError, OSError)) or isinstance(found, BrokenPipeError):
                 raise found from None
             typer.echo(f"testwright: {found}", err=True)
             raise typer.Exit(exit_code(found)) from error

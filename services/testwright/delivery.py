@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 
+from testwright import folders
 from testwright.errors import SnapshotError
 from testwright.snapshots.archive import unsafe
 
@@ -20,6 +21,20 @@ _MARKED = re.compile(rb"(?P<body>.*)^# testwright: sha256=(?P<digest>[0-9a-f]{64
 def default_output(root: Path) -> Path:
     """Return where the suites of a project go: ``tests/generated``."""
     return root / "tests" / "generated"
+
+
+def check(output: Path) -> None:
+    """Return if suites can be written below a folder, so that nobody waits for tests that have no place to go.
+
+    Raises:
+        SnapshotError: they cannot; says what is in the way.
+    """
+    obstacle = folders.obstacle(output)
+    if obstacle:
+        raise SnapshotError(
+            f"suites cannot be written to {output}: {obstacle} is no folder that you may write to; "
+            "name another one with --output"
+        )
 
 
 def deliver(files: Mapping[str, bytes], output: Path) -> list[Path]:

@@ -296,6 +296,19 @@ async def test_what_a_killed_process_left_half_built_is_cleared(cache: Path) -> 
     assert _left(cache) == ["thing"]
 
 
+async def test_a_cache_that_cannot_be_written_to_is_named_and_nobody_tries_again(cache: Path) -> None:
+    await anyio.Path(cache).write_text("in the way")
+
+    async def nothing(folder: Path) -> None:
+        pass
+
+    with pytest.raises(EnvironmentBuildError, match="set TESTWRIGHT_CACHE to another one") as refused:
+        await Store(cache / "testwright").get("thing", nothing)
+
+    assert (refused.value.cause, refused.value.retryable) == ("cache-not-writable", False)
+    assert str(cache) in str(refused.value)
+
+
 async def test_whoever_gives_up_waiting_does_not_keep_the_lock(cache: Path) -> None:
     begun, go_on = anyio.Event(), anyio.Event()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from testwright.cli.policy import interpreter, policy
+from testwright.cli.policy import for_modules, interpreter, policy
 from testwright.errors import InvalidSubmissionError
 from testwright_schemas import Policy
 
@@ -25,6 +25,20 @@ def test_options_are_taken_as_given() -> None:
     wanted = made(engines=["echo"], no_mutants=True, coverage=95.0, budget_s=5.0, seed=0, repeats=1)
 
     assert wanted == Policy(engines=("echo",), mutants=False, coverage=95.0, budget_s=5.0, seed=0, repeats=1)
+
+
+@pytest.mark.parametrize(
+    ("budget_s", "timeout_s"),
+    [(5.0, 600.0), (150.0, 600.0), (600.0, 1500.0), (3600.0, 3600.0)],
+)
+def test_an_attempt_has_time_for_more_than_its_search(budget_s: float, timeout_s: float) -> None:
+    assert made(budget_s=budget_s).timeout_s == timeout_s
+    assert made(budget_s=budget_s, timeout_s=42.0).timeout_s == 42.0
+
+
+@pytest.mark.parametrize(("modules", "deadline_s"), [(1, 3600.0), (6, 3600.0), (30, 18000.0), (5000, 604800.0)])
+def test_the_last_of_many_modules_has_time_too(modules: int, deadline_s: float) -> None:
+    assert for_modules(Policy(), modules).deadline_s == deadline_s
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testwright.delivery import default_output, deliver, is_untouched, stamp
+from testwright.delivery import check, default_output, deliver, is_untouched, stamp
 from testwright.errors import SnapshotError
 
 SUITE = b"def test_one():\n    assert 1 + 1 == 2\n"
@@ -19,6 +19,16 @@ def names(folder: Path) -> set[str]:
 
 def test_suites_go_below_tests_generated_by_default() -> None:
     assert default_output(Path("project")) == Path("project/tests/generated")
+
+
+def test_a_place_that_cannot_be_written_to_is_known_before_there_is_a_suite(tmp_path: Path) -> None:
+    (tmp_path / "tests").write_text("")
+
+    check(tmp_path / "new" / "generated")
+    with pytest.raises(
+        SnapshotError, match=r"tests is no folder that you may write to; name another one with --output"
+    ):
+        check(tmp_path / "tests" / "generated")
 
 
 def test_a_suite_is_written_under_its_name(tmp_path: Path) -> None:

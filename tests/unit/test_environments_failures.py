@@ -18,6 +18,8 @@ BUILD = b"""error: Failed to build `broken==1.0`
   cause: The build backend returned an error
   cause: Call to `setuptools.build_meta:__legacy__.build_wheel` failed (exit status: 1)
 """
+UNTRUSTED = REFUSED + b"  cause: invalid peer certificate: UnknownIssuer\n"
+NO_CACHE = b"error: Failed to initialize cache at `/home/me/.cache/uv`\n  cause: Permission denied (os error 13)\n"
 
 
 @pytest.mark.parametrize(
@@ -26,6 +28,8 @@ BUILD = b"""error: Failed to build `broken==1.0`
         (NO_PACKAGE, "dependency-not-installable", False),
         (BUILD, "dependency-not-installable", False),
         (REFUSED, "index-unreachable", True),
+        (UNTRUSTED, "index-unreachable", False),
+        (NO_CACHE, "cache-not-writable", False),
         (UNPARSEABLE, "bad-metadata", False),
         (NO_PYTHON, "no-interpreter", False),
     ],

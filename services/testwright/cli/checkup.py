@@ -1,6 +1,5 @@
 """What ``testwright doctor`` looks at; each check returns what it found and how to mend it."""
 
-import os
 import platform
 import shutil
 import sys
@@ -12,7 +11,7 @@ import msgspec
 import uv
 from anyio.to_thread import run_sync
 
-from testwright import settings
+from testwright import folders, settings
 from testwright.bus.nats import connect
 from testwright.bus.topology import STREAMS
 from testwright.cli.session import address
@@ -100,10 +99,10 @@ async def interpreters() -> list[Check]:
 
 def writable(name: str, folder: Path, otherwise: str) -> Check:
     """Look whether a folder is there, or can be made, and can be written to."""
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+    obstacle = folders.obstacle(folder)
+    if obstacle is None:
         return Check(name, "ok", str(folder))
-    return Check(name, "fail", f"{folder} cannot be written to", f"make it writable, or {otherwise}")
+    return Check(name, "fail", f"{folder}: {obstacle} cannot be written to", f"make it writable, or {otherwise}")
 
 
 def disk(folder: Path) -> Check:

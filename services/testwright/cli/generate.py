@@ -13,7 +13,7 @@ from testwright.cli.job import Desk, Order, carry_out
 from testwright.cli.options import Json, Namespace, Output, Paths, Server, Verbose
 from testwright.cli.progress import Row
 from testwright.cli.screen import following
-from testwright.delivery import default_output
+from testwright.delivery import check, default_output
 from testwright.snapshots.bundle import bundle
 
 MAX_CONCURRENCY = 4
@@ -61,10 +61,12 @@ def generate(
         repeats=repeats,
     )
     bundled = bundle(paths)
+    suites = (output_dir or default_output(bundled.root)).absolute()
+    check(suites)
     order = Order(
         bundled=bundled,
-        policy=wanted,
-        output=(output_dir or default_output(bundled.root)).absolute(),
+        policy=policy.for_modules(wanted, len(bundled.targets)),
+        output=suites,
         server=server,
         namespace=namespace,
         concurrency=concurrency or min(os.cpu_count() or 1, MAX_CONCURRENCY),

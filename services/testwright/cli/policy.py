@@ -11,6 +11,10 @@ from testwright.cli.options import seconds
 from testwright.errors import InvalidSubmissionError
 from testwright_schemas import Policy, Priority
 
+HOUR_S = 3600.0
+WEEK_S = 7 * 24 * HOUR_S
+"""Longest that an attempt may take, and that a task may wait and take."""
+
 Engines = Annotated[
     list[str] | None,
     typer.Option(
@@ -28,7 +32,12 @@ Budget = Annotated[
 ]
 Limit = Annotated[
     float | None,
-    typer.Option("--timeout", parser=seconds, metavar="TIME", help="How long an attempt may take altogether. [10m]"),
+    typer.Option(
+        "--timeout",
+        parser=seconds,
+        metavar="TIME",
+        help="How long an attempt may take altogether. [10m, more for a long search]",
+    ),
 ]
 Python = Annotated[
     str | None,
@@ -55,11 +64,23 @@ def policy(*, engines: list[str] | None, python: str | None, no_mutants: bool, *
         fields["python"] = interpreter(python)
     if no_mutants:
         fields["mutants"] = False
+    if "budget_s" in fields:
+        fields.setdefault("timeout_s", _enough(fields["budget_s"]))
     try:
         return msgspec.convert(fields, Policy)
     except msgspec.ValidationError as error:
         reason, _, field = str(error).partition(" - at `$.")
         raise InvalidSubmissionError(field.rstrip("`") or "policy", reason) from error
+
+
+def for_modules(wanted: Policy, number: int) -> Policy:
+    """Return a policy whose deadline lets each module of a job have its attempt, were they made one after the other."""
+    return msgspec.structs.replace(wanted, deadline_s=min(max(wanted.deadline_s, number * wanted.timeout_s), WEEK_S))
+
+
+def _enough(budget_s: float) -> float:
+    # Preparing, assertions and minimising take about as long again as the search, and a few minutes on a slow machine.
+    return min(max(Policy().timeout_s, 2 * budget_s + 300), HOUR_S)
 
 
 def interpreter(name: str) -> str:

@@ -12,7 +12,14 @@ from testwright.cli.output import NONE, percent
 from testwright_schemas import TaskFinished
 
 UNUSABLE_CAUSES = frozenset(
-    {"engine-unavailable", "dependency-not-installable", "bad-metadata", "no-interpreter", "index-unreachable"}
+    {
+        "engine-unavailable",
+        "dependency-not-installable",
+        "bad-metadata",
+        "no-interpreter",
+        "index-unreachable",
+        "cache-not-writable",
+    }
 )
 """Causes of a failure that lie in the engine's or the project's environment, not in the tests."""
 

@@ -10,6 +10,7 @@ from testwright.cli.options import Ids, Json, Namespace, Paths, Server, Verbose
 from testwright.cli.session import with_client
 from testwright.client import Client
 from testwright.history import TaskState, TaskStatus
+from testwright.snapshots.bundle import bundle
 from testwright.submission import Job
 
 
@@ -45,7 +46,9 @@ def submit(
         seed=seed,
         repeats=repeats,
     )
-    _tell_job(with_client(lambda client: client.submit(paths, wanted), server, namespace), as_json=as_json)
+    bundled = bundle(paths)
+    patient = policy.for_modules(wanted, len(bundled.targets))
+    _tell_job(with_client(lambda client: client.submit_bundle(bundled, patient), server, namespace), as_json=as_json)
 
 
 def status(

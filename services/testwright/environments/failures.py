@@ -12,6 +12,8 @@ _UNREACHABLE = re.compile(
     rb"|HTTP status server error|429 Too Many Requests|network was disabled",
     re.IGNORECASE,
 )
+_UNTRUSTED = re.compile(rb"invalid peer certificate", re.IGNORECASE)
+_NO_CACHE = re.compile(rb"Failed to initialize cache at[^\n]*")
 _NO_INTERPRETER = re.compile(rb"No interpreter found|Failed to download .*cpython|python-build-standalone")
 _UNPARSEABLE = re.compile(rb"(Failed to parse|Couldn't parse requirement)[^\n]*")
 
@@ -25,6 +27,13 @@ def of_uv(what: str, output: bytes, *, timed_out: bool) -> EnvironmentBuildError
         timed_out: whether it was ended by us.
     """
     log = output[-TAIL:]
+    if _NO_CACHE.search(output):
+        message = f"{what}: {_reason(output)}; make that folder writable, or set UV_CACHE_DIR to another one"
+        return EnvironmentBuildError("cache-not-writable", message, log=log)
+    if _UNTRUSTED.search(output):
+        message = f"{what}: the package index shows a certificate that uv does not trust; if it is right, have uv use"
+        remedy = "the certificates of this system (UV_SYSTEM_CERTS=1), or name them (SSL_CERT_FILE)"
+        return EnvironmentBuildError("index-unreachable", f"{message} {remedy}", log=log)
     if _NO_INTERPRETER.search(output):
         return EnvironmentBuildError(
             "no-interpreter", f"{what}: {_reason(output)}; install one, e.g. by uv or pyenv", log=log

@@ -14,6 +14,9 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
+from testwright import folders
+from testwright.errors import EnvironmentBuildError
+
 Build = Callable[[Path], Awaitable[None]]
 """Fills a new empty folder."""
 
@@ -29,11 +32,16 @@ class Store:
         """Return the folder of this name, built now if it is not there; whoever asks meanwhile waits.
 
         Raises:
+            EnvironmentBuildError: nothing can be written below ``cache``.
             Exception: whatever ``build`` raises; nothing is left of the folder then.
         """
         final = self._cache / name
         if await anyio.Path(final).exists():
             return final
+        obstacle = await anyio.to_thread.run_sync(folders.obstacle, self._cache)
+        if obstacle:
+            message = f"{self._cache} cannot hold environments: {obstacle} is no folder that you may write to; "
+            raise EnvironmentBuildError("cache-not-writable", message + "set TESTWRIGHT_CACHE to another one")
         async with self._turns[name], _file_lock(self._cache / f"{name}.lock"):
             if not await anyio.Path(final).exists():
                 await self._build(final, build)

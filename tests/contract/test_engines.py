@@ -150,6 +150,7 @@ def test_it_is_registered_under_the_name_it_gives_itself(engine: Engine) -> None
         ("import sys\nsys.exit()\n", "SystemExit"),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n", "signal 11"),
         ("while True:\n    pass\n", "still busy"),
+        ("import threading\nthreading.Thread(target=threading.Event().wait).start()\n", "leaves threads behind"),
     ],
 )
 async def test_a_module_that_cannot_be_imported_is_named_as_such_and_not_tried_again(

@@ -23,7 +23,7 @@ except MemoryError:
 except BaseException as error:
     print(f"{type(error).__name__}: {error}")
     sys.exit(42)
-print("imported")
+print("imported", flush=True)
 """
 _OUT_OF_MEMORY, _RAISED = 41, 42
 
@@ -146,6 +146,8 @@ def _last_line(done: Completed) -> str:
 
 
 def _why(done: Completed, last: str) -> str:
+    if done.timed_out and last == "imported":
+        return "it leaves threads behind that keep the interpreter from ending; start them from a function"
     if done.timed_out:
         return f"still busy after {done.wall_s:.0f} s"
     if done.returncode == _RAISED:

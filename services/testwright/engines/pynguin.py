@@ -22,6 +22,12 @@ MARGIN_S = 120.0
 """Seconds beyond twice the budget: the search's own limit covers neither the analysis of all that the module imports,
 which takes from one second to a minute, nor assertions and minimising."""
 
+MODULE_S = 60
+"""Seconds that importing the module may take once it is instrumented; Pynguin's own 5 are too few for 3,000 lines."""
+
+SEARCH_SHARE = 0.5
+"""Most of an attempt's time that the search may take, whatever the budget; a search that is cut off yields nothing."""
+
 MEMORY_MB = 2048
 """Address space of each process. Searches of real modules peak at 100 to 650 MB; runaways reach 5 GB."""
 
@@ -86,7 +92,8 @@ def _command(assignment: Assignment, tool: Environment) -> Command:
         "--module-name": assignment.target.module,
         "--output-path": scratch / "out",
         "--report-dir": scratch / "report",
-        "--maximum-search-time": max(1, round(policy.budget_s)),
+        "--maximum-module-execution-timeout": MODULE_S,
+        "--maximum-search-time": max(1, round(min(policy.budget_s, SEARCH_SHARE * policy.timeout_s))),
         "--assertion-generation": "SIMPLE",
         "--no-xfail": "true",
         "--seed": policy.seed,

@@ -25,6 +25,12 @@ COLLECT_LIMIT_S = 60.0
 MOST_EVENTS = 500_000
 """More than that, only a suite that means harm has to say."""
 
+_SHARES: dict[Mode, float] = {"apart": 1 / 15, "together": 1 / 5}
+"""Most of a verification's time that one such run may take. Tests that are not done apart by then count as too slow;
+the others can be repeated in time, because a repeat takes no longer than all of them apart do on one core."""
+_LEAST_S = 30.0
+"""What a run gets of a short time."""
+
 _RUNNER = Path(__file__).with_name("_runner")
 
 
@@ -183,7 +189,9 @@ class Bench:
 
     def _wall_s(self, plan: Plan) -> float:
         worst = COLLECT_LIMIT_S * (1 + len(plan.files)) + self.inquiry.case_limit_s * len(plan.cases or [])
-        return min(worst, self.inquiry.policy.timeout_s)
+        timeout_s = self.inquiry.policy.timeout_s
+        share_s = max(_SHARES.get(plan.mode, 1.0) * timeout_s, _LEAST_S)
+        return min(worst, share_s, timeout_s)
 
 
 async def prepare(inquiry: Inquiry) -> Bench:

@@ -38,14 +38,22 @@ class Lanes:
 
 def retry_after_s(header: str | None, now: datetime) -> float:
     """Return the seconds that a ``Retry-After`` header asks for, given as a number or as a date."""
-    if not header:
-        return DEFAULT_WAIT_S
+    seconds = _number(header or "")
+    if seconds is None:
+        seconds = _until(header or "", now)
+    return DEFAULT_WAIT_S if seconds is None or not math.isfinite(seconds) else max(0.0, seconds)
+
+
+def _number(text: str) -> float | None:
     try:
-        return max(0.0, float(header))
+        return float(text)
     except ValueError:
-        pass
+        return None
+
+
+def _until(text: str, now: datetime) -> float | None:
     try:
-        at = parsedate_to_datetime(header)
+        at = parsedate_to_datetime(text)
     except ValueError:
-        return DEFAULT_WAIT_S
-    return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now.timestamp())
+        return None
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now.timestamp()

@@ -39,6 +39,7 @@ class Policy(Record, frozen=True, kw_only=True):
         mutants_budget_s: seconds that scoring mutants may take.
         python: interpreter that already has what the module needs; ``None`` builds an environment.
         seed: seed of every random choice.
+        output: where whoever collects the suite is to write it: a folder, or a ``.py`` file; no actor writes there.
         retry: back-off and number of tries for each engine.
     """
 
@@ -56,4 +57,5 @@ class Policy(Record, frozen=True, kw_only=True):
     mutants_budget_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 60.0
     python: str | None = None
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
+    output: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
     retry: RetryPolicy = RetryPolicy()

@@ -23,3 +23,15 @@ def load(name: str) -> Engine:
         engine: Engine = point.load()()
         return engine
     raise EngineError("unknown-engine", f"no engine {name!r}: installed are {', '.join(names())}")
+
+
+def check(name: str) -> None:
+    """Return if an engine can run on this machine.
+
+    Raises:
+        EngineError: it cannot, or there is none of that name; says what to do.
+    """
+    found = load(name).status()
+    if not found.available:
+        remedy = f"; {found.remedy}" if found.remedy else ""
+        raise EngineError("engine-unavailable", f"the engine {name} cannot run here: {found.detail}{remedy}")

@@ -144,8 +144,13 @@ _FOR_UV = re.compile(
 
 
 def uv_environment() -> dict[str, str]:
-    """Return the variables that uv gets: the user's indexes, proxies and certificates; no key of the bus or a model."""
-    return {name: value for name, value in os.environ.items() if _FOR_UV.fullmatch(name)}
+    """Return the variables that uv gets: the user's indexes, proxies and certificates; no key of the bus or a model.
+
+    Where ``TESTWRIGHT_CACHE`` says that caches go elsewhere, uv's goes there too, unless it has its own.
+    """
+    cache = os.environ.get("TESTWRIGHT_CACHE")
+    default = {"UV_CACHE_DIR": str(Path(cache).absolute() / "uv")} if cache else {}
+    return default | {name: value for name, value in os.environ.items() if _FOR_UV.fullmatch(name)}
 
 
 def pyenv_versions() -> Path:

@@ -7,9 +7,11 @@ import anyio
 import pytest
 
 from tests.support.sandboxes import RecordingSandbox
+from testwright import settings
 from testwright.environments import Environment
 from testwright.environments.store import Store
 from testwright.environments.uv import UvEnvironments
+from testwright.environments.uv_command import Uv
 from testwright.errors import EnvironmentBuildError
 from testwright.sandbox import Command
 from testwright.sandbox.local import LocalSandbox
@@ -307,6 +309,27 @@ async def test_a_cache_that_cannot_be_written_to_is_named_and_nobody_tries_again
 
     assert (refused.value.cause, refused.value.retryable) == ("cache-not-writable", False)
     assert str(cache) in str(refused.value)
+
+
+async def test_uv_that_cannot_write_to_its_cache_says_so(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await anyio.Path(cache).write_text("in the way")
+    monkeypatch.setenv("UV_CACHE_DIR", str(cache / "uv"))
+
+    with pytest.raises(EnvironmentBuildError, match="Failed to initialize cache") as refused:
+        await Uv(LocalSandbox(allow_bubblewrap=False)).installed()
+
+    assert (refused.value.cause, refused.value.retryable) == ("cache-not-writable", False)
+
+
+async def test_uv_keeps_its_cache_beside_ours_where_ours_is_elsewhere(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TESTWRIGHT_CACHE", str(cache))
+    monkeypatch.delenv("UV_CACHE_DIR", raising=False)
+    assert settings.uv_environment()["UV_CACHE_DIR"] == str(cache / "uv")
+
+    monkeypatch.setenv("UV_CACHE_DIR", "/of/its/own")
+    assert settings.uv_environment()["UV_CACHE_DIR"] == "/of/its/own"
 
 
 async def test_whoever_gives_up_waiting_does_not_keep_the_lock(cache: Path) -> None:

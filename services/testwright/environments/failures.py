@@ -28,7 +28,7 @@ def of_uv(what: str, output: bytes, *, timed_out: bool) -> EnvironmentBuildError
     """
     log = output[-TAIL:]
     if _NO_CACHE.search(output):
-        message = f"{what}: {_reason(output)}; make that folder writable, or set UV_CACHE_DIR to another one"
+        message = f"{what}: {_reason(output)}; make that folder writable, or set TESTWRIGHT_CACHE to another one"
         return EnvironmentBuildError("cache-not-writable", message, log=log)
     if _UNTRUSTED.search(output):
         message = f"{what}: the package index shows a certificate that uv does not trust; if it is right, have uv use"

@@ -34,8 +34,13 @@ class Uv:
     runner: Sandbox
 
     async def installed(self) -> list[interpreters.Found]:
-        """Return the interpreters that uv or pyenv has, or that are on the ``PATH``."""
+        """Return the interpreters that uv or pyenv has, or that are on the ``PATH``.
+
+        Raises:
+            EnvironmentBuildError: uv cannot say.
+        """
         listed = await self._run("python", "list", "--only-installed", "--output-format", "json", cwd=Path("/"))
+        _check("uv", listed)
         folders = await anyio.to_thread.run_sync(_subfolders, settings.pyenv_versions())
         return [*interpreters.parse_uv_list(listed.stdout), *interpreters.from_folders(folders)]
 

@@ -148,14 +148,14 @@ async def test_closing_the_terminal_cancels_like_an_interrupt(shell: Shell) -> N
     assert "1 of 1 tasks ended, 0 files written" in ended.err
 
 
-async def test_an_error_of_the_machine_is_one_line(shell: Shell) -> None:
+async def test_a_server_without_a_place_for_its_data_says_so_in_one_line(shell: Shell) -> None:
     in_the_way = shell.write("data", "a file")
 
     ended = await Shell(shell.folder, {"TESTWRIGHT_DATA": str(in_the_way)}).run("up")
 
     assert (ended.code, ended.out, "Traceback" in ended.err) == (3, "", False)
     assert ended.err.startswith("testwright: ")
-    assert str(in_the_way) in ended.err
+    assert f"cannot keep its data below {in_the_way}" in ended.err
 
 
 async def test_an_output_that_cannot_be_written_to_is_refused_before_anything_starts(shell: Shell) -> None:

@@ -17,7 +17,7 @@ import anyio
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from testwright import temporary
+from testwright import folders, temporary
 from testwright.errors import ServerStartError
 from testwright.pacing import Backoff
 from testwright.settings import tool_path
@@ -155,6 +155,9 @@ async def embedded(data: Path | None, *, port: int = 0, durable: bool = False) -
 @contextmanager
 def _folder(data: Path | None) -> Generator[Path]:
     if data is not None:
+        obstacle = folders.obstacle(data)
+        if obstacle:
+            raise ServerStartError(f"it cannot keep its data below {obstacle}: name a folder that you may write to")
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         yield data
         return

@@ -1,5 +1,7 @@
 """Shared by every suite: async tests run on asyncio unless a suite says otherwise."""
 
+import signal
+
 import pytest
 
 
@@ -12,3 +14,12 @@ def anyio_backend() -> str:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let `just simulate` ask for more runs than every test run has."""
     parser.addoption("--simulations", type=int, default=25, help="seeds that the simulation runs (default: 25)")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals() -> None:
+    """Have processes under test take signals even where we ignore them, as in the background or under nohup."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            # What is ignored stays so in a child; what has a handler, even one that does nothing, does not.
+            signal.signal(number, lambda *_: None)

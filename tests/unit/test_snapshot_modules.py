@@ -90,6 +90,22 @@ def test_a_file_that_no_import_can_name_is_refused(path: str) -> None:
         resolve(path)
 
 
+@pytest.mark.parametrize(
+    ("path", "others"), [("string.py", ()), ("src/queue.py", ()), ("json/decoder.py", ("json/__init__.py",))]
+)
+def test_a_module_that_takes_a_name_of_the_standard_library_is_refused(path: str, others: tuple[str, ...]) -> None:
+    with pytest.raises(
+        SnapshotError, match=r"cannot be told from the standard library's module of that name: rename it"
+    ):
+        resolve(path, *others)
+
+
+def test_a_name_of_the_standard_library_is_fine_within_a_package_and_for_a_plain_folder() -> None:
+    assert resolve("shop/string.py", "shop/__init__.py") == ("shop.string", ".")
+    assert resolve("code/totals.py") == ("totals", "code")
+    assert resolve("test/shop.py") == ("test.shop", ".")
+
+
 def test_a_package_folder_that_no_import_can_name_is_refused() -> None:
     with pytest.raises(SnapshotError, match="no import statement"):
         resolve("my-shop/cart.py", "my-shop/__init__.py")

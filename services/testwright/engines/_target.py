@@ -1,6 +1,9 @@
 """What every engine must know of its target: where it lies, what it defines, and whether it can be imported at all."""
 
 import ast
+import io
+import re
+import tokenize
 from importlib import resources
 from pathlib import Path
 
@@ -25,6 +28,7 @@ except BaseException as error:
     sys.exit(42)
 print("imported", flush=True)
 """
+_DECLARATION = re.compile(r"\A(?P<before>(?:[^\n]*\n)?[ \t\f]*#[^\n]*?)coding[:=][ \t]*[-\w.]+")
 _OUT_OF_MEMORY, _RAISED = 41, 42
 
 
@@ -63,6 +67,16 @@ async def read_target(assignment: Assignment) -> ast.Module:
         raise EngineError("import-failed", f"{path} is not in the snapshot") from None
     except (SyntaxError, ValueError) as error:
         raise EngineError("import-failed", f"not valid Python: {error}") from None
+
+
+async def make_plain(assignment: Assignment) -> None:
+    """Rewrite a target that can be parsed as UTF-8 without mark or declaration, for tools that read nothing else."""
+    path = anyio.Path(assignment.root, assignment.target.path)
+    source = await path.read_bytes()
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+    if encoding != "utf-8":
+        text = _DECLARATION.sub(r"\g<before>", source.decode(encoding), count=1)
+        await path.write_bytes(text.encode())
 
 
 async def is_shadowed(assignment: Assignment) -> bool:

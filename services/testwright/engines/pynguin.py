@@ -8,7 +8,16 @@ import anyio
 
 from testwright.engines import Assignment, Candidate, Engine, EngineStatus, Progress
 from testwright.engines._pynguin_log import condensed, failure_of, report_of
-from testwright.engines._target import check_import, import_root, is_shadowed, last_part, pinned, read_target, readable
+from testwright.engines._target import (
+    check_import,
+    import_root,
+    is_shadowed,
+    last_part,
+    make_plain,
+    pinned,
+    read_target,
+    readable,
+)
 from testwright.engines._tidy import tidy
 from testwright.environments import Environment
 from testwright.errors import EngineError
@@ -58,6 +67,7 @@ class PynguinEngine(Engine):
         _check_python(assignment.environment)
         await read_target(assignment)
         await check_import(assignment)
+        await make_plain(assignment)
         await progress("preparing Pynguin")
         tool = await assignment.environments.for_tool("pynguin", pinned("pynguin"), PYTHONS, assignment.environment)
 

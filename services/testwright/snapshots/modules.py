@@ -7,10 +7,12 @@ The rules:
 3. Elsewhere they start at the project's root; folders in between without ``__init__.py`` are namespace packages.
 4. Where what the file imports says otherwise, it is believed: in ``backend/app/api.py``, ``import app.models`` means
    that imports start at ``backend``; and a folder whose name no import statement can spell is never part of a module.
+5. No module begins with the name of one of the standard library: whoever imports that name first gets the other one.
 """
 
 import keyword
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
@@ -19,6 +21,9 @@ from testwright_schemas import Target
 
 INIT = "__init__.py"
 ROOT = PurePosixPath()
+
+_TAKEN = sys.stdlib_module_names - {"test"}
+"""Python's own tests are never imported beside a project's package of that name."""
 
 _IMPORTED = re.compile(rb"^[ \t]*(?:from|import)[ \t]+([A-Za-z_]\w*)", re.MULTILINE)
 
@@ -46,6 +51,12 @@ class Layout:
         roots = [root for root in self._roots(file) if _spellable(_parts(file, root))]
         if not roots:
             raise SnapshotError(f"no import statement can name {file}: rename it, or its folder, to an identifier")
+        roots = [root for root in roots if _parts(file, root)[0] not in _TAKEN]
+        if not roots:
+            raise SnapshotError(
+                f"{file} cannot be told from the standard library's module of that name: "
+                "rename it, or put it into a package"
+            )
         if file.name != INIT and self._is_package(file.with_suffix("")):
             raise SnapshotError(f"{file} is never imported: the package {file.with_suffix('')} takes its name")
         # max takes the first of equals: the rules' choice stands unless the imports speak against it.

@@ -22,4 +22,7 @@ def signals() -> None:
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_IGN:
             # What is ignored stays so in a child; what has a handler, even one that does nothing, does not.
-            signal.signal(number, lambda *_: None)
+            signal.signal(number, _nothing)
+
+
+def _nothing(_: int, __: object) -> None: ...

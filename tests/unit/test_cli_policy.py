@@ -71,6 +71,15 @@ def test_an_interpreter_is_named_absolutely_and_its_link_is_kept(
     assert interpreter("python") == str(tmp_path / "bin" / "python")
 
 
+def test_a_virtual_environment_stands_for_its_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "env" / "bin").mkdir(parents=True)
+    (tmp_path / "env" / "bin" / "python").symlink_to(sys.executable)
+    (tmp_path / "env" / "pyvenv.cfg").write_text("")
+    monkeypatch.chdir(tmp_path)
+
+    assert interpreter("env") == str(tmp_path / "env" / "bin" / "python")
+
+
 def test_what_is_no_program_is_refused() -> None:
     with pytest.raises(InvalidSubmissionError, match="no program"):
         interpreter("/nowhere/python")

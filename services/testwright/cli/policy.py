@@ -9,6 +9,7 @@ import typer
 
 from testwright.cli.options import seconds
 from testwright.errors import InvalidSubmissionError
+from testwright.snapshots.sources import VENV
 from testwright_schemas import Policy, Priority
 
 HOUR_S = 3600.0
@@ -84,12 +85,18 @@ def _enough(budget_s: float) -> float:
 
 
 def interpreter(name: str) -> str:
-    """Return the absolute path of an interpreter given by path or by name, without following links.
+    """Return the absolute path of an interpreter, without following links.
+
+    Args:
+        name: its path or name, or the folder of a virtual environment.
 
     Raises:
         InvalidSubmissionError: there is none.
     """
-    found = shutil.which(Path(name).expanduser())
+    path = Path(name).expanduser()
+    found = shutil.which(path / "bin" / "python" if (path / VENV).is_file() else path)
     if found is None:
-        raise InvalidSubmissionError("python", f"{name!r} is no program: give the path of an interpreter")
+        raise InvalidSubmissionError(
+            "python", f"{name!r} is no program: give the path of an interpreter, or of a virtual environment"
+        )
     return str(Path(found).absolute())

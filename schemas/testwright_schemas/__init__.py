@@ -1,6 +1,6 @@
 """Every message of testwright, as frozen structs: one file a noun, ``subjects`` spells the addresses."""
 
-from testwright_schemas._base import Message, Record, kebab
+from testwright_schemas._base import Id, Message, Record, Token, brief, is_word, kebab
 from testwright_schemas.command import (
     MAX_TASKS,
     CancelTasks,
@@ -77,6 +77,7 @@ __all__ = [
     "Expect",
     "Failure",
     "GenerateSuite",
+    "Id",
     "Isolation",
     "JobEvent",
     "JobFinished",
@@ -115,6 +116,7 @@ __all__ = [
     "TaskSpec",
     "TaskSubmitted",
     "TimerFired",
+    "Token",
     "Unschedule",
     "Usage",
     "Verdict",
@@ -125,5 +127,7 @@ __all__ = [
     "WorkflowFinished",
     "WorkflowMessage",
     "WorkflowStarted",
+    "brief",
+    "is_word",
     "kebab",
 ]

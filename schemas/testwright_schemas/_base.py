@@ -28,6 +28,20 @@ Time = Annotated[datetime, msgspec.Meta(tz=True)]
 """A moment with its offset, UTC where we make it: one without could not be compared with the others."""
 
 
+def is_word(text: str) -> bool:
+    """Return whether a text is a valid id or name: one subject token that no wildcard is hidden in."""
+    return re.fullmatch(_ONE_WORD, text) is not None
+
+
+MAX_TEXT = 2000
+"""Characters of a text for people inside a message: all of it belongs in a log."""
+
+
+def brief(text: str) -> str:
+    """Return a text for people at the length that a message may carry."""
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
+
+
 def kebab(name: str) -> str:
     """Return the wire tag of a class name: ``TaskSubmitted`` becomes ``task-submitted``."""
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()

@@ -20,7 +20,10 @@ class TaskSpec(Record, frozen=True, kw_only=True):
 
 
 class SubmitJob(Message, frozen=True, kw_only=True):
-    """Generate and verify tests for these modules. The job's id is the idempotency key of the submission."""
+    """Generate and verify tests for these modules. The job's id is the idempotency key of the submission.
+
+    ``submitted_at`` is by the client's clock and for people only: the server's clock decides when a deadline is.
+    """
 
     namespace: Token
     job_id: Id

@@ -8,7 +8,8 @@ from testwright_schemas._base import Count, Id, Message, Token
 class MessageDeadLettered(Message, frozen=True, kw_only=True):
     """A message was taken off its queue because it cannot be decoded or failed too often.
 
-    ``data`` (base64 in JSON), ``subject`` and ``headers`` are the message as it was, for ``testwright dead retry``.
+    ``data`` (base64 in JSON), ``subject`` and ``headers`` are the message as it was, for ``testwright dead retry``;
+    ``data`` and ``headers`` are empty where they would not have fitted into this message.
     """
 
     namespace: Token

@@ -5,6 +5,7 @@ Ids of messages are made from what they say, so that saying it twice is noticed 
 
 from typing import assert_never
 
+from testwright_schemas._base import is_word
 from testwright_schemas.command import CancelTasks, CommandMessage, RetryTasks, SubmitJob
 from testwright_schemas.dead import MessageDeadLettered
 from testwright_schemas.job import JobEvent, JobFinished, JobProgressed, JobRejected, JobSubmitted
@@ -92,9 +93,9 @@ def command(message: CommandMessage) -> str:
 
 
 def work(item: WorkMessage) -> str:
-    """Return the subject a work item is queued on."""
-    engine, priority = item.attempt.engine, item.policy.priority
-    return f"{PREFIX}.work.{_work_kind(item)}.{engine}.{priority}.{item.namespace}.{item.task_id}"
+    """Return the subject a work item is queued on: its own, so that only the item itself can be in its way."""
+    queue = f"{PREFIX}.work.{_work_kind(item)}.{item.attempt.engine}.{item.policy.priority}"
+    return f"{queue}.{item.namespace}.{item.task_id}.{item.attempt.number}"
 
 
 def _work_kind(item: WorkItem) -> str:
@@ -131,14 +132,26 @@ def dead_event(namespace: str = "*", letter_id: str = "*") -> str:
     return f"{PREFIX}.event.{namespace}.dead.{letter_id}.lettered"
 
 
+def is_dead(subject: str) -> bool:
+    """Return whether a subject is that of a dead letter."""
+    match subject.split("."):
+        case [_, "event", _, "dead", _, _]:
+            return True
+        case _:
+            return False
+
+
 def events_of(namespace: str) -> str:
     """Return the filter of everything that happens in a namespace."""
     return f"{PREFIX}.event.{namespace}.>"
 
 
 def timer(message: TimerFired) -> tuple[str, str]:
-    """Return the subject a timer is set on and the one it is delivered on."""
-    name = f"{message.namespace}.{message.task_id}.{message.kind}"
+    """Return the subject a timer is set on and the one it is delivered on.
+
+    Each attempt has a retry of its own: one that is set late, by an actor that was cut off, must not replace the next.
+    """
+    name = f"{message.namespace}.{message.task_id}.{message.kind}-{message.attempt}"
     return f"{PREFIX}.timer.set.{name}", f"{PREFIX}.timer.due.{name}"
 
 
@@ -168,21 +181,18 @@ TIMERS_CONSUMER = "collector-timers"
 
 
 def namespace_of(subject: str) -> str:
-    """Return the namespace in one of our subjects, ``default`` where it has none."""
+    """Return the namespace in one of our subjects, ``default`` where it has none that could be one."""
     tokens = subject.split(".")
     index = {"command": 2, "event": 2, "timer": 3, "work": 5}.get(tokens[1] if len(tokens) > 1 else "", -1)
-    return tokens[index] if 0 <= index < len(tokens) else "default"
+    return tokens[index] if 0 <= index < len(tokens) and is_word(tokens[index]) else "default"
 
 
 def task_of(subject: str) -> str | None:
     """Return the task id in one of our subjects, ``None`` where it names no task."""
-    tokens = subject.split(".")
-    match tokens:
-        case [_, "work", _, _, _, _, task_id]:
-            return task_id
-        case [_, "event", _, "task", task_id, _]:
-            return task_id
-        case [_, "timer", _, _, task_id, _]:
+    match subject.split("."):
+        case (
+            [_, "work", _, _, _, _, task_id, *_] | [_, "event", _, "task", task_id, _] | [_, "timer", _, _, task_id, _]
+        ) if is_word(task_id):
             return task_id
         case _:
             return None
@@ -205,7 +215,9 @@ def _occasion(message: EventMessage) -> tuple[str, ...]:
     """Tell apart the messages that share one subject."""
     match message:
         case AttemptStarted():
-            return (str(message.attempt.number), message.worker)
+            # Nobody may take another's announcement for a repetition of its own: two slots of one worker, or two
+            # workers whose names are the same, may hold the same item.
+            return (str(message.attempt.number), message.worker, str(message.turn), message.started_at.isoformat())
         case SuiteGenerated() | SuiteVerified() | AttemptFailed():
             return (str(message.attempt.number),)
         case TaskProgressed():

@@ -74,9 +74,13 @@ class Usage(Record, frozen=True, kw_only=True):
 
 
 class Judgement(Record, frozen=True, kw_only=True):
-    """Everything that verification found out about a candidate."""
+    """Everything that verification found out about a candidate.
+
+    ``omitted`` verdicts did not fit into a message, those on kept tests last of all; the report has them all.
+    """
 
     cases: tuple[CaseVerdict, ...] = ()
+    omitted: Count = 0
     coverage: Coverage | None = None
     mutation: Mutation = Mutation()
     files: tuple[Artifact, ...] = ()

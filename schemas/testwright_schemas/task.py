@@ -73,11 +73,13 @@ class TaskCancelRequested(TaskEvent, frozen=True, kw_only=True):
 class AttemptStarted(TaskEvent, frozen=True, kw_only=True):
     """A worker took the task. Whoever holds the last of these is the only one whose results count.
 
-    ``first_started_at`` is when the first attempt began, ``None`` for the first one itself.
+    ``turn`` counts the announcements of the worker; ``first_started_at`` is when the first attempt began, ``None`` for
+    the first one itself.
     """
 
     attempt: Attempt
     worker: str
+    turn: Count = 0
     started_at: Time
     first_started_at: Time | None = None
 
@@ -132,7 +134,8 @@ class TaskFinished(TaskEvent, frozen=True, kw_only=True):
     """The one end of a task, and its result.
 
     ``coverage`` is ``None`` where no suite could be measured; ``threshold_met`` compares its line share with the
-    policy's. Times are UTC; ``started_at`` is ``None`` where no worker ever took the task.
+    policy's. ``omitted`` verdicts did not fit into the message: the report has them all. Times are UTC; ``started_at``
+    is ``None`` where no worker ever took the task, and by the worker's clock, the others are by the server's.
     """
 
     module: str
@@ -142,6 +145,7 @@ class TaskFinished(TaskEvent, frozen=True, kw_only=True):
     coverage: Coverage | None = None
     mutation: Mutation = Mutation()
     tests: tuple[CaseVerdict, ...] = ()
+    omitted: Count = 0
     usage: Usage = Usage()
     attempts: Count = 0
     engine: str | None = None

@@ -1,7 +1,8 @@
 """The one loop of every actor: take a delivery, handle it, publish what follows, then ack.
 
 What is acked has been said; what was not said is delivered again. An unexpected error hands the message back with a
-growing delay; one that nobody can decode, or that was handed back too often, becomes a dead letter with an event.
+growing delay; one that nobody can decode, that claims to be from elsewhere, or that was handed back too often, becomes
+a dead letter with an event.
 """
 
 import hashlib
@@ -13,11 +14,12 @@ from typing import Any
 import anyio
 import msgspec
 from anyio.abc import TaskGroup, TaskStatus
+from msgspec.structs import replace
 
 from testwright.bus import Bus, Delivery, Slot, Stored
-from testwright.errors import BusClosedError, BusError
+from testwright.errors import BusClosedError, BusError, PayloadTooLargeError
 from testwright.pacing import beat
-from testwright.voice import Voice
+from testwright.voice import Voice, address
 from testwright_schemas import Effect, MessageDeadLettered, Publish, envelope, subjects
 
 log = logging.getLogger("testwright.actor")
@@ -27,9 +29,6 @@ MAX_DELIVERIES = 20
 
 BEAT_S = 10.0
 """Seconds between progress acks: a third of the ack wait, so that two may be lost."""
-
-MAX_LETTER_BYTES = 500_000
-"""Body of a message that its dead letter still carries."""
 
 HAND_BACK_S = 2.0
 """Seconds that handing a message back may take when everything else is being stopped."""
@@ -130,10 +129,11 @@ class Actor:
     reactions: Sequence[Reaction]
     background: Sequence[Callable[..., Coroutine[Any, Any, None]]] = ()
     _drain: Drain = field(default_factory=Drain)
-    _rested: anyio.Event = field(default_factory=anyio.Event)
+    _rested: anyio.Event | None = None
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until drained; reports started when every slot is open."""
+        rested = self._rested = anyio.Event()
         try:
             async with anyio.create_task_group() as parts:
                 for part in self.background:
@@ -145,11 +145,13 @@ class Actor:
                     task_status.started()
                 parts.cancel_scope.cancel()
         finally:
-            self._rested.set()
+            rested.set()
 
     async def rest(self, grace_s: float) -> None:
         """Drain: take nothing new, give running work ``grace_s`` seconds, then hand it back."""
         self._drain.begin()
+        if self._rested is None:
+            return
         with anyio.move_on_after(grace_s):
             await self._rested.wait()
             return
@@ -208,6 +210,10 @@ class Actor:
         except msgspec.DecodeError as error:
             await self._refuse(reaction, delivery, error)
             return
+        # What a sender may say is decided by the subjects that it may publish on.
+        if (place := address(message)) != stored.subject:
+            await self._bury(delivery, f"belongs on {place}")
+            return
         for effect in await reaction.handle(message, stored):
             await self.voice.say(effect, stored.headers)
         await delivery.ack()
@@ -229,16 +235,21 @@ class Actor:
     async def _bury(self, delivery: Delivery, reason: str) -> None:
         stored = delivery.message
         log.error("dead-letter actor=%s subject=%s reason=%s", self.name, stored.subject, reason)
-        letter = dead_letter(stored, delivery.consumer, delivery.count, reason)
-        await self.voice.say(Publish(message=letter, once=True), stored.headers)
+        # A letter about a letter would be as bad as that one, and so on for ever.
+        if not subjects.is_dead(stored.subject):
+            await self._tell_of(dead_letter(stored, delivery.consumer, delivery.count, reason), stored)
         await delivery.term(reason)
+
+    async def _tell_of(self, letter: MessageDeadLettered, stored: Stored) -> None:
+        try:
+            await self.voice.say(Publish(message=letter, once=True), stored.headers)
+        except PayloadTooLargeError:
+            short = replace(letter, data=b"", headers={})
+            await self.voice.say(Publish(message=short, once=True), {})
 
 
 def dead_letter(stored: Stored, consumer: str, deliveries: int, reason: str) -> MessageDeadLettered:
-    """Return the event that tells of a message taken off its queue; its id is a digest of where the message was.
-
-    A body beyond ``MAX_LETTER_BYTES`` is left out: with base64 it would not fit into a message any more.
-    """
+    """Return the event that tells of a message taken off its queue; its id is a digest of where the message was."""
     place = f"{stored.stream}/{stored.sequence}/{stored.time.isoformat()}"
     return MessageDeadLettered(
         namespace=subjects.namespace_of(stored.subject),
@@ -249,7 +260,7 @@ def dead_letter(stored: Stored, consumer: str, deliveries: int, reason: str) -> 
         consumer=consumer,
         reason=reason,
         deliveries=deliveries,
-        data=stored.data if len(stored.data) <= MAX_LETTER_BYTES else b"",
+        data=stored.data,
         headers=dict(stored.headers),
         task_id=subjects.task_of(stored.subject),
     )

@@ -16,14 +16,14 @@ async def beside(*parts: Part) -> AsyncGenerator[None]:
 
     What the body raises comes out as itself; so does the first error of a part, which ends the body.
     """
-    failure: Exception | None = None
+    failure: BaseException | None = None
     try:
         async with anyio.create_task_group() as tg:
             for part in parts:
                 await tg.start(part)
             try:
                 yield
-            except Exception as error:  # noqa: BLE001  raised again below, outside the group
+            except (Exception, KeyboardInterrupt, SystemExit) as error:  # noqa: BLE001  raised again below
                 failure = error
             tg.cancel_scope.cancel()
     except ExceptionGroup as group:

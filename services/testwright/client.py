@@ -5,15 +5,14 @@ submitted elsewhere is looked up once, after its waiter is registered.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
 
 import anyio
-import msgspec
 
 from testwright import clock as real
-from testwright import settings
+from testwright import letters, settings
 from testwright.background import beside
 from testwright.bus import Bus, Stored
 from testwright.bus.nats import connect
@@ -21,9 +20,10 @@ from testwright.errors import InvalidSubmissionError, TaskNotFoundError, WaitTim
 from testwright.history import TaskStatus, status
 from testwright.running import locate
 from testwright.snapshots.bundle import Bundle, bundle
-from testwright.submission import Job, TaskRef, check
+from testwright.submission import Job, TaskRef, check, check_id, check_namespace, is_job
 from testwright.voice import Archive, Clock, Voice
 from testwright.waiting import Prospect, WaitingRoom
+from testwright.watching import accepted, watched
 from testwright_schemas import (
     CancelTasks,
     EventMessage,
@@ -51,6 +51,9 @@ class Client:
         namespace: of everything it submits and sees.
         clock: time of day.
         new_id: makes an id of a kind.
+
+    Raises:
+        InvalidSubmissionError: the namespace cannot be one.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Client:
         clock: Clock = real.now,
         new_id: Callable[[str], str] = real.new_id,
     ) -> None:
+        check_namespace(namespace)
         self.bus = bus
         self.namespace = namespace
         self._clock = clock
@@ -76,6 +80,7 @@ class Client:
 
         Raises:
             ConnectError: there is none, or it cannot be reached, or it refuses the credentials.
+            InvalidSubmissionError: the namespace cannot be one.
         """
         here = settings.load()
         async with (
@@ -91,11 +96,11 @@ class Client:
             yield self
 
     async def submit(self, paths: Sequence[Path | str], policy: Policy | None = None) -> Job:
-        """Submit modules (files, or folders for all modules below) and return as soon as that is stored.
+        """Submit modules of a project (files, or folders for all modules below); return as soon as that is stored.
 
         Args:
-            paths: of one project.
-            policy: how it is to be done; the default policy if ``None``.
+            paths: of the modules.
+            policy: how it is done; the default if ``None``.
 
         Raises:
             SnapshotError: the files cannot be bundled.
@@ -131,8 +136,8 @@ class Client:
         tasks: list[TaskRef] = []
         specs: list[RetrySpec] = []
         for task_id in task_ids:
-            known = await self.status(task_id)
-            if known.completed_at is None:
+            known = await self.results(task_id)
+            if known is None:
                 raise InvalidSubmissionError("tasks", f"task {task_id!r} has not ended: cancel it first")
             specs.append(RetrySpec(task_id=self._new_id("task"), retry_of=task_id))
             tasks.append(TaskRef(specs[-1].task_id, known.module))
@@ -151,8 +156,9 @@ class Client:
         Raises:
             WaitTimeoutError: it has not ended by then; it goes on.
             TaskNotFoundError: nobody has submitted it.
-            InvalidSubmissionError: its submission was refused.
+            InvalidSubmissionError: it was submitted from here, and refused.
         """
+        check_id(task_id)
         with self._room.seat(task_id) as prospect:
             try:
                 with anyio.fail_after(timeout):
@@ -161,14 +167,10 @@ class Client:
                 raise WaitTimeoutError(task_id, timeout or 0) from error
 
     async def results(self, task_id: str) -> TaskFinished | None:
-        """Return the result of a task, ``None`` while it has not ended.
-
-        Raises:
-            TaskNotFoundError: nobody has submitted it.
-        """
-        stored = await self.bus.last(subjects.EVENTS, subjects.task_event(self.namespace, task_id, "finished"))
-        if stored is not None:
-            return envelope.decode(stored.data, TaskFinished)
+        """Return the result of a task, ``None`` while it has not ended; raises as ``status`` does."""
+        check_id(task_id)
+        if end := await self._end(task_id):
+            return envelope.decode(end.data, TaskFinished)
         await self.status(task_id)
         return None
 
@@ -178,10 +180,22 @@ class Client:
         Raises:
             TaskNotFoundError: nobody has submitted it.
         """
-        found = status(await self._archive.task(self.namespace, task_id))
+        check_id(task_id)
+        found = status(await self._archive.sure(self.namespace, task_id, "submitted"))
         if found is None:
             raise TaskNotFoundError(task_id)
         return found
+
+    async def tasks_of(self, job_id: str) -> tuple[str, ...]:
+        """Return the ids of a job's tasks; none where it was refused.
+
+        Raises:
+            TaskNotFoundError: nobody has submitted it, or it was not accepted within ``ACCEPTANCE_S``.
+        """
+        check_id(job_id)
+        if own := self._room.tasks_of(job_id):
+            return own
+        return await accepted(self.bus, self.namespace, job_id, ACCEPTANCE_S)
 
     async def tasks(self, state: str | None = None) -> list[TaskStatus]:
         """Return the status of every task that is still kept, oldest first; only those in ``state`` if given."""
@@ -202,38 +216,37 @@ class Client:
         """Follow the events of tasks and jobs, or of the whole namespace where no id is given.
 
         Args:
-            ids: of tasks and jobs.
-            past: whether events come that happened before; without ids only what comes from now on.
+            ids: of tasks and jobs; a job stands for its tasks, too.
+            past: whether events come that happened before (as far as they are kept: the last 64 of each kind of a
+                task); without ids only what comes from now on.
+
+        Raises:
+            TaskNotFoundError: nobody has submitted a job.
         """
-        filters: list[str] = []
-        for id_ in ids:
-            if id_.startswith("job-"):
-                job = await self._archive.job(self.namespace, id_)
-                filters.append(subjects.job_event(self.namespace, id_))
-                ends = job.submitted.task_ids if job.submitted else ()
-                filters.extend(subjects.task_event(self.namespace, task_id) for task_id in ends)
-            else:
-                filters.append(subjects.task_event(self.namespace, id_))
-        after = 0 if ids and past else None
-        # A task may be named beside its job, and the server refuses filters that overlap.
-        filters = list(dict.fromkeys(filters)) or [subjects.events_of(self.namespace)]
-        async with (
-            self.bus.feed(subjects.EVENTS, filters, after=after) as feed,
-            aclosing(_decoded(feed)) as events,
-        ):
+        jobs = [id_ for id_ in ids if is_job(id_)]
+        tasks = [task_id for id_ in ids for task_id in (await self.tasks_of(id_) if id_ in jobs else [id_])]
+        for id_ in tasks:
+            check_id(id_)
+        filters = [
+            *(subjects.job_event(self.namespace, id_) for id_ in jobs),
+            *(subjects.task_event(self.namespace, id_) for id_ in tasks),
+        ]
+        everything = [subjects.events_of(self.namespace)]
+        async with watched(self.bus, filters or everything, 0 if ids and past else None) as events:
             yield events
 
     async def cancel(self, *ids: str, reason: str = "") -> None:
         """Ask for the end of tasks, and of all tasks of jobs; returns when that is stored.
 
         Raises:
-            TaskNotFoundError: a task does not exist.
+            TaskNotFoundError: a task or job does not exist.
         """
-        jobs = tuple(id_ for id_ in ids if id_.startswith("job-"))
-        tasks = tuple(id_ for id_ in ids if id_ not in jobs)
-        for task_id in tasks:
-            if task_id not in self._room:
-                await self.status(task_id)
+        jobs, tasks = tuple(filter(is_job, ids)), tuple(id_ for id_ in ids if not is_job(id_))
+        for id_ in ids:
+            if id_ in jobs:
+                await self.tasks_of(id_)
+            elif id_ not in self._room:
+                await self.status(id_)
         command = CancelTasks(
             namespace=self.namespace, command_id=self._new_id("cancel"), task_ids=tasks, job_ids=jobs, reason=reason
         )
@@ -241,18 +254,24 @@ class Client:
 
     async def dead_letters(self) -> list[MessageDeadLettered]:
         """Return the dead letters that are still kept, oldest first."""
-        found = self.bus.last_per_subject(subjects.EVENTS, [subjects.dead_event(self.namespace)])
-        return [envelope.decode(stored.data, MessageDeadLettered) async for stored in found]
+        return await letters.dead_letters(self.bus, self.namespace)
 
     async def resend(self, letter: MessageDeadLettered) -> None:
-        """Put the message of a dead letter back where it was; resending it twice within two minutes does it once."""
-        id_ = f"{letter.letter_id}/resent"
-        kept = {name: value for name, value in letter.headers.items() if not name.lower().startswith("nats-")}
-        await self.bus.publish(letter.subject, letter.data, message_id=id_, headers=kept)
+        """Put the message of a dead letter back where it was; resending it twice within two minutes does it once.
+
+        Raises:
+            DeadLetterNotFoundError: the message was too large to be kept in the letter.
+        """
+        await letters.resend(self.bus, letter)
 
     async def _order(self, job: Job, command: SubmitJob | RetryTasks) -> Job:
-        self._room.expect(job.id, (task.id for task in job.tasks))
-        await self._voice.say(Publish(message=command), {})
+        ids = [task.id for task in job.tasks]
+        self._room.expect(job.id, ids)
+        try:
+            await self._voice.say(Publish(message=command), {})
+        except BaseException:
+            self._room.forget(job.id, ids)
+            raise
         return job
 
     async def _result(self, task_id: str, prospect: Prospect) -> TaskFinished:
@@ -263,10 +282,13 @@ class Client:
         await prospect.ended.wait()
         if prospect.refusal:
             raise prospect.refusal
-        result = prospect.result or await self.results(task_id)
-        if result is None:
+        end = prospect.end or await self._end(task_id)
+        if end is None:
             raise TaskNotFoundError(task_id)
-        return result
+        return envelope.decode(end.data, TaskFinished)
+
+    async def _end(self, task_id: str) -> Stored | None:
+        return await self.bus.last(subjects.EVENTS, subjects.task_event(self.namespace, task_id, "finished"))
 
     async def _known(self, task_id: str, prospect: Prospect) -> TaskFinished | None:
         try:
@@ -274,17 +296,5 @@ class Client:
         except TaskNotFoundError:
             with anyio.move_on_after(ACCEPTANCE_S):
                 await prospect.accepted.wait()
-                return prospect.result
+                return None
             raise
-
-
-async def _decoded(feed: AsyncIterator[Stored]) -> AsyncGenerator[tuple[Stored, EventMessage]]:
-    async for stored in feed:
-        try:
-            yield stored, _EVENTS.decode(stored.data)
-        except msgspec.DecodeError:
-            # Whoever handles it makes it a dead letter, which is an event of its own.
-            continue
-
-
-_EVENTS = msgspec.json.Decoder[EventMessage](EventMessage)

@@ -15,27 +15,29 @@ class Endings:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._running: dict[str, set[anyio.CancelScope]] = {}
+        self._running: dict[tuple[str, str | None], set[anyio.CancelScope]] = {}
 
     async def follow(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Cancel what runs for a task as soon as that task has ended; reports started when the feed stands."""
         async with self._bus.feed(subjects.EVENTS, [subjects.task_event(kind="finished")]) as events:
             task_status.started()
             async for event in events:
-                for scope in self._running.get(subjects.task_of(event.subject) or "", ()):
+                ended = subjects.namespace_of(event.subject), subjects.task_of(event.subject)
+                for scope in self._running.get(ended, ()):
                     scope.cancel()
 
     @contextmanager
-    def watch(self, task_id: str) -> Generator[anyio.CancelScope]:
+    def watch(self, namespace: str, task_id: str) -> Generator[anyio.CancelScope]:
         """Run the body until the task ends; ``cancelled_caught`` of the scope says whether it did.
 
         Enter this before looking whether the task has ended already, so that no end falls between.
         """
+        task = namespace, task_id
         with anyio.CancelScope() as scope:
-            self._running.setdefault(task_id, set()).add(scope)
+            self._running.setdefault(task, set()).add(scope)
             try:
                 yield scope
             finally:
-                self._running[task_id].discard(scope)
-                if not self._running[task_id]:
-                    del self._running[task_id]
+                self._running[task].discard(scope)
+                if not self._running[task]:
+                    del self._running[task]

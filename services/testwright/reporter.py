@@ -1,4 +1,4 @@
-"""Thins out progress: at most one event a second for an attempt, and none that could delay the work."""
+"""Thins out progress: at most one event a second for an attempt, and none that delays the work for long."""
 
 from collections.abc import Mapping
 
@@ -9,6 +9,9 @@ from testwright.voice import Voice
 from testwright_schemas import Phase, Publish, TaskProgressed, WorkItem
 
 INTERVAL_S = 1.0
+
+PATIENCE_S = 2.0
+"""Seconds that saying one may take: the work waits meanwhile, and while the server is away none can be said."""
 
 
 class Reporter:
@@ -48,8 +51,9 @@ class Reporter:
             coverage=coverage,
             elapsed_s=round(now - self._began, 3),
         )
-        try:
-            await self._voice.say(Publish(message=event), self._cause)
-        except BusError:
-            # A sign of life is worth nothing later: the next one will do.
-            return
+        with anyio.move_on_after(PATIENCE_S):
+            try:
+                await self._voice.say(Publish(message=event), self._cause)
+            except BusError:
+                # A sign of life is worth nothing later: the next one will do.
+                return

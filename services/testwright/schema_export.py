@@ -95,6 +95,7 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "letter_id": {"description": "Id of the dead letter."},
     "engine": {"description": "Name of the engine."},
     "priority": {"description": "Class of the queue, highest first.", "enum": list(PRIORITIES)},
+    "attempt": {"description": "Number of the attempt; 0 for a deadline."},
     "kind": {"description": "What the timer is for.", "enum": ["deadline", "retry"]},
 }
 
@@ -219,7 +220,8 @@ def _blank(type_: type[Message]) -> Message:
     fields: dict[str, Any] = {field.name: f"{{{field.name}}}" for field in msgspec.structs.fields(type_)}
     if issubclass(type_, WorkItem):
         priority: Any = "{priority}"
-        fields |= {"attempt": Attempt(number=1, engine="{engine}"), "policy": Policy(priority=priority)}
+        number: Any = "{attempt}"
+        fields |= {"attempt": Attempt(number=number, engine="{engine}"), "policy": Policy(priority=priority)}
     return type_(**fields)
 
 

@@ -4,9 +4,9 @@ The only place that turns effects into bus operations, and stored events into hi
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -27,6 +27,8 @@ from testwright_schemas import (
     Schedule,
     SubmitJob,
     TaskMessage,
+    TaskSubmitted,
+    TimerFired,
     Unschedule,
     VerifySuite,
     WorkMessage,
@@ -43,6 +45,11 @@ TASK_EVENTS = msgspec.json.Decoder[TaskMessage](TaskMessage)
 
 JOB_EVENTS = msgspec.json.Decoder[JobMessage](JobMessage)
 """Decodes any event of a job."""
+
+_CLAIMS = msgspec.json.Decoder[TaskMessage | JobMessage](TaskMessage | JobMessage)
+
+PAGE = 100
+"""Tasks whose histories are read in one request: the server answers for 1,024 subjects, and a task has eight."""
 
 Clock = Callable[[], datetime]
 """Returns the time of day, in UTC."""
@@ -69,7 +76,6 @@ class Voice:
 
         Raises:
             ConflictError: a condition of the effect does not hold.
-            SubjectFullError: the queue holds another message on this subject.
             BusError: it could not be confirmed.
         """
         match effect:
@@ -77,7 +83,7 @@ class Voice:
                 return await self._publish(effect, cause)
             case Schedule(timer=timer, at=at):
                 setting, due = subjects.timer(timer)
-                headers = self._headers(timer, f"{due}/{timer.attempt}", due, cause)
+                headers = self._headers(timer, due, due, cause)
                 return await self._bus.schedule(setting, envelope.encode(timer), at=at, target=due, headers=headers)
             case Unschedule(timer=timer):
                 await self._bus.unschedule(subjects.timer(timer)[0])
@@ -97,18 +103,18 @@ class Voice:
                 return None
             raise
         except SubjectFullError:
-            held = await self._bus.last(subjects.WORK, subject)
-            if held is not None and held.headers.get("ce-id") == id_:
-                return None
-            raise
+            # Each work item has a subject of its own: it is queued already.
+            return None
 
     def _headers(self, message: Message, id_: str, subject: str, cause: Mapping[str, str]) -> dict[str, str]:
         return envelope.headers(message, id_=id_, source=self._source, subject=subject, time=self._clock(), cause=cause)
 
 
-def address(message: CommandMessage | EventMessage | WorkMessage) -> str:
-    """Return the subject that a message belongs on."""
+def address(message: CommandMessage | EventMessage | WorkMessage | TimerFired) -> str:
+    """Return the subject that a message belongs on; a timer on the one where it is due."""
     match message:
+        case TimerFired():
+            return subjects.timer(message)[1]
         case GenerateSuite() | VerifySuite():
             return subjects.work(message)
         case SubmitJob() | CancelTasks() | RetryTasks():
@@ -118,30 +124,63 @@ def address(message: CommandMessage | EventMessage | WorkMessage) -> str:
 
 
 class Archive:
-    """Reads histories from the event stream."""
+    """Reads histories from the event stream.
+
+    In a cluster a read may miss what was stored a moment ago. Whoever acts on one names, as ``at_least``, the sequence
+    of an event that it must know of, and all before it.
+    """
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
-    async def task(self, namespace: str, task_id: str) -> TaskHistory:
+    async def task(self, namespace: str, task_id: str, *, at_least: int = 0) -> TaskHistory:
         """Return the history of a task; an empty one where there is none."""
-        events = self._events([subjects.task_event(namespace, task_id)], TASK_EVENTS)
+        events = self._events([subjects.task_event(namespace, task_id)], TASK_EVENTS, at_least)
         return fold([event async for event in events])
 
-    async def job(self, namespace: str, job_id: str) -> JobHistory:
+    async def sure(self, namespace: str, task_id: str, kind: Literal["submitted", "finished"]) -> TaskHistory:
+        """Return the history of a task, with its event of a kind if there is one: the stream's leader is asked."""
+        history = await self.task(namespace, task_id)
+        if getattr(history, kind) is None:
+            told = await self._bus.last(subjects.EVENTS, subjects.task_event(namespace, task_id, kind))
+            if told is not None:
+                return await self.task(namespace, task_id, at_least=told.sequence)
+        return history
+
+    async def job(self, namespace: str, job_id: str, *, at_least: int = 0) -> JobHistory:
         """Return the history of a job; an empty one where there is none."""
-        events = self._events([subjects.job_event(namespace, job_id)], JOB_EVENTS)
+        events = self._events([subjects.job_event(namespace, job_id)], JOB_EVENTS, at_least)
         return fold_job([event async for event in events])
 
-    async def tasks(self, namespace: str) -> dict[str, TaskHistory]:
-        """Return the histories of all tasks of a namespace that are still kept, oldest first."""
+    async def tasks(self, namespace: str, ids: Collection[str] | None = None) -> dict[str, TaskHistory]:
+        """Return the histories of these tasks of a namespace, or of all that are still kept; oldest first."""
+        filters = [subjects.task_event(namespace, id_) for id_ in ids] if ids is not None else []
+        pages = [filters[start : start + PAGE] for start in range(0, len(filters), PAGE)]
         found: dict[str, list[tuple[int, TaskMessage]]] = {}
-        async for sequence, event in self._events([subjects.task_event(namespace)], TASK_EVENTS):
-            found.setdefault(event.task_id, []).append((sequence, event))
+        for page in pages if ids is not None else [[subjects.task_event(namespace)]]:
+            async for sequence, event in self._events(page, TASK_EVENTS):
+                found.setdefault(event.task_id, []).append((sequence, event))
         return {task_id: fold(events) for task_id, events in found.items()}
 
-    async def _events(self, filters: Sequence[str], decoder: msgspec.json.Decoder[T]) -> AsyncIterator[tuple[int, T]]:
-        async for stored in self._bus.last_per_subject(subjects.EVENTS, filters):
+    async def claims(self, namespace: str, job_id: str, task_ids: Sequence[str]) -> tuple[JobHistory, dict[str, str]]:
+        """Return the history of a job, and which of these tasks belong to which job already."""
+        filters = [
+            subjects.job_event(namespace, job_id),
+            *(subjects.task_event(namespace, task_id, "submitted") for task_id in dict.fromkeys(task_ids)),
+        ]
+        job: list[tuple[int, JobMessage]] = []
+        owners: dict[str, str] = {}
+        async for sequence, event in self._events(filters, _CLAIMS):
+            if isinstance(event, TaskSubmitted):
+                owners[event.task_id] = event.job_id
+            elif isinstance(event, JobMessage):
+                job.append((sequence, event))
+        return fold_job(job), owners
+
+    async def _events(
+        self, filters: Sequence[str], decoder: msgspec.json.Decoder[T], at_least: int = 0
+    ) -> AsyncIterator[tuple[int, T]]:
+        async for stored in self._bus.last_per_subject(subjects.EVENTS, filters, at_least=at_least):
             try:
                 event = decoder.decode(stored.data)
             except msgspec.DecodeError as error:

@@ -5,11 +5,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import anyio
+import msgspec
 from anyio.abc import TaskStatus
 
 from testwright.bus import Reader, Stored
 from testwright.errors import InvalidSubmissionError
-from testwright_schemas import JobRejected, TaskFinished, envelope, subjects
+from testwright_schemas import JobRejected, envelope, subjects
 
 
 @dataclass
@@ -21,7 +22,7 @@ class Prospect:
         accepted: set when any event of the task was seen.
         ended: set when its end was seen, or its submission was refused.
         waiters: how many wait for it.
-        result: kept only while somebody waits.
+        end: the message of its end, kept only while somebody waits.
         refusal: why its submission was refused.
     """
 
@@ -29,7 +30,7 @@ class Prospect:
     accepted: anyio.Event = field(default_factory=anyio.Event)
     ended: anyio.Event = field(default_factory=anyio.Event)
     waiters: int = 0
-    result: TaskFinished | None = None
+    end: Stored | None = None
     refusal: InvalidSubmissionError | None = None
 
 
@@ -56,6 +57,16 @@ class WaitingRoom:
         self._jobs[job_id] = tuple(task_ids)
         for task_id in self._jobs[job_id]:
             self._tasks[task_id] = Prospect(own=True)
+
+    def forget(self, job_id: str, task_ids: Iterable[str]) -> None:
+        """Take back what was noted of a submission that could not be made."""
+        self._jobs.pop(job_id, None)
+        for task_id in task_ids:
+            self._tasks.pop(task_id, None)
+
+    def tasks_of(self, job_id: str) -> tuple[str, ...]:
+        """Return the tasks of a job that was submitted from here and is not answered yet, none of any other."""
+        return self._jobs.get(job_id, ())
 
     @contextmanager
     def seat(self, task_id: str) -> Generator[Prospect]:
@@ -94,7 +105,7 @@ class WaitingRoom:
 
     def _end(self, task_id: str, prospect: Prospect, stored: Stored) -> None:
         if prospect.waiters:
-            prospect.result = envelope.decode(stored.data, TaskFinished)
+            prospect.end = stored
         else:
             # Whoever asks later reads it from the stream.
             del self._tasks[task_id]
@@ -102,10 +113,15 @@ class WaitingRoom:
 
     def _notice_job(self, stored: Stored, kind: str) -> None:
         task_ids = self._jobs.pop(subjects.job_of(stored.subject) or "", ())
-        if kind != "rejected":
+        if kind != "rejected" or not task_ids:
             return
-        rejected = envelope.decode(stored.data, JobRejected)
+        try:
+            rejected = envelope.decode(stored.data, JobRejected)
+            refusal = InvalidSubmissionError(rejected.field, rejected.reason)
+        except msgspec.DecodeError as error:
+            # Said by a version that this one does not understand: nobody else must suffer from that.
+            refusal = InvalidSubmissionError("job", f"refused, and the reason cannot be read: {error}")
         for task_id in task_ids:
             prospect = self._tasks.setdefault(task_id, Prospect(own=True))
-            prospect.refusal = InvalidSubmissionError(rejected.field, rejected.reason)
+            prospect.refusal = refusal
             prospect.ended.set()

@@ -1,30 +1,44 @@
 """The whole system under faults, in virtual time: what must hold whatever happens."""
 
+from collections import Counter
+from functools import cache
+
 import pytest
 
-from tests.support.simulation import Plan, Report, ends, histories, run
+from tests.support.simulation import CALM, Plan, Report, ends, histories, job_events, run
 from testwright.history import fold
-from testwright_schemas import AttemptFailed, AttemptStarted, JobFinished, MessageDeadLettered, envelope, subjects
+from testwright_schemas import (
+    AttemptFailed,
+    AttemptStarted,
+    JobFinished,
+    JobProgressed,
+    JobSubmitted,
+    MessageDeadLettered,
+    OutcomeCounts,
+    SuiteGenerated,
+    SuiteVerified,
+    envelope,
+)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc):
+    seeds = range(int(metafunc.config.getoption("--simulations") or 0))
     if "seed" in metafunc.fixturenames:
-        metafunc.parametrize("seed", range(int(metafunc.config.getoption("--simulations") or 0)))
+        metafunc.parametrize("seed", seeds)
+    if "calm_seed" in metafunc.fixturenames:
+        metafunc.parametrize("calm_seed", seeds[::CALM])
 
 
-def job_ends(report: Report) -> list[JobFinished]:
-    events = [event for event in report.events if subjects.job_of(event.subject)]
-    return [envelope.decode(e.data, JobFinished) for e in events if e.subject.endswith(".finished")]
+@cache
+def report_of(seed: int) -> Report:
+    return run(Plan.of(seed))
 
 
-def test_every_task_ends_once_and_every_job_counts_them_right(seed: int):
-    report = run(Plan.of(seed))
+def test_every_task_ends_once_as_what_was_submitted_and_nothing_is_left(seed: int):
+    report = report_of(seed)
 
-    submitted = {task.id for job in report.jobs for task in job.tasks}
-    assert ends(report) == dict.fromkeys(submitted, 1)
-    assert sorted(end.job_id for end in job_ends(report)) == sorted(job.id for job in report.jobs)
-    for end in job_ends(report):
-        assert end.counts.completed + end.counts.failed + end.counts.cancelled == end.total
+    submitted = sorted((task.id, task.module, job.id) for job in report.jobs for task in job.tasks)
+    assert sorted((end.task_id, end.module, end.job_id) for end in ends(report)) == submitted
     letters = [event for event in report.events if event.subject.endswith(".lettered")]
     assert [envelope.decode(e.data, MessageDeadLettered).reason for e in letters] == []
     assert report.queued == 0
@@ -35,16 +49,45 @@ def test_every_task_ends_once_and_every_job_counts_them_right(seed: int):
         assert history.finished.outcome != "completed" or history.verified is not None
 
 
-def test_attempts_are_numbered_without_gaps_and_each_begins_once(seed: int):
-    report = run(Plan.of(seed))
+def test_every_job_counts_each_of_its_tasks_once_and_as_what_it_ended(seed: int):
+    report = report_of(seed)
 
-    for told in histories(report).values():
-        numbers = [event.attempt.number for _, event in told if isinstance(event, AttemptStarted)]
-        assert numbers == sorted(set(numbers))
+    outcomes = {job.id: Counter[str]() for job in report.jobs}
+    for end in ends(report):
+        outcomes[end.job_id][end.outcome] += 1
+    finished = {event.job_id: event for event in job_events(report) if isinstance(event, JobFinished)}
+    counted = {id_: OutcomeCounts(**counts) for id_, counts in outcomes.items()}
+    assert {id_: end.counts for id_, end in finished.items()} == counted
+    assert {id_: end.total for id_, end in finished.items()} == {job.id: len(job.tasks) for job in report.jobs}
+    steps = [(event.job_id, event.task_id) for event in job_events(report) if isinstance(event, JobProgressed)]
+    assert Counter(steps) == {(job.id, task.id): 1 for job in report.jobs for task in job.tasks}
+    assert sum(isinstance(event, JobFinished | JobSubmitted) for event in job_events(report)) == 2 * len(report.jobs)
+
+
+def test_what_an_attempt_says_counts_only_until_a_newer_one_has_begun(seed: int):
+    for told in histories(report_of(seed)).values():
+        newest = 0
+        for _, event in told:
+            match event:
+                case AttemptStarted():
+                    assert event.attempt.number > newest
+                    newest = event.attempt.number
+                case SuiteGenerated() | SuiteVerified() | AttemptFailed():
+                    assert event.attempt.number >= newest
+                case _:
+                    pass
+
+
+def test_where_nothing_goes_wrong_each_attempt_begins_and_is_concluded_once(calm_seed: int):
+    for told in histories(report_of(calm_seed)).values():
+        started = [event.attempt.number for _, event in told if isinstance(event, AttemptStarted)]
+        concluded = [event.attempt.number for _, event in told if isinstance(event, SuiteVerified | AttemptFailed)]
+        assert started == list(range(1, len(started) + 1))
+        assert concluded == started[: len(concluded)]
 
 
 def test_what_nobody_foresaw_fails_an_attempt_and_not_a_worker():
-    reports = [run(Plan.of(seed)) for seed in range(0, 60, 5)]
+    reports = [report_of(seed) for seed in range(0, 60, CALM)]
 
     told = [event for report in reports for events in histories(report).values() for _, event in events]
     failures = [event.failure for event in told if isinstance(event, AttemptFailed)]

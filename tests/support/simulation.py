@@ -5,7 +5,6 @@ One seed decides the plan, the faults, the engines' moods and the scheduler: the
 
 import hashlib
 import random
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,7 +22,7 @@ from testwright.bus.topology import Topology, declare
 from testwright.client import Client
 from testwright.collector.actor import collector
 from testwright.engines import Progress
-from testwright.errors import BusClosedError, WorkError
+from testwright.errors import BusClosedError, BusTimeoutError, WorkError
 from testwright.generator.actor import Product, generator
 from testwright.pacing import until
 from testwright.snapshots.bundle import Bundle
@@ -31,12 +30,13 @@ from testwright.submission import Job
 from testwright.submitter.actor import submitter
 from testwright.verification.inquiry import Finding
 from testwright.verifier.actor import verifier
-from testwright.voice import TASK_EVENTS
+from testwright.voice import JOB_EVENTS, TASK_EVENTS
 from testwright_schemas import (
     CaseVerdict,
     Coverage,
     GenerateSuite,
     JobFinished,
+    JobMessage,
     Mutation,
     OutcomeCounts,
     Policy,
@@ -54,6 +54,9 @@ from testwright_schemas import (
 ENGINES = ("echo", "ghostwriter")
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 ROLES = ("submitter", "collector", "collector", "generator", "generator", "verifier")
+CALM = 5
+"""Every so many seeds nothing goes wrong, so that a bug is not blamed on what does."""
+
 PATIENCE_S = 6 * 3600.0
 """Virtual seconds after which a run that has not come to an end is called stuck."""
 
@@ -62,35 +65,42 @@ PATIENCE_S = 6 * 3600.0
 class Plan:
     """What a run does, all of it decided by ``seed``.
 
-    ``memory_s`` is how long the server remembers message ids: with 0 nothing may rest on them.
+    Processes are killed ``kills`` times, drained ``rests`` and cut off ``cuts`` times; ``cancels`` are of
+    tasks, of jobs or of everything. ``memory_s`` is how long the server remembers message ids: with 0 nothing may rest
+    on them.
     """
 
     seed: int
     jobs: int
     tasks: int
     kills: int
+    rests: int
+    cuts: int
     cancels: int
     faults: Faults
     memory_s: float
 
     @classmethod
     def of(cls, seed: int) -> "Plan":
-        """Return the plan of a seed: every fifth one without faults, so that a bug is not blamed on them."""
+        """Return the plan of a seed."""
         dice = random.Random(seed)
-        calm = seed % 5 == 0
+        calm = seed % CALM == 0
         faults = Faults(
             lose_publish=dice.choice((0.0, 0.05, 0.2)),
             lose_answer=dice.choice((0.0, 0.05, 0.2)),
             repeat=dice.choice((0.0, 0.05, 0.2)),
             delay=dice.choice((0.0, 0.1, 0.3)),
             reorder=dice.choice((0.0, 0.1, 0.3)),
+            stale=dice.choice((0.0, 0.1, 0.5)),
         )
         return cls(
             seed=seed,
             jobs=dice.randint(1, 4),
             tasks=dice.randint(1, 6),
             kills=0 if calm else dice.randint(0, 12),
-            cancels=dice.randint(0, 2),
+            rests=0 if calm else dice.randint(0, 6),
+            cuts=0 if calm else dice.randint(0, 6),
+            cancels=dice.randint(0, 3),
             faults=Faults() if calm else faults,
             memory_s=dice.choice((120.0, 0.0)),
         )
@@ -98,12 +108,17 @@ class Plan:
 
 @dataclass
 class Report:
-    """What a run left behind: every event in order, and how many messages were stored and delivered."""
+    """What a run left behind.
+
+    Attributes:
+        events: all of them, in order.
+        jobs: what was submitted.
+        queued: work items and timers that are left.
+    """
 
     events: list[Stored] = field(default_factory=list[Stored])
-    queued: int = 0
     jobs: list[Job] = field(default_factory=list[Job])
-    stored: int = 0
+    queued: int = 0
 
     @property
     def digest(self) -> str:
@@ -115,7 +130,7 @@ class Report:
 
 
 class Process:
-    """An actor that can be killed at any await, and is started again."""
+    """An actor that can be killed at any await, drained or cut off, and is started again."""
 
     def __init__(self, server: MemoryServer, role: str, number: int, seed: int) -> None:
         self._server = server
@@ -124,6 +139,7 @@ class Process:
         self._dice = random.Random(f"{seed}/{self._name}")
         self._lives = 0
         self._bus: MemoryBus | None = None
+        self._at_work: Actor | None = None
         self._scope = anyio.CancelScope()
 
     async def live(self) -> None:
@@ -134,15 +150,38 @@ class Process:
             with self._scope:
                 try:
                     async with self._server.connect(self._name) as self._bus:
-                        await self._actor(self._bus).run()
+                        await self._work(self._bus)
                 except* BusClosedError:
                     pass
+                except* BusTimeoutError:
+                    # One that is cut off before it stands is started anew; later it must bear that.
+                    if self._at_work:
+                        raise
 
     def kill(self) -> None:
         """End it without a word: the connection first, so that nothing it does in its last moments gets out."""
         if self._bus:
             self._bus.kill()
         self._scope.cancel()
+
+    async def rest(self, grace_s: float) -> None:
+        """Have it come to rest as on SIGTERM, and start again."""
+        if self._at_work:
+            await self._at_work.rest(grace_s)
+
+    async def cut(self, for_s: float) -> None:
+        """Cut it off for a while."""
+        bus = self._bus
+        if bus:
+            bus.partition()
+            await until(anyio.current_time() + for_s)
+            bus.heal()
+
+    async def _work(self, bus: MemoryBus) -> None:
+        actor, self._at_work = self._actor(bus), None
+        async with anyio.create_task_group() as tg:
+            await tg.start(actor.run)
+            self._at_work = actor
 
     def _actor(self, bus: MemoryBus) -> Actor:
         now = self._server.now
@@ -217,7 +256,7 @@ async def _main(plan: Plan) -> Report:
         processes = [Process(server, role, number, plan.seed) for number, role in enumerate(ROLES)]
         for process in processes:
             tg.start_soon(process.live)
-        tg.start_soon(_kill, dice, processes, plan.kills)
+        tg.start_soon(_hurt, plan, processes)
         with anyio.fail_after(PATIENCE_S):
             await _use(plan, bus, server, dice, report)
             await _await_jobs(bus, report.jobs)
@@ -243,20 +282,42 @@ async def _use(plan: Plan, bus: MemoryBus, server: MemoryServer, dice: random.Ra
             for task in job.tasks:
                 users.start_soon(_expect, client, task.id)
         for _ in range(plan.cancels):
-            await until(anyio.current_time() + dice.uniform(0, 60))
-            await client.cancel(dice.choice(report.jobs).tasks[0].id)
+            await until(anyio.current_time() + dice.choice((0.0, 10.0, 60.0)))
+            job, everything = dice.choice(report.jobs), [job.id for job in report.jobs]
+            await client.cancel(*dice.choice(([job.tasks[0].id], [job.id], everything)))
+    if plan.cancels:
+        await _again(client, dice.choice(report.jobs), report)
+
+
+async def _again(client: Client, job: Job, report: Report) -> None:
+    async with client.following():
+        again = await client.retry(*(task.id for task in job.tasks))
+        report.jobs.append(again)
+        for task in again.tasks:
+            await _expect(client, task.id)
 
 
 async def _expect(client: Client, task_id: str) -> None:
     result = await client.wait(task_id)
     assert result.task_id == task_id
-    assert (result.outcome == "completed") == bool(result.files)
+    assert result.files or result.outcome != "completed"
 
 
-async def _kill(dice: random.Random, processes: Sequence[Process], times: int) -> None:
-    for _ in range(times):
-        await until(anyio.current_time() + dice.uniform(0, 40))
-        dice.choice(processes).kill()
+async def _hurt(plan: Plan, processes: Sequence[Process]) -> None:
+    dice = random.Random(plan.seed)
+    hurts = ["kill"] * plan.kills + ["rest"] * plan.rests + ["cut"] * plan.cuts
+    dice.shuffle(hurts)
+    async with anyio.create_task_group() as tg:
+        for hurt in hurts:
+            await until(anyio.current_time() + dice.uniform(0, 40))
+            process = dice.choice(processes)
+            match hurt:
+                case "kill":
+                    process.kill()
+                case "rest":
+                    tg.start_soon(process.rest, dice.choice((0.0, 20.0)))
+                case _:
+                    tg.start_soon(process.cut, dice.choice((5.0, 40.0, 150.0)))
 
 
 async def _await_jobs(bus: MemoryBus, jobs: Sequence[Job]) -> None:
@@ -270,15 +331,15 @@ async def _await_jobs(bus: MemoryBus, jobs: Sequence[Job]) -> None:
 
 async def _look(bus: MemoryBus, server: MemoryServer, report: Report) -> None:
     """Read the whole event stream, up to a mark of our own, once every queue had time to be worked off."""
-    await until(anyio.current_time() + 3600)
+    await until(anyio.current_time() + 3 * 3600)
     mark = await bus.publish(subjects.event(_MARK), envelope.encode(_MARK), message_id="mark")
     async with bus.feed(subjects.EVENTS, [subjects.EVENTS_ALL], after=0) as events:
         async for stored in events:
             if stored.sequence == mark.sequence:
                 break
             report.events.append(stored)
-    report.stored = mark.sequence
-    report.queued = len([one async for one in bus.last_per_subject(subjects.WORK, [subjects.WORK_ALL])])
+    left = ((subjects.WORK, subjects.WORK_ALL), (subjects.TIMERS, subjects.TIMERS_SET_ALL))
+    report.queued = sum([1 for stream, all_ in left async for _ in bus.last_per_subject(stream, [all_])])
 
 
 _MARK = JobFinished(namespace="mark", job_id="mark", total=1, counts=OutcomeCounts())
@@ -300,10 +361,15 @@ def _policy(dice: random.Random) -> Policy:
     )
 
 
-def ends(report: Report) -> Counter[str]:
-    """Return how often each task was told to have ended."""
+def ends(report: Report) -> list[TaskFinished]:
+    """Return the ends of tasks."""
     finished = [e for e in report.events if e.subject.endswith(".finished") and subjects.task_of(e.subject)]
-    return Counter(envelope.decode(e.data, TaskFinished).task_id for e in finished)
+    return [envelope.decode(e.data, TaskFinished) for e in finished]
+
+
+def job_events(report: Report) -> list[JobMessage]:
+    """Return the events of jobs."""
+    return [JOB_EVENTS.decode(event.data) for event in report.events if subjects.job_of(event.subject)]
 
 
 def histories(report: Report) -> dict[str, list[tuple[int, TaskMessage]]]:

@@ -20,7 +20,7 @@ from tests.support.tasks import (
     submitted,
     verified,
 )
-from testwright.collector.core import Collected, advance_job, decide, retry_delay_s
+from testwright.collector.core import Collected, advance_job, ahead, decide, retry_delay_s
 from testwright.history import JobHistory
 from testwright_schemas import (
     Effect,
@@ -35,6 +35,7 @@ from testwright_schemas import (
     Publish,
     RetryPolicy,
     Schedule,
+    TaskCancelRequested,
     TaskFinished,
     TaskMessage,
     TimerFired,
@@ -334,3 +335,40 @@ def test_a_policy_with_one_engine_has_no_second_chance():
 
     assert result.task_id == IDS["task_id"]
     assert result.outcome == "failed"
+
+
+def test_a_candidate_whose_verification_failed_is_not_verified_again():
+    assert decide(history(submitted(), started(), generated(), failed()), generated(), LATER) == ()
+
+
+def test_a_kept_test_counts_for_more_than_a_failure_of_the_same_attempt():
+    past = history(submitted(), started(), generated(), failed(retryable=False), verified())
+
+    assert decide(past, failed(retryable=False), LATER) == ()
+    assert outcome(decide(past, verified(), LATER)).outcome == "completed"
+
+
+def test_a_failure_counts_for_more_than_nothing_kept_in_the_same_attempt():
+    nothing_kept = verified(first(), "flaky")
+    past = history(submitted(), started(), generated(), nothing_kept, failed())
+
+    assert decide(past, nothing_kept, LATER) == ()
+    assert decide(past, failed(), LATER) != ()
+
+
+def test_a_timer_that_knows_more_than_was_read_is_not_taken_for_an_old_one():
+    retry = TimerFired(namespace="default", task_id="task-1", kind="retry", attempt=1)
+
+    assert ahead(history(submitted(), started()), retry)
+    assert not ahead(history(submitted(), started(), failed()), retry)
+    assert ahead(history(), DEADLINE)
+    assert not ahead(history(submitted()), DEADLINE)
+
+
+def test_an_end_that_tells_too_much_is_cut():
+    event = TaskCancelRequested(**IDS, command_id="cancel-1", reason="x" * 1_000_000)
+
+    error = outcome(decide(history(submitted(), event), event, LATER)).error
+
+    assert error is not None
+    assert len(error.message) == 2000

@@ -79,6 +79,7 @@ def test_a_job_is_submitted_once_whether_new_or_as_a_retry() -> None:
     ("type_", "change"),
     [
         (AttemptStarted, {"worker": "other"}),
+        (AttemptStarted, {"turn": 99}),
         (TaskProgressed, {"phase": "verify"}),
         (TaskProgressed, {"elapsed_s": 99.0}),
         (TaskProgressed, {"attempt": 9}),
@@ -110,14 +111,14 @@ def test_an_end_has_one_id_whatever_it_says(type_: type[Message], change: dict[s
 
 def test_subjects_read_as_documented() -> None:
     assert subjects.command(golden(SubmitJob)) == "testwright.command.default.submit"
-    assert subjects.work(golden(GenerateSuite)) == "testwright.work.generate.ghostwriter.normal.default.task-01"
-    assert subjects.work(golden(VerifySuite)) == "testwright.work.verify.ghostwriter.normal.default.task-01"
+    assert subjects.work(golden(GenerateSuite)) == "testwright.work.generate.ghostwriter.normal.default.task-01.2"
+    assert subjects.work(golden(VerifySuite)) == "testwright.work.verify.ghostwriter.normal.default.task-01.2"
     assert subjects.event(golden(TaskSubmitted)) == "testwright.event.default.task.task-01.submitted"
     assert subjects.event(golden(JobSubmitted)) == "testwright.event.default.job.job-7f3a.submitted"
     assert subjects.event(golden(WorkflowFinished)) == "testwright.event.default.workflow.run-42.finished"
     assert subjects.timer(golden(TimerFired)) == (
-        "testwright.timer.set.default.task-01.retry",
-        "testwright.timer.due.default.task-01.retry",
+        "testwright.timer.set.default.task-01.retry-2",
+        "testwright.timer.due.default.task-01.retry-2",
     )
 
 
@@ -131,3 +132,15 @@ def test_namespace_and_task_are_read_back_from_every_subject() -> None:
     assert subjects.task_of("something.else") is None
     assert subjects.namespace_of("something.else") == "default"
     assert subjects.namespace_of("nothing") == "default"
+
+
+def test_each_attempt_has_a_retry_of_its_own_so_that_a_late_one_cannot_replace_the_next() -> None:
+    retry = golden(TimerFired)
+
+    assert subjects.timer(retry) != subjects.timer(replace(retry, attempt=retry.attempt + 1))
+
+
+@pytest.mark.parametrize("odd", ["$weird", "a b", "*", "-", "ns\n", "é", "x" * 65, ""])
+def test_what_could_be_no_name_in_a_subject_is_not_read_back_from_it(odd: str) -> None:
+    assert subjects.namespace_of(f"testwright.command.{odd}.submit") == "default"
+    assert subjects.task_of(f"testwright.event.default.task.{odd}.finished") is None

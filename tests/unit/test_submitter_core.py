@@ -1,10 +1,13 @@
 """What commands lead to."""
 
+from datetime import timedelta
+
 from tests.support.tasks import NOW, SNAPSHOT, TARGET, finished, history, submitted
 from testwright.history import JobHistory
 from testwright.submitter import core
 from testwright_schemas import (
     CancelTasks,
+    Effect,
     JobRejected,
     JobSubmitted,
     Policy,
@@ -16,6 +19,22 @@ from testwright_schemas import (
     TaskSpec,
     TaskSubmitted,
 )
+
+FREE = core.Claims()
+LATER = NOW + timedelta(hours=1)
+"""When the server stored the command; the client's clock is an hour slow."""
+
+
+def accepted(*ids: str) -> core.Claims:
+    job = JobSubmitted(namespace="default", job_id="job-1", task_ids=ids, created_at=NOW)
+    return core.Claims(job=JobHistory(submitted=job))
+
+
+def refusal(effects: tuple[Effect, ...]) -> JobRejected:
+    [effect] = effects
+    assert isinstance(effect, Publish)
+    assert isinstance(effect.message, JobRejected)
+    return effect.message
 
 
 def submission(*ids: str, engines: tuple[str, ...] = ("echo",)) -> SubmitJob:
@@ -30,11 +49,11 @@ def submission(*ids: str, engines: tuple[str, ...] = ("echo",)) -> SubmitJob:
 
 
 def test_a_submission_becomes_its_job_and_then_its_tasks_each_said_once():
-    job, *tasks = core.submit(submission("task-1", "task-2"), ["echo"])
+    job, *tasks = core.submit(submission("task-1", "task-2"), FREE, ["echo"], LATER)
 
     assert isinstance(job, Publish)
     assert job.message == JobSubmitted(
-        namespace="default", job_id="job-1", task_ids=("task-1", "task-2"), created_at=NOW
+        namespace="default", job_id="job-1", task_ids=("task-1", "task-2"), created_at=LATER
     )
     accepted = [effect.message for effect in tasks if isinstance(effect, Publish)]
     assert [task.task_id for task in accepted if isinstance(task, TaskSubmitted)] == ["task-1", "task-2"]
@@ -42,7 +61,7 @@ def test_a_submission_becomes_its_job_and_then_its_tasks_each_said_once():
 
 
 def test_an_engine_that_nobody_serves_is_refused_with_its_field_and_what_there_is():
-    [effect] = core.submit(submission("task-1", engines=("echo", "magic")), ["echo", "pynguin"])
+    [effect] = core.submit(submission("task-1", engines=("echo", "magic")), FREE, ["echo", "pynguin"], LATER)
 
     assert isinstance(effect, Publish)
     assert effect.message == JobRejected(
@@ -54,11 +73,58 @@ def test_an_engine_that_nobody_serves_is_refused_with_its_field_and_what_there_i
 
 
 def test_two_tasks_with_one_id_are_refused():
-    [effect] = core.submit(submission("task-1", "task-1"), ["echo"])
+    [effect] = core.submit(submission("task-1", "task-1"), FREE, ["echo"], LATER)
 
     assert isinstance(effect, Publish)
     assert isinstance(effect.message, JobRejected)
     assert effect.message.field == "tasks[1].task_id"
+
+
+def test_a_task_begins_when_the_server_got_its_submission_whatever_the_clock_of_the_client_says():
+    _, task = core.submit(submission("task-1"), FREE, ["echo"], LATER)
+
+    assert isinstance(task, Publish)
+    assert isinstance(task.message, TaskSubmitted)
+    assert task.message.created_at == LATER
+
+
+def test_a_task_id_of_another_job_is_refused_and_not_taken_for_said():
+    claims = core.Claims(owners={"task-1": "job-7"})
+
+    assert refusal(core.submit(submission("task-1"), claims, ["echo"], LATER)).field == "tasks[0].task_id"
+
+
+def test_an_accepted_submission_stays_accepted_when_it_comes_again():
+    effects = core.submit(submission("task-1", engines=("gone",)), accepted("task-1"), ["echo"], LATER)
+
+    assert [type(effect.message) for effect in effects if isinstance(effect, Publish)] == [JobSubmitted, TaskSubmitted]
+
+
+def test_a_refused_submission_stays_refused_when_it_comes_again():
+    said = JobRejected(namespace="default", job_id="job-1", field="policy", reason="no")
+    claims = core.Claims(job=JobHistory(rejected=said))
+
+    assert core.submit(submission("task-1"), claims, ["echo"], LATER) == ()
+
+
+def test_a_job_id_used_for_other_tasks_starts_nothing():
+    assert core.submit(submission("task-2"), accepted("task-1"), ["echo"], LATER) == ()
+
+
+def test_a_cancel_that_overtakes_its_submission_is_not_lost():
+    tasks = {"task-1": history(submitted()), "task-2": history()}
+    command = CancelTasks(namespace="default", command_id="cancel-1", task_ids=("task-1", "task-2"))
+
+    assert core.unheard_of(command, {}, tasks) == "task-2"
+    assert core.unheard_of(command, {"job-1": JobHistory()}, tasks) == "job-1"
+    assert core.unheard_of(command, {"job-1": accepted("task-1").job}, {**tasks, "task-2": tasks["task-1"]}) is None
+
+
+def test_a_cancel_of_a_refused_job_waits_for_nothing():
+    said = JobRejected(namespace="default", job_id="job-1", field="policy", reason="no")
+    command = CancelTasks(namespace="default", command_id="cancel-1", job_ids=("job-1",))
+
+    assert core.unheard_of(command, {"job-1": JobHistory(rejected=said)}, {}) is None
 
 
 def test_a_cancel_reaches_tasks_by_id_and_by_job_but_not_ended_ones():
@@ -89,7 +155,7 @@ def test_a_retry_is_a_new_task_that_names_the_old_one():
         submitted_at=NOW,
     )
 
-    _, again = core.retry(command, {"task-1": history(submitted(), finished("failed"))})
+    _, again = core.retry(command, FREE, {"task-1": history(submitted(), finished("failed"))}, LATER)
 
     assert isinstance(again, Publish)
     assert isinstance(again.message, TaskSubmitted)
@@ -105,8 +171,16 @@ def test_a_task_that_goes_on_cannot_be_retried():
         submitted_at=NOW,
     )
 
-    [effect] = core.retry(command, {"task-1": history(submitted())})
+    [effect] = core.retry(command, FREE, {"task-1": history(submitted())}, LATER)
 
     assert isinstance(effect, Publish)
     assert isinstance(effect.message, JobRejected)
     assert "has not ended" in effect.message.reason
+
+
+def test_a_retry_under_one_id_twice_is_refused():
+    specs = (RetrySpec(task_id="task-9", retry_of="task-1"), RetrySpec(task_id="task-9", retry_of="task-1"))
+    command = RetryTasks(namespace="default", job_id="job-2", tasks=specs, submitted_at=NOW)
+    old = {"task-1": history(submitted(), finished("failed"))}
+
+    assert refusal(core.retry(command, FREE, old, LATER)).field == "tasks[1].task_id"

@@ -1,8 +1,8 @@
 """Which candidates are still worth judging."""
 
 from tests.support import tasks
-from testwright.verifier.core import obsolete, verified
-from testwright_schemas import Expect, Judgement, subjects
+from testwright.verifier.core import MAX_CASES_BYTES, fitting, obsolete, verified
+from testwright_schemas import CaseVerdict, Expect, Judgement, SuiteVerified, Verdict, envelope, subjects
 
 
 def test_the_candidate_of_the_newest_attempt_is_judged():
@@ -19,6 +19,36 @@ def test_a_candidate_is_not_judged_twice():
     history = tasks.history(tasks.submitted(), tasks.started(), tasks.generated(), tasks.verified())
 
     assert obsolete(history, tasks.to_verify()) == "attempt 1 is verified"
+
+
+def test_a_candidate_that_could_not_be_judged_is_not_judged_again():
+    history = tasks.history(tasks.submitted(), tasks.started(), tasks.generated(), tasks.failed())
+
+    assert obsolete(history, tasks.to_verify()) == "attempt 1 has failed"
+
+
+def test_a_candidate_newer_than_what_was_read_is_judged():
+    assert obsolete(tasks.history(tasks.submitted()), tasks.to_verify(fence=9)) is None
+
+
+def cases(number: int, verdict: Verdict) -> tuple[CaseVerdict, ...]:
+    return tuple(CaseVerdict(id=f"test_it.py::{verdict}_{n}", verdict=verdict, reason="so" * 50) for n in range(number))
+
+
+def test_thousands_of_verdicts_fit_into_a_message_and_those_on_kept_tests_come_first():
+    message = verified(tasks.to_verify(), Judgement(cases=(*cases(9000, "failing"), *cases(1000, "kept")))).message
+
+    assert isinstance(message, SuiteVerified)
+    assert len(envelope.encode(message)) < MAX_CASES_BYTES + 5000
+    assert message.judgement.kept == 1000
+    assert message.judgement.omitted + len(message.judgement.cases) == 10_000
+    assert message.judgement.cases[0].verdict == "failing"
+
+
+def test_verdicts_that_fit_are_left_as_they_are():
+    judgement = Judgement(cases=cases(10, "kept"))
+
+    assert fitting(judgement) is judgement
 
 
 def test_the_candidate_of_an_ended_task_is_not_judged():

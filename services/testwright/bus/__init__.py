@@ -134,8 +134,12 @@ class Reader(Protocol):
         """Return the message with this sequence, ``None`` if there is none (any more)."""
         ...
 
-    def last_per_subject(self, stream: str, filters: Sequence[str]) -> AsyncIterator[Stored]:
-        """Yield the last message of each subject that matches a filter, in pages, in stream order."""
+    def last_per_subject(self, stream: str, filters: Sequence[str], *, at_least: int = 0) -> AsyncIterator[Stored]:
+        """Yield the last message of each subject that matches a filter, in stream order.
+
+        Any server of a cluster answers, one that lags behind a little included, but none that does not know the stream
+        up to sequence ``at_least``.
+        """
         ...
 
     def feed(

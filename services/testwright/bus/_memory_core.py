@@ -9,7 +9,7 @@ from functools import partial
 
 import anyio
 
-from testwright.bus import Receipt
+from testwright.bus import Receipt, Stored
 from testwright.bus._memory_faults import Dice
 from testwright.bus._memory_queue import Queue
 from testwright.bus._memory_stream import MemoryStream
@@ -104,6 +104,11 @@ class Core:
     def store(self, subject: str, data: bytes, headers: Mapping[str, str], expect: Expect | None) -> Receipt:
         """Store a message, as ``Publisher.publish`` says."""
         return self._stream_of(subject).store(subject, data, headers, time=self.now(), expect=expect)
+
+    def last_per_subject(self, stream: str, filters: Sequence[str], at_least: int) -> list[Stored]:
+        """Return the last message of each subject that matches, as ``Reader.last_per_subject`` says."""
+        found = self.stream(stream)
+        return found.last_per_subject(filters, max(at_least, found.last_sequence - self.dice.lag()))
 
     def next_id(self) -> str:
         """Return a message id that nobody else has."""

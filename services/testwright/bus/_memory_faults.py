@@ -17,6 +17,7 @@ class Faults:
         repeat: that a delivery is made once more before it is answered, at once or within ``max_delay_s``.
         delay: that a request, a delivery or a feed lags by up to ``max_delay_s``.
         reorder: that a queue hands out another message than its first.
+        stale: that ``last_per_subject`` does not know the last few messages of the stream, as a follower may not.
         max_delay_s: seconds, 5 by default.
     """
 
@@ -25,6 +26,7 @@ class Faults:
     repeat: float = 0.0
     delay: float = 0.0
     reorder: float = 0.0
+    stale: float = 0.0
     max_delay_s: float = 5.0
 
 
@@ -64,6 +66,10 @@ class Dice:
         if not self._strikes(self.faults.repeat):
             return None
         return self._random.choice((0.0, self._any_delay_s()))
+
+    def lag(self) -> int:
+        """Return how many messages the server that answers lags behind."""
+        return self._random.randint(1, 20) if self._strikes(self.faults.stale) else 0
 
     def pick(self, count: int) -> int:
         """Return the index of the message that is handed out next, of ``count``."""

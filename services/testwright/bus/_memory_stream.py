@@ -86,11 +86,12 @@ class MemoryStream:
         sequences = self._by_subject.get(subject)
         return self._messages[sequences[-1]] if sequences else None
 
-    def last_per_subject(self, filters: Sequence[str]) -> list[Stored]:
-        """Return the last message of each subject that matches a filter, in stream order."""
+    def last_per_subject(self, filters: Sequence[str], up_to: int) -> list[Stored]:
+        """Return the last message of each subject that matches a filter, in stream order, none behind ``up_to``."""
         wanted = compile_filters(filters)
-        sequences = [found[-1] for subject, found in self._by_subject.items() if wanted.fullmatch(subject)]
-        return [self._messages[sequence] for sequence in sorted(sequences)]
+        matching = [found for subject, found in self._by_subject.items() if wanted.fullmatch(subject)]
+        last = [max((sequence for sequence in found if sequence <= up_to), default=0) for found in matching]
+        return [self._messages[sequence] for sequence in sorted(last) if sequence]
 
     def remove(self, sequence: int) -> None:
         """Forget a message, if it is still there."""

@@ -21,12 +21,15 @@ _ADDED = frozenset(
 """Headers that the server adds to what it stores."""
 
 
-async def last_per_subject(link: Link, stream: str, filters: Sequence[str], within_s: float) -> AsyncGenerator[Stored]:
+async def last_per_subject(
+    link: Link, stream: str, filters: Sequence[str], within_s: float, at_least: int
+) -> AsyncGenerator[Stored]:
     """Yield the last message of each subject that matches a filter, in stream order.
 
-    One request where the server takes it: it answers for up to 1,024 subjects. More are read through a consumer.
+    One request where the server takes it: it answers for up to 1,024 subjects. More are read through a consumer, which
+    the stream's leader serves.
     """
-    few = await _few(link, stream, filters, within_s)
+    few = await _few(link, stream, filters, within_s, at_least)
     if few is not None:
         for stored in few:
             yield stored
@@ -35,7 +38,7 @@ async def last_per_subject(link: Link, stream: str, filters: Sequence[str], with
         yield stored
 
 
-async def _few(link: Link, stream: str, filters: Sequence[str], within_s: float) -> list[Stored] | None:
+async def _few(link: Link, stream: str, filters: Sequence[str], within_s: float, at_least: int) -> list[Stored] | None:
     found: list[Message] = []
     body = msgspec.json.encode({"multi_last": list(filters)})
 
@@ -48,6 +51,8 @@ async def _few(link: Link, stream: str, filters: Sequence[str], within_s: float)
         if end.status == NO_RESPONDERS:
             await require_stream(link, stream)
             return None
+        if end.status in {_END, _NOTHING} and int(end.headers.get("Nats-UpTo-Sequence", 0)) < at_least:
+            return None  # this server lags behind: perhaps another one answers next
         return end.status
 
     status = await insist(ask, judge, within_s=within_s, timed_out=lambda: BusTimeoutError(stream, within_s))

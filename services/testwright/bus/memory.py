@@ -155,9 +155,11 @@ class MemoryBus:
         """Return the message with this sequence."""
         return await self._link.ask(stream, lambda: self._core.stream(stream).get(sequence))
 
-    async def last_per_subject(self, stream: str, filters: Sequence[str]) -> AsyncIterator[Stored]:
+    async def last_per_subject(
+        self, stream: str, filters: Sequence[str], *, at_least: int = 0
+    ) -> AsyncIterator[Stored]:
         """Yield the last message of each subject that matches, as things stand at the first one."""
-        for stored in await self._link.ask(stream, lambda: self._core.stream(stream).last_per_subject(filters)):
+        for stored in await self._link.ask(stream, lambda: self._core.last_per_subject(stream, filters, at_least)):
             yield stored
 
     @contextlib.asynccontextmanager

@@ -70,12 +70,12 @@ class NatsBus:
         """Return the message with this sequence, ``None`` if there is none (any more)."""
         return await message_get(self._link, stream, {"seq": sequence}, self._timeout_s)
 
-    def last_per_subject(self, stream: str, filters: Sequence[str]) -> AsyncIterator[Stored]:
+    def last_per_subject(self, stream: str, filters: Sequence[str], *, at_least: int = 0) -> AsyncIterator[Stored]:
         """Yield the last message of each subject that matches a filter, in stream order.
 
         A subject that is published on meanwhile may come twice, the newer one later.
         """
-        return last_per_subject(self._link, stream, filters, self._timeout_s)
+        return last_per_subject(self._link, stream, filters, self._timeout_s, at_least)
 
     def feed(
         self, stream: str, filters: Sequence[str], *, after: int | None = None

@@ -2,7 +2,7 @@
 
 The rules, in the order in which a task meets them:
 
-1. A submitted task gets its first attempt, with the policy's first engine, and its deadline.
+1. A submitted task gets its first attempt, with the policy's first engine, and its deadline, by the server's clock.
 2. A generated candidate goes to verification.
 3. A verified suite with a kept test completes the task; one without goes to the next engine.
 4. A failed attempt that may be retried is tried again after the back-off, as often as the policy says; otherwise the
@@ -11,11 +11,15 @@ The rules, in the order in which a task meets them:
 6. Whatever ends a task is published once; whoever is second says nothing.
 
 An event of an attempt that a newer one has replaced changes nothing, and neither does one that was handled before.
+Two verifiers that held the same candidate may say different things of one attempt: a kept test counts for more than a
+failure, and a failure for more than nothing kept, so that one path is taken and not two.
 """
 
 import hashlib
 from datetime import datetime, timedelta
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from testwright.history import JobHistory, TaskHistory
 from testwright_schemas import (
@@ -44,6 +48,7 @@ from testwright_schemas import (
     Unschedule,
     Usage,
     VerifySuite,
+    brief,
     subjects,
 )
 from testwright_schemas.suite import Artifact
@@ -94,6 +99,17 @@ def _react(history: TaskHistory, task: TaskSubmitted, event: Collected, at: date
             assert_never(event)
 
 
+def ahead(history: TaskHistory, event: Collected) -> bool:
+    """Return whether a timer knows more than the history that was read: a timer cannot say how much must be known."""
+    match event:
+        case TimerFired(kind="retry", attempt=attempt):
+            return history.concluded < attempt
+        case TimerFired():
+            return history.submitted is None
+        case _:
+            return False
+
+
 def advance_job(history: JobHistory, event: TaskFinished) -> tuple[Effect, ...]:
     """Return what the end of a task means for its job."""
     job = history.submitted
@@ -132,8 +148,8 @@ def _begin(history: TaskHistory, task: TaskSubmitted) -> tuple[Effect, ...]:
 
 
 def _verify(history: TaskHistory, task: TaskSubmitted, event: SuiteGenerated) -> tuple[Effect, ...]:
-    verified = history.verified.attempt.number if history.verified else 0
-    if event.attempt.number < history.attempts or event.attempt.number <= verified:
+    judged = max((told.attempt.number for told in (history.verified, history.failed) if told), default=0)
+    if event.attempt.number < history.attempts or event.attempt.number <= judged:
         return ()
     item = VerifySuite(
         namespace=task.namespace,
@@ -157,6 +173,8 @@ def _judge(history: TaskHistory, task: TaskSubmitted, event: SuiteVerified, at: 
         return ()
     if event.judgement.kept:
         return (_finish(history, task, "completed", at, None),)
+    if history.failed and history.failed.attempt.number == event.attempt.number:
+        return ()
     message = f"none of the {len(event.judgement.cases)} tests by {event.attempt.engine} was kept"
     return _next_engine(
         history, task, event.attempt, at, TaskError(cause="nothing-kept", message=message, log=event.log)
@@ -164,8 +182,10 @@ def _judge(history: TaskHistory, task: TaskSubmitted, event: SuiteVerified, at: 
 
 
 def _after_failure(history: TaskHistory, task: TaskSubmitted, event: AttemptFailed, at: datetime) -> tuple[Effect, ...]:
-    attempt, retry = event.attempt, task.policy.retry
+    attempt, retry, verified = event.attempt, task.policy.retry, history.verified
     if attempt.number < history.attempts:
+        return ()
+    if verified and verified.attempt.number == attempt.number and verified.judgement.kept:
         return ()
     if event.failure.retryable and attempt.engine_try < retry.max_attempts:
         delay_s = retry_delay_s(retry, attempt.engine_try, f"{task.task_id}/{attempt.number}")
@@ -249,12 +269,13 @@ def _finish(
             coverage=judgement.coverage,
             mutation=judgement.mutation,
             tests=judgement.cases,
+            omitted=judgement.omitted,
             usage=verified.usage if verified else (history.failed.usage if history.failed else Usage()),
             attempts=history.attempts,
             engine=verified.attempt.engine if verified else None,
             isolation=judgement.isolation,
             report=judgement.report,
-            error=error,
+            error=replace(error, message=brief(error.message)) if error else None,
             created_at=task.created_at,
             started_at=history.first_started_at,
             completed_at=at,

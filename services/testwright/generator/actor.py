@@ -1,5 +1,6 @@
 """The generator's shell: announces an attempt, lets ``produce`` do it, publishes the candidate or the failure."""
 
+import itertools
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,15 @@ from testwright.actor import Actor, Reaction, SupersededError
 from testwright.bus import Bus, Stored
 from testwright.endings import Endings
 from testwright.engines import Progress
-from testwright.errors import BlobCorruptError, BlobNotFoundError, BusError, ConflictError, WorkError, unexpected
+from testwright.errors import (
+    BlobCorruptError,
+    BlobNotFoundError,
+    BusError,
+    ConflictError,
+    PayloadTooLargeError,
+    WorkError,
+    unexpected,
+)
 from testwright.generator import core
 from testwright.reporter import Reporter
 from testwright.voice import Archive, Clock, Voice
@@ -25,6 +34,7 @@ from testwright_schemas import (
     Publish,
     SuiteGenerated,
     Usage,
+    brief,
     subjects,
 )
 
@@ -62,36 +72,38 @@ class _Generator:
         self._clock = clock
         self._worker = worker
         self._produce = produce
+        self._turns = itertools.count(1)
         self.endings = Endings(bus)
 
     async def handle(self, item: GenerateSuite, stored: Stored) -> Sequence[Effect]:
-        with self.endings.watch(item.task_id):
-            return await self._attempt(item, stored)
+        with self.endings.watch(item.namespace, item.task_id):
+            try:
+                await self._attempt(item, stored)
+            except ConflictError as error:
+                raise SupersededError from error
+            return ()
         log.info("stopped task=%s: it has ended", item.task_id)
         return ()
 
-    async def _attempt(self, item: GenerateSuite, stored: Stored) -> Sequence[Effect]:
+    async def _attempt(self, item: GenerateSuite, stored: Stored) -> None:
         history = await self._archive.task(item.namespace, item.task_id)
-        match core.decide(history, item, self._worker, self._clock()):
+        match core.decide(history, item, self._worker, self._clock(), turn=next(self._turns)):
             case core.Drop(reason=reason):
                 log.info("dropped task=%s: %s", item.task_id, reason)
-                return ()
             case core.GiveUp(failure=failure):
-                return (failure,)
+                await self._voice.say(failure, stored.headers)
             case core.Start(attempt=attempt, announcement=announcement):
-                return await self._run(item, stored, attempt, announcement)
+                await self._run(item, stored, attempt, announcement)
 
-    async def _run(
-        self, item: GenerateSuite, stored: Stored, attempt: Attempt, announcement: Publish
-    ) -> Sequence[Effect]:
+    async def _run(self, item: GenerateSuite, stored: Stored, attempt: Attempt, announcement: Publish) -> None:
+        receipt = await self._voice.say(announcement, stored.headers)
+        fence = receipt.sequence if receipt else 0
+        outcome = await self._outcome(item, stored, attempt, fence)
         try:
-            receipt = await self._voice.say(announcement, stored.headers)
-            fence = receipt.sequence if receipt else 0
-            outcome = await self._outcome(item, stored, attempt, fence)
             await self._voice.say(outcome, stored.headers)
-        except ConflictError as error:
-            raise SupersededError from error
-        return ()
+        except PayloadTooLargeError as error:
+            too_large = await self._failed(item, attempt, fence, WorkError("result-too-large", str(error)))
+            await self._voice.say(too_large, stored.headers)
 
     async def _outcome(self, item: GenerateSuite, stored: Stored, attempt: Attempt, fence: int) -> Publish:
         reporter = Reporter(self._voice, item, attempt.number, "generate", stored.headers)
@@ -130,7 +142,7 @@ class _Generator:
 
     async def _failed(self, item: GenerateSuite, attempt: Attempt, fence: int, error: WorkError) -> Publish:
         artifact = await self._keep(f"{attempt.engine}.log", error.log) if error.log else None
-        failure = Failure(cause=error.cause, message=str(error), retryable=error.retryable)
+        failure = Failure(cause=error.cause, message=brief(str(error)), retryable=error.retryable)
         return core.failed(item, attempt, "generate", failure, fence=fence, log=artifact)
 
     async def _keep(self, name: str, data: bytes) -> Artifact:

@@ -45,8 +45,18 @@ class Drop(Record, frozen=True, kw_only=True):
     reason: str
 
 
-def decide(history: TaskHistory, item: GenerateSuite, worker: str, now: datetime) -> Start | GiveUp | Drop:
-    """Return what to do with a work item."""
+def decide(
+    history: TaskHistory, item: GenerateSuite, worker: str, now: datetime, *, turn: int
+) -> Start | GiveUp | Drop:
+    """Return what to do with a work item.
+
+    Args:
+        history: of the task.
+        item: the work item.
+        worker: who has it.
+        now: time of day by the worker's clock.
+        turn: number of this decision among the worker's.
+    """
     if history.finished:
         return Drop(reason=f"the task is {history.finished.outcome}")
     if history.concluded >= item.attempt.number and history.concluded >= history.attempts:
@@ -67,6 +77,7 @@ def decide(history: TaskHistory, item: GenerateSuite, worker: str, now: datetime
         task_id=item.task_id,
         attempt=attempt,
         worker=worker,
+        turn=turn,
         started_at=now,
         first_started_at=history.first_started_at,
     )

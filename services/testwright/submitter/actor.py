@@ -1,6 +1,5 @@
 """The submitter's shell: reads commands, looks up what they name, says what follows."""
 
-import re
 from collections.abc import Collection, Sequence
 from typing import assert_never
 
@@ -8,10 +7,11 @@ import msgspec
 
 from testwright.actor import Actor, Reaction
 from testwright.bus import Bus, Stored
+from testwright.errors import TaskNotFoundError
 from testwright.history import JobHistory, TaskHistory
 from testwright.submitter import core
 from testwright.voice import Archive, Clock, Voice
-from testwright_schemas import CancelTasks, CommandMessage, Effect, RetryTasks, SubmitJob, envelope, subjects
+from testwright_schemas import CancelTasks, CommandMessage, Effect, Id, RetryTasks, SubmitJob, Token, envelope, subjects
 
 
 class _Submitter:
@@ -20,15 +20,15 @@ class _Submitter:
         self._voice = voice
         self._engines = engines
 
-    async def handle(self, message: CommandMessage, _: Stored) -> Sequence[Effect]:
+    async def handle(self, message: CommandMessage, stored: Stored) -> Sequence[Effect]:
         match message:
             case SubmitJob():
-                return core.submit(message, self._engines)
+                return core.submit(message, await self._claims(message), self._engines, stored.time)
             case CancelTasks():
-                return await self._cancel(message)
+                return await self._cancel(message, stored)
             case RetryTasks():
-                old = {spec.retry_of for spec in message.tasks}
-                return core.retry(message, await self._tasks(message.namespace, old))
+                old = await self._old(message.namespace, {spec.retry_of for spec in message.tasks})
+                return core.retry(message, await self._claims(message), old, stored.time)
             case _:
                 assert_never(message)
 
@@ -38,32 +38,41 @@ class _Submitter:
             known = envelope.decode(stored.data, _Known)
         except msgspec.DecodeError:
             return False
+        if known.namespace != subjects.namespace_of(stored.subject):
+            return False
         reason, _, path = str(error).partition(" - at `$.")
         field = path.rstrip("`") or "body"
         await self._voice.say(core.rejected(known.namespace, known.job_id, field, reason), stored.headers)
         return True
 
-    async def _cancel(self, command: CancelTasks) -> Sequence[Effect]:
+    async def _cancel(self, command: CancelTasks, stored: Stored) -> Sequence[Effect]:
         jobs: dict[str, JobHistory] = {
             job_id: await self._archive.job(command.namespace, job_id) for job_id in command.job_ids
         }
-        wanted = set(command.task_ids)
-        for job in jobs.values():
-            wanted.update(job.submitted.task_ids if job.submitted else ())
-        return core.cancel(command, jobs, await self._tasks(command.namespace, wanted))
+        tasks = await self._archive.tasks(command.namespace, core.wanted(command, jobs))
+        requests = core.cancel(command, jobs, tasks)
+        unheard_of = core.unheard_of(command, jobs, tasks)
+        if unheard_of is None:
+            return requests
+        for request in requests:
+            await self._voice.say(request, stored.headers)
+        # Its submission may be in other hands, or on its way back from them: this comes again, until it is given up.
+        raise TaskNotFoundError(unheard_of)
 
-    async def _tasks(self, namespace: str, ids: Collection[str]) -> dict[str, TaskHistory]:
-        return {task_id: await self._archive.task(namespace, task_id) for task_id in ids}
+    async def _old(self, namespace: str, ids: Collection[str]) -> dict[str, TaskHistory]:
+        found = await self._archive.tasks(namespace, ids)
+        doubtful = [id_ for id_ in ids if id_ not in found or not found[id_].finished]
+        return found | {id_: await self._archive.sure(namespace, id_, "finished") for id_ in doubtful}
+
+    async def _claims(self, command: SubmitJob | RetryTasks) -> core.Claims:
+        ids = [spec.task_id for spec in command.tasks]
+        job, owners = await self._archive.claims(command.namespace, command.job_id, ids)
+        return core.Claims(job=job, owners=owners)
 
 
 class _Known(msgspec.Struct):
-    namespace: str
-    job_id: str
-
-    def __post_init__(self) -> None:
-        # These become subject tokens of the rejection.
-        if not all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", token) for token in (self.namespace, self.job_id)):
-            raise ValueError("not a subject token")
+    namespace: Token
+    job_id: Id
 
 
 def submitter(bus: Bus, clock: Clock, engines: Collection[str], *, slots: int = 1) -> Actor:

@@ -1,10 +1,12 @@
 """What a command leads to, as functions from the command and what is known to effects.
 
 A submission is either accepted (its job first, then its tasks, each said once) or rejected with the field and the
-reason; nothing in between. A retry is a new task that names the one it repeats: the old one keeps its result.
+reason; nothing in between, and the answer does not change when the command comes again. A retry is a new task that
+names the one it repeats: the old one keeps its result.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 
 from testwright.history import JobHistory, TaskHistory
 from testwright_schemas import (
@@ -13,30 +15,34 @@ from testwright_schemas import (
     JobRejected,
     JobSubmitted,
     Publish,
+    Record,
     RetryTasks,
     SubmitJob,
     TaskCancelRequested,
     TaskSubmitted,
 )
 
+Refusal = tuple[str, str]
+"""The field that is wrong, and why."""
 
-def submit(command: SubmitJob, engines: Collection[str]) -> tuple[Effect, ...]:
+
+class Claims(Record, frozen=True, kw_only=True):
+    """What is taken already: the history of the job, and the job of each of its tasks that is submitted."""
+
+    job: JobHistory = JobHistory()
+    owners: Mapping[str, str] = {}
+
+
+def submit(command: SubmitJob, claims: Claims, engines: Collection[str], at: datetime) -> tuple[Effect, ...]:
     """Return the events of a submission.
 
     Args:
         command: the submission.
+        claims: what is taken.
         engines: names of the engines that this bus has queues for.
+        at: when the command was stored (UTC).
     """
-    refused = _refusal(command, engines)
-    if refused:
-        return (rejected(command.namespace, command.job_id, *refused),)
-    job = JobSubmitted(
-        namespace=command.namespace,
-        job_id=command.job_id,
-        task_ids=tuple(spec.task_id for spec in command.tasks),
-        created_at=command.submitted_at,
-    )
-    tasks = (
+    tasks = [
         TaskSubmitted(
             namespace=command.namespace,
             job_id=command.job_id,
@@ -44,11 +50,11 @@ def submit(command: SubmitJob, engines: Collection[str]) -> tuple[Effect, ...]:
             target=spec.target,
             snapshot=command.snapshot,
             policy=command.policy,
-            created_at=command.submitted_at,
+            created_at=at,
         )
         for spec in command.tasks
-    )
-    return (Publish(message=job, once=True), *(Publish(message=task, once=True) for task in tasks))
+    ]
+    return _answer(command, tasks, _unserved(command, engines), claims, at)
 
 
 def cancel(
@@ -61,11 +67,8 @@ def cancel(
         jobs: history of each job it names.
         tasks: history of each task it names or that belongs to such a job.
     """
-    wanted = dict.fromkeys(command.task_ids)
-    for job in jobs.values():
-        wanted.update(dict.fromkeys(job.submitted.task_ids if job.submitted else ()))
     effects: list[Effect] = []
-    for task_id in wanted:
+    for task_id in wanted(command, jobs):
         history = tasks.get(task_id)
         if history is None or history.submitted is None or history.finished:
             continue
@@ -80,39 +83,51 @@ def cancel(
     return tuple(effects)
 
 
-def retry(command: RetryTasks, tasks: Mapping[str, TaskHistory]) -> tuple[Effect, ...]:
+def wanted(command: CancelTasks, jobs: Mapping[str, JobHistory]) -> list[str]:
+    """Return the ids of all tasks that a cancel is about, each once."""
+    found = dict.fromkeys(command.task_ids)
+    for job in jobs.values():
+        found.update(dict.fromkeys(job.submitted.task_ids if job.submitted else ()))
+    return list(found)
+
+
+def unheard_of(command: CancelTasks, jobs: Mapping[str, JobHistory], tasks: Mapping[str, TaskHistory]) -> str | None:
+    """Return one thing that a cancel is about and that was not submitted, or not yet; ``None`` where there is none."""
+    unknown_jobs = (id_ for id_, job in jobs.items() if not job.submitted and not job.rejected)
+    unknown_tasks = (id_ for id_ in wanted(command, jobs) if id_ not in tasks or not tasks[id_].submitted)
+    return next(unknown_jobs, None) or next(unknown_tasks, None)
+
+
+def retry(command: RetryTasks, claims: Claims, tasks: Mapping[str, TaskHistory], at: datetime) -> tuple[Effect, ...]:
     """Return the events of a job that does finished tasks again.
 
     Args:
         command: the command.
+        claims: what is taken.
         tasks: history of each task to be repeated.
+        at: when the command was stored (UTC).
     """
-    new: list[Effect] = []
+    new: list[TaskSubmitted] = []
+    refusal: Refusal | None = None
     for spec in command.tasks:
         old = tasks.get(spec.retry_of, TaskHistory())
         if old.submitted is None:
-            return (rejected(command.namespace, command.job_id, "tasks", f"there is no task {spec.retry_of!r}"),)
-        if old.finished is None:
-            reason = f"task {spec.retry_of!r} has not ended: cancel it first"
-            return (rejected(command.namespace, command.job_id, "tasks", reason),)
-        again = TaskSubmitted(
-            namespace=command.namespace,
-            job_id=command.job_id,
-            task_id=spec.task_id,
-            target=old.submitted.target,
-            snapshot=old.submitted.snapshot,
-            policy=old.submitted.policy,
-            created_at=command.submitted_at,
-            retry_of=spec.retry_of,
-        )
-        new.append(Publish(message=again, once=True))
-    job = JobSubmitted(
-        namespace=command.namespace,
-        job_id=command.job_id,
-        task_ids=tuple(spec.task_id for spec in command.tasks),
-        created_at=command.submitted_at,
-    )
-    return (Publish(message=job, once=True), *new)
+            refusal = refusal or ("tasks", f"there is no task {spec.retry_of!r}")
+        elif old.finished is None:
+            refusal = refusal or ("tasks", f"task {spec.retry_of!r} has not ended: cancel it first")
+        else:
+            again = TaskSubmitted(
+                namespace=command.namespace,
+                job_id=command.job_id,
+                task_id=spec.task_id,
+                target=old.submitted.target,
+                snapshot=old.submitted.snapshot,
+                policy=old.submitted.policy,
+                created_at=at,
+                retry_of=spec.retry_of,
+            )
+            new.append(again)
+    return _answer(command, new, refusal, claims, at)
 
 
 def rejected(namespace: str, job_id: str, field: str, reason: str) -> Publish:
@@ -120,13 +135,37 @@ def rejected(namespace: str, job_id: str, field: str, reason: str) -> Publish:
     return Publish(message=JobRejected(namespace=namespace, job_id=job_id, field=field, reason=reason), once=True)
 
 
-def _refusal(command: SubmitJob, engines: Collection[str]) -> tuple[str, str] | None:
+def _answer(
+    command: SubmitJob | RetryTasks,
+    tasks: Sequence[TaskSubmitted],
+    refusal: Refusal | None,
+    claims: Claims,
+    at: datetime,
+) -> tuple[Effect, ...]:
+    ids = tuple(spec.task_id for spec in command.tasks)
+    before = claims.job.submitted
+    if claims.job.rejected or (before and before.task_ids != ids):
+        return ()
+    refusal = refusal or _taken(command.job_id, ids, claims.owners)
+    if refusal and not before:
+        return (rejected(command.namespace, command.job_id, *refusal),)
+    job = JobSubmitted(namespace=command.namespace, job_id=command.job_id, task_ids=ids, created_at=at)
+    return (Publish(message=job, once=True), *(Publish(message=task, once=True) for task in tasks))
+
+
+def _unserved(command: SubmitJob, engines: Collection[str]) -> Refusal | None:
     for index, engine in enumerate(command.policy.engines):
         if engine not in engines:
             return f"policy.engines[{index}]", f"no engine {engine!r} here: there are {', '.join(sorted(engines))}"
+    return None
+
+
+def _taken(job_id: str, task_ids: Iterable[str], owners: Mapping[str, str]) -> Refusal | None:
     seen: set[str] = set()
-    for index, spec in enumerate(command.tasks):
-        if spec.task_id in seen:
-            return f"tasks[{index}].task_id", f"{spec.task_id!r} is given twice"
-        seen.add(spec.task_id)
+    for index, task_id in enumerate(task_ids):
+        if task_id in seen:
+            return f"tasks[{index}].task_id", f"{task_id!r} is given twice"
+        if owners.get(task_id, job_id) != job_id:
+            return f"tasks[{index}].task_id", f"{task_id!r} is a task of {owners[task_id]!r} already"
+        seen.add(task_id)
     return None

@@ -15,6 +15,7 @@ from testwright.errors import (
     BlobNotFoundError,
     BusError,
     ConflictError,
+    PayloadTooLargeError,
     SnapshotError,
     WorkError,
     unexpected,
@@ -31,6 +32,7 @@ from testwright_schemas import (
     Judgement,
     Publish,
     VerifySuite,
+    brief,
     subjects,
 )
 
@@ -59,19 +61,27 @@ class _Verifier:
         self.endings = Endings(bus)
 
     async def handle(self, item: VerifySuite, stored: Stored) -> Sequence[Effect]:
-        with self.endings.watch(item.task_id):
-            reason = core.obsolete(await self._archive.task(item.namespace, item.task_id), item)
+        with self.endings.watch(item.namespace, item.task_id):
+            history = await self._archive.task(item.namespace, item.task_id, at_least=item.fence)
+            reason = core.obsolete(history, item)
             if reason:
                 log.info("dropped task=%s: %s", item.task_id, reason)
                 return ()
             outcome = await self._outcome(item, stored)
             try:
-                await self._voice.say(outcome, stored.headers)
+                await self._say(item, stored, outcome)
             except ConflictError as error:
                 raise SupersededError from error
             return ()
         log.info("stopped task=%s: it has ended", item.task_id)
         return ()
+
+    async def _say(self, item: VerifySuite, stored: Stored, outcome: Publish) -> None:
+        try:
+            await self._voice.say(outcome, stored.headers)
+        except PayloadTooLargeError as error:
+            too_large = await self._failed(item, WorkError("result-too-large", str(error)))
+            await self._voice.say(too_large, stored.headers)
 
     async def _outcome(self, item: VerifySuite, stored: Stored) -> Publish:
         reporter = Reporter(self._voice, item, item.attempt.number, "verify", stored.headers)
@@ -108,7 +118,7 @@ class _Verifier:
         )
 
     async def _failed(self, item: VerifySuite, error: WorkError) -> Publish:
-        failure = Failure(cause=error.cause, message=str(error), retryable=error.retryable)
+        failure = Failure(cause=error.cause, message=brief(str(error)), retryable=error.retryable)
         kept = await self._keep("verification.log", error.log) if error.log else item.log
         return core.failed(item, failure, kept)
 

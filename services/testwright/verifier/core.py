@@ -3,10 +3,16 @@
 Verdicts are published only while the attempt that made the candidate is still the newest one.
 """
 
+from collections.abc import Sequence
+
+from msgspec import json
+from msgspec.structs import replace
+
 from testwright.history import TaskHistory
 from testwright_schemas import (
     Artifact,
     AttemptFailed,
+    CaseVerdict,
     Expect,
     Failure,
     Judgement,
@@ -21,11 +27,37 @@ def obsolete(history: TaskHistory, item: VerifySuite) -> str | None:
     """Return why a candidate need not be judged any more, ``None`` if it must be."""
     if history.finished:
         return f"the task is {history.finished.outcome}"
-    if history.fence != item.fence:
+    if history.fence > item.fence:
         return f"attempt {history.attempts} has replaced attempt {item.attempt.number}"
     if history.verified and history.verified.attempt.number >= item.attempt.number:
         return f"attempt {item.attempt.number} is verified"
+    if history.failed and history.failed.attempt.number >= item.attempt.number:
+        return f"attempt {item.attempt.number} has failed"
     return None
+
+
+MAX_CASES_BYTES = 500_000
+"""Room for the verdicts in one message: half of what a server takes by default."""
+
+
+def fitting(judgement: Judgement) -> Judgement:
+    """Return a judgement that fits into a message: the first verdicts, those on kept tests before all others."""
+    by_worth = sorted(range(len(judgement.cases)), key=lambda index: judgement.cases[index].verdict != "kept")
+    fit = _fitting(judgement.cases, by_worth)
+    if len(fit) == len(judgement.cases):
+        return judgement
+    cases = tuple(judgement.cases[index] for index in sorted(fit))
+    return replace(judgement, cases=cases, omitted=len(judgement.cases) - len(cases))
+
+
+def _fitting(cases: Sequence[CaseVerdict], order: Sequence[int]) -> list[int]:
+    left, fit = MAX_CASES_BYTES, list[int]()
+    for index in order:
+        left -= len(json.encode(cases[index])) + 1
+        if left < 0:
+            break
+        fit.append(index)
+    return fit
 
 
 def verified(item: VerifySuite, judgement: Judgement) -> Publish:
@@ -35,7 +67,7 @@ def verified(item: VerifySuite, judgement: Judgement) -> Publish:
         job_id=item.job_id,
         task_id=item.task_id,
         attempt=item.attempt,
-        judgement=judgement,
+        judgement=fitting(judgement),
         usage=item.usage,
         log=item.log,
     )

@@ -1,0 +1,52 @@
+"""Events as a reader wants them: decoded, and by the tasks of a job."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+
+import anyio
+import msgspec
+
+from testwright.bus import Reader, Stored
+from testwright.errors import TaskNotFoundError
+from testwright_schemas import EventMessage, JobRejected, JobSubmitted, subjects
+
+_EVENTS = msgspec.json.Decoder[EventMessage](EventMessage)
+
+
+@asynccontextmanager
+async def watched(
+    bus: Reader, filters: Sequence[str], after: int | None
+) -> AsyncGenerator[AsyncIterator[tuple[Stored, EventMessage]]]:
+    """Follow the events that match filters, see ``Reader.feed``; what cannot be decoded is left out."""
+    # A task may be named beside its job, and the server refuses filters that overlap.
+    async with (
+        bus.feed(subjects.EVENTS, list(dict.fromkeys(filters)), after=after) as feed,
+        aclosing(_decoded(feed)) as events,
+    ):
+        yield events
+
+
+async def accepted(bus: Reader, namespace: str, job_id: str, within_s: float) -> tuple[str, ...]:
+    """Return the ids of a job's tasks as soon as it is accepted; none where it is refused.
+
+    Raises:
+        TaskNotFoundError: neither came within ``within_s`` seconds.
+    """
+    filters = [subjects.job_event(namespace, job_id, kind) for kind in ("submitted", "rejected")]
+    with anyio.move_on_after(within_s):
+        async with watched(bus, filters, 0) as events:
+            async for _, event in events:
+                if isinstance(event, JobSubmitted):
+                    return event.task_ids
+                if isinstance(event, JobRejected):
+                    return ()
+    raise TaskNotFoundError(job_id)
+
+
+async def _decoded(feed: AsyncIterator[Stored]) -> AsyncGenerator[tuple[Stored, EventMessage]]:
+    async for stored in feed:
+        try:
+            yield stored, _EVENTS.decode(stored.data)
+        except msgspec.DecodeError:
+            # Whoever handles it makes it a dead letter, which is an event of its own.
+            continue

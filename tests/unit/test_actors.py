@@ -1,0 +1,272 @@
+"""The actors' loop and their shells, on a bus in memory and in virtual time."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Any, cast
+
+import anyio
+import pytest
+from msgspec.structs import replace
+from trio.testing import MockClock
+
+from tests.support.buses import MemoryWorld, memory_world
+from tests.support.tasks import NOW, cancel_requested, finished, first, submitted, to_generate, to_verify
+from testwright.background import beside
+from testwright.bus import Bus, Stored
+from testwright.bus.memory import Faults
+from testwright.bus.topology import declare
+from testwright.collector.actor import collector
+from testwright.endings import Endings
+from testwright.engines import Progress
+from testwright.generator.actor import Product, generator
+from testwright.pacing import until
+from testwright.submitter.actor import submitter
+from testwright.voice import Archive, Voice
+from testwright_schemas import (
+    AttemptFailed,
+    CancelTasks,
+    GenerateSuite,
+    JobFinished,
+    JobProgressed,
+    JobSubmitted,
+    MessageDeadLettered,
+    Publish,
+    SubmitJob,
+    TaskCancelRequested,
+    TaskSpec,
+    TimerFired,
+    envelope,
+    subjects,
+)
+
+ENGINES = ("echo", "ghostwriter")
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    """Return an event loop whose time passes only while everybody waits, and then at once."""
+    return "trio", {"clock": MockClock(autojump_threshold=0)}
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[MemoryWorld]:
+    """Run a memory server with the product's topology."""
+    async with memory_world(declare(ENGINES), seed=1, epoch=NOW) as world:
+        yield world
+
+
+@asynccontextmanager
+async def at_work(world: MemoryWorld, *roles: str) -> AsyncGenerator[None]:
+    """Run actors as long as the context."""
+    now = world.server.now
+    async with AsyncExitStack() as stack:
+        for role in roles:
+            bus = await world.connect(role)
+            made = {
+                "submitter": lambda bus=bus: submitter(bus, now, ENGINES),
+                "collector": lambda bus=bus: collector(bus, now),
+                "generator": lambda bus=bus: generator(bus, now, produce, ENGINES, worker="worker"),
+            }[role]()
+            await stack.enter_async_context(beside(made.run))
+        yield
+
+
+async def produce(item: GenerateSuite, snapshot: bytes, progress: Progress) -> Product:
+    """Deliver too many files to be told of in one message."""
+    return Product(archive=b"candidate", files=tuple(f"test_{n:0100}.py" for n in range(20_000)))
+
+
+async def say(world: MemoryWorld, *messages: Any) -> None:
+    bus = await world.connect("someone")
+    voice = Voice(bus, "someone", world.server.now)
+    for message in messages:
+        await voice.say(Publish(message=message), {})
+
+
+async def settled(world: MemoryWorld, after_s: float = 600) -> list[Stored]:
+    """Return every event there is after a while."""
+    await until(anyio.current_time() + after_s)
+    bus = await world.connect("reader")
+    return [stored async for stored in bus.last_per_subject(subjects.EVENTS, [subjects.EVENTS_ALL])]
+
+
+def kinds(events: Sequence[Stored]) -> list[str]:
+    return [event.subject.rpartition(".")[2] for event in events]
+
+
+def letters(events: Sequence[Stored]) -> list[MessageDeadLettered]:
+    return [envelope.decode(e.data, MessageDeadLettered) for e in events if subjects.is_dead(e.subject)]
+
+
+async def test_garbage_in_an_odd_namespace_becomes_one_dead_letter_and_no_storm(world: MemoryWorld) -> None:
+    bus = await world.connect("stranger")
+    async with at_work(world, "submitter", "collector"):
+        await bus.publish("testwright.command.$weird.submit", b"garbage", message_id="1")
+        events = await settled(world)
+
+    [letter] = letters(events)
+    assert (letter.namespace, letter.data) == ("default", b"garbage")
+
+
+async def test_a_dead_letter_that_cannot_be_read_gets_no_letter_of_its_own(world: MemoryWorld) -> None:
+    bus = await world.connect("stranger")
+    async with at_work(world, "collector"):
+        await bus.publish(subjects.dead_event("default", "letter-1"), b"garbage", message_id="1")
+        events = await settled(world)
+
+    assert len(events) == 1
+
+
+async def test_a_message_too_large_for_a_letter_is_told_of_without_its_content(world: MemoryWorld) -> None:
+    bus = await world.connect("stranger")
+    async with at_work(world, "submitter"):
+        await bus.publish("testwright.command.default.submit", b"x" * 1_000_000, message_id="1")
+        events = await settled(world)
+
+    assert [(letter.data, letter.headers) for letter in letters(events)] == [(b"", {})]
+
+
+async def test_a_command_for_another_namespace_than_its_subject_says_is_not_carried_out(world: MemoryWorld) -> None:
+    bus = await world.connect("stranger")
+    command = CancelTasks(namespace="victim", command_id="cancel-1", task_ids=("task-1",))
+    await say(world, replace(submitted(), namespace="victim"))
+    async with at_work(world, "submitter"):
+        await bus.publish("testwright.command.default.cancel", envelope.encode(command), message_id="1")
+        events = await settled(world)
+
+    assert kinds(events) == ["submitted", "lettered"]
+    assert "belongs on testwright.command.victim.cancel" in letters(events)[0].reason
+
+
+async def test_a_cancel_that_comes_before_its_submission_is_carried_out_after_it(world: MemoryWorld) -> None:
+    task = submitted()
+    cancel = CancelTasks(namespace="default", command_id="cancel-1", task_ids=(task.task_id,))
+    spec = TaskSpec(task_id=task.task_id, target=task.target)
+    submit = SubmitJob(
+        namespace="default",
+        job_id=task.job_id,
+        tasks=(spec,),
+        snapshot=task.snapshot,
+        policy=task.policy,
+        submitted_at=NOW,
+    )
+    async with at_work(world, "submitter"):
+        await say(world, cancel)
+        await until(anyio.current_time() + 5)
+        await say(world, submit)
+        events = await settled(world)
+
+    requested = [envelope.decode(e.data, TaskCancelRequested) for e in events if e.subject.endswith("cancel-requested")]
+    assert [request.task_id for request in requested] == [task.task_id]
+
+
+async def test_an_end_in_one_namespace_leaves_a_task_of_the_same_name_in_another_alone(world: MemoryWorld) -> None:
+    endings = Endings(await world.connect("worker"))
+    async with beside(endings.follow):
+        with (
+            endings.watch("default", "task-1") as here,
+            endings.watch("elsewhere", "task-1") as there,
+            anyio.move_on_after(60),
+        ):
+            await say(world, replace(finished(), namespace="elsewhere"))
+            await anyio.sleep_forever()
+
+    assert there.cancel_called
+    assert not here.cancel_called
+
+
+async def test_a_collector_on_a_server_that_lags_behind_loses_nothing(world: MemoryWorld) -> None:
+    job = JobSubmitted(namespace="default", job_id="job-1", task_ids=("task-1",), created_at=NOW)
+    world.server.faults = Faults(stale=1.0)
+    async with at_work(world, "collector"):
+        await say(world, job, submitted(), cancel_requested())
+        await settled(world)
+
+    world.server.faults = Faults()
+    events = await settled(world)
+    ends = [envelope.decode(e.data, JobFinished) for e in events if e.subject.endswith("job.job-1.finished")]
+    assert [end.counts.cancelled for end in ends] == [1]
+
+
+async def test_many_ends_of_one_job_at_once_are_counted_without_a_failure(
+    world: MemoryWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = tuple(f"task-{n}" for n in range(50))
+    tasks = [replace(submitted(), task_id=id_) for id_ in ids]
+    job = JobSubmitted(namespace="default", job_id="job-1", task_ids=ids, created_at=NOW)
+    await say(world, job, *tasks, *(finished(task_id=id_) for id_ in ids))
+    async with at_work(world, "collector", "collector"):
+        events = await settled(world, 1)
+
+    progressed = [envelope.decode(e.data, JobProgressed) for e in events if e.subject.endswith("job.job-1.progressed")]
+    assert [step.counts.completed for step in progressed] == [50]
+    assert not [record for record in caplog.records if "ConflictError" in record.getMessage()]
+
+
+async def test_a_late_retry_of_an_attempt_does_not_replace_that_of_the_next(world: MemoryWorld) -> None:
+    due = [TimerFired(namespace="default", task_id="task-1", kind="retry", attempt=number) for number in (2, 1)]
+    bus = await world.connect("collector")
+    for timer in due:
+        setting, target = subjects.timer(timer)
+        await bus.schedule(setting, envelope.encode(timer), at=world.server.now() + timedelta(seconds=9), target=target)
+
+    async with bus.slot(subjects.TIMERS, [subjects.TIMERS_CONSUMER]) as slot:
+        fired = [envelope.decode((await slot.next()).message.data, TimerFired) for _ in due]
+
+    assert sorted(timer.attempt for timer in fired) == [1, 2]
+
+
+async def test_an_item_that_a_dead_worker_left_behind_is_in_no_later_ones_way(world: MemoryWorld) -> None:
+    await say(world, to_generate(), to_generate(first(2, engine_try=2)), to_verify(), to_verify(first(2)))
+
+    bus = await world.connect("reader")
+    assert len([one async for one in bus.last_per_subject(subjects.WORK, [subjects.WORK_ALL])]) == 4
+
+
+async def test_a_result_too_large_for_a_message_fails_its_attempt_and_says_so(world: MemoryWorld) -> None:
+    bus = await world.connect("client")
+    digest = await bus.put(subjects.SNAPSHOTS, b"sources")
+    item = to_generate()
+    item = replace(item, snapshot=replace(item.snapshot, digest=digest))
+    await say(world, submitted(), item)
+    async with at_work(world, "generator"):
+        events = await settled(world)
+
+    failures = [envelope.decode(e.data, AttemptFailed).failure for e in events if e.subject.endswith("attempt-failed")]
+    assert [failure.cause for failure in failures] == ["result-too-large"]
+
+
+async def test_an_actor_that_never_ran_comes_to_rest_at_once(world: MemoryWorld) -> None:
+    bus = await world.connect("submitter")
+    idle = submitter(bus, world.server.now, ENGINES)
+
+    with anyio.fail_after(1):
+        await idle.rest(60)
+
+
+async def test_a_thousand_histories_are_read_in_a_few_requests(world: MemoryWorld) -> None:
+    ids = [f"task-{n}" for n in range(1000)]
+    await say(world, *(replace(submitted(), task_id=id_) for id_ in ids))
+    bus = Counting(await world.connect("reader"))
+
+    histories = await Archive(cast("Bus", bus)).tasks("default", ids)
+
+    assert [history.submitted is not None for history in histories.values()] == [True] * 1000
+    assert bus.reads <= 10
+
+
+class Counting:
+    """A bus that counts reads."""
+
+    def __init__(self, bus: Any) -> None:
+        self._bus = bus
+        self.reads = 0
+
+    def last_per_subject(self, stream: str, filters: Sequence[str], *, at_least: int = 0) -> AsyncIterator[Stored]:
+        self.reads += 1
+        found: AsyncIterator[Stored] = self._bus.last_per_subject(stream, filters, at_least=at_least)
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bus, name)

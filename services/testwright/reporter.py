@@ -1,4 +1,4 @@
-"""Thins out progress: at most one event a second for an attempt, and none that delays the work for long."""
+"""Thins out progress: about one event a second for an attempt, and none that delays the work for long."""
 
 from collections.abc import Mapping
 
@@ -9,6 +9,10 @@ from testwright.voice import Voice
 from testwright_schemas import Phase, Publish, TaskProgressed, WorkItem
 
 INTERVAL_S = 1.0
+"""Seconds after which one more event may be said."""
+
+BURST = 5
+"""Events that may be said at once: short phases after each other are worth telling apart."""
 
 PATIENCE_S = 2.0
 """Seconds that saying one may take: the work waits meanwhile, and while the server is away none can be said."""
@@ -32,14 +36,17 @@ class Reporter:
         self._phase: Phase = phase
         self._cause = cause
         self._began = anyio.current_time()
-        self._said = float("-inf")
+        self._allowance = float(BURST)
+        self._counted = self._began
 
     async def __call__(self, message: str, *, tests: int | None = None, coverage: float | None = None) -> None:
         """Report one line, tests so far and coverage in percent so far."""
         now = anyio.current_time()
-        if now - self._said < INTERVAL_S:
+        self._allowance = min(self._allowance + (now - self._counted) / INTERVAL_S, BURST)
+        self._counted = now
+        if self._allowance < 1:
             return
-        self._said = now
+        self._allowance -= 1
         event = TaskProgressed(
             namespace=self._item.namespace,
             job_id=self._item.job_id,

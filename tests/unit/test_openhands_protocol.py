@@ -79,6 +79,7 @@ def test_a_fallback_gets_no_options_that_were_chosen_for_another_model() -> None
         (COMPLETIONS, b"[]"),
         (COMPLETIONS, b"not JSON"),
         (COMPLETIONS, b""),
+        (COMPLETIONS, b'{"a":' * 100_000),
         (COMPLETIONS, b'{"n": 50}'),
         (RESPONSES, b'{"background": true}'),
     ],

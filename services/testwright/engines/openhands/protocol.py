@@ -46,7 +46,7 @@ class Call:
             raise BadCallError(f"{path} is not passed on")
         try:
             fields = msgspec.json.decode(body, type=dict[str, Any])
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise BadCallError(f"not a JSON object: {error}") from None
         if fields.get("n") not in {None, 1} or fields.get("background"):
             raise BadCallError("one answer a call, and while it is waited for")
@@ -130,7 +130,7 @@ class Meter:
     def _read(self, text: bytes) -> None:
         try:
             part = msgspec.json.decode(text, type=_Part)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return
         part = part.response or part
         self.tokens = _tokens(part.usage) or self.tokens

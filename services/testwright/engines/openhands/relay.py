@@ -60,7 +60,8 @@ class Relay:
 
     async def answer(self, request: Request, reply: Reply) -> None:
         """Answer a call, or say why not."""
-        if not hmac.compare_digest(request.headers.get("authorization", ""), f"Bearer {self._token}"):
+        shown = request.headers.get("authorization", "").encode("latin-1")
+        if not hmac.compare_digest(shown, f"Bearer {self._token}".encode()):
             await reply.whole(401, protocol.error("wrong token", "invalid_api_key"))
             return
         try:

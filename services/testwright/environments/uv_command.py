@@ -100,7 +100,9 @@ class Uv:
         _check(what, await self._install(python, source.parent, "-r", str(source)))
 
     async def _install(self, python: Path, cwd: Path, *arguments: str) -> Completed:
-        return await self._run("pip", "install", "--python", str(python), *arguments, cwd=cwd)
+        # A sandbox may not write into an environment: what is not compiled now would be at the start of every run.
+        options = ("--compile-bytecode", "--python", str(python))
+        return await self._run("pip", "install", *options, *arguments, cwd=cwd)
 
     async def _run(self, *arguments: str, cwd: Path) -> Completed:
         argv = [uv.find_uv_bin(), "--no-progress", "--color", "never", *arguments]

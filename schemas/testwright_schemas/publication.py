@@ -7,7 +7,7 @@ from testwright_schemas.job import JobMessage
 from testwright_schemas.task import TaskMessage
 from testwright_schemas.timer import TimerFired
 from testwright_schemas.work import WorkMessage
-from testwright_schemas.workflow import WorkflowMessage
+from testwright_schemas.workflow import WorkflowCommand, WorkflowMessage
 
 EventMessage = TaskMessage | JobMessage | WorkflowMessage | MessageDeadLettered
 
@@ -25,7 +25,7 @@ class Publish(Record, frozen=True, kw_only=True):
     ``expect`` makes it conditional; ``once`` leaves it unsaid where anything was ever said on its subject.
     """
 
-    message: CommandMessage | EventMessage | WorkMessage
+    message: CommandMessage | WorkflowCommand | EventMessage | WorkMessage
     expect: Expect | None = None
     once: bool = False
 

@@ -24,8 +24,14 @@ from testwright_schemas.task import (
 from testwright_schemas.timer import TimerFired
 from testwright_schemas.work import GenerateSuite, WorkItem, WorkMessage
 from testwright_schemas.workflow import (
+    CancelWorkflow,
+    RunWorkflow,
+    StageEvent,
     StageFinished,
     StageStarted,
+    WorkflowCancelRequested,
+    WorkflowClaimed,
+    WorkflowCommand,
     WorkflowEvent,
     WorkflowFinished,
     WorkflowStarted,
@@ -67,6 +73,8 @@ _JOB_KINDS: dict[type[JobEvent], str] = {
 }
 _WORKFLOW_KINDS: dict[type[WorkflowEvent], str] = {
     WorkflowStarted: "started",
+    WorkflowClaimed: "claimed",
+    WorkflowCancelRequested: "cancel-requested",
     StageStarted: "stage-started",
     StageFinished: "stage-finished",
     WorkflowFinished: "finished",
@@ -78,7 +86,7 @@ JOB_KINDS = tuple(_JOB_KINDS.values())
 WORKFLOW_KINDS = tuple(_WORKFLOW_KINDS.values())
 
 
-def command(message: CommandMessage) -> str:
+def command(message: CommandMessage | WorkflowCommand) -> str:
     """Return the subject a command is published on."""
     match message:
         case SubmitJob():
@@ -87,9 +95,18 @@ def command(message: CommandMessage) -> str:
             verb = "cancel"
         case RetryTasks():
             verb = "retry"
+        case RunWorkflow():
+            verb = "run-workflow"
+        case CancelWorkflow():
+            verb = "cancel-workflow"
         case _:
             assert_never(message)
-    return f"{PREFIX}.command.{message.namespace}.{verb}"
+    return command_filter(verb, message.namespace)
+
+
+def command_filter(verb: str, namespace: str = "*") -> str:
+    """Return the subject of a kind of command, or with ``*`` the filter for all namespaces."""
+    return f"{PREFIX}.command.{namespace}.{verb}"
 
 
 def work(item: WorkMessage) -> str:
@@ -110,7 +127,8 @@ def event(message: EventMessage) -> str:
         case JobEvent():
             return job_event(message.namespace, message.job_id, _JOB_KINDS[type(message)])
         case WorkflowEvent():
-            return f"{PREFIX}.event.{message.namespace}.workflow.{message.run_id}.{_WORKFLOW_KINDS[type(message)]}"
+            stage = f".{message.stage}" if isinstance(message, StageEvent) else ""
+            return workflow_event(message.namespace, message.run_id, _WORKFLOW_KINDS[type(message)] + stage)
         case MessageDeadLettered():
             return f"{PREFIX}.event.{message.namespace}.dead.{message.letter_id}.lettered"
         case _:
@@ -125,6 +143,11 @@ def task_event(namespace: str = "*", task_id: str = "*", kind: str = "*") -> str
 def job_event(namespace: str = "*", job_id: str = "*", kind: str = "*") -> str:
     """Return the subject, or with ``*`` the filter, of job events."""
     return f"{PREFIX}.event.{namespace}.job.{job_id}.{kind}"
+
+
+def workflow_event(namespace: str = "*", run_id: str = "*", kind: str = ">") -> str:
+    """Return the subject, or the filter, of events of workflow runs; those of a stage have its name behind the kind."""
+    return f"{PREFIX}.event.{namespace}.workflow.{run_id}.{kind}"
 
 
 def dead_event(namespace: str = "*", letter_id: str = "*") -> str:
@@ -176,6 +199,8 @@ def verify_consumer(priority: Priority) -> str:
 
 
 SUBMITTER_CONSUMER = "submitter"
+WORKFLOW_CONSUMER = "workflow"
+WORKFLOW_CANCEL_CONSUMER = "workflow-cancel"
 COLLECTOR_CONSUMER = "collector"
 TIMERS_CONSUMER = "collector-timers"
 
@@ -198,11 +223,15 @@ def task_of(subject: str) -> str | None:
             return None
 
 
-def message_id(message: CommandMessage | WorkMessage | EventMessage) -> str:
+def message_id(message: CommandMessage | WorkflowCommand | WorkMessage | EventMessage) -> str:
     """Return the id a message is deduplicated by within its stream: namespace, noun, its id, what, which time."""
     match message:
         case SubmitJob() | RetryTasks():
             return f"{message.namespace}/job/{message.job_id}/submit"
+        case RunWorkflow():
+            return f"{message.namespace}/workflow/{message.run_id}/run"
+        case CancelWorkflow():
+            return f"{message.namespace}/workflow/{message.run_id}/cancel/{message.command_id}"
         case CancelTasks():
             return f"{message.namespace}/command/{message.command_id}/cancel"
         case WorkItem():
@@ -222,12 +251,14 @@ def _occasion(message: EventMessage) -> tuple[str, ...]:
             return (str(message.attempt.number),)
         case TaskProgressed():
             return (str(message.attempt), message.phase, f"{message.elapsed_s:.3f}")
-        case TaskCancelRequested():
+        case TaskCancelRequested() | WorkflowCancelRequested():
             return (message.command_id,)
         case JobProgressed():
             return (message.task_id,)
-        case StageStarted() | StageFinished():
-            return (message.stage,)
+        case StageStarted():
+            return (str(message.attempt),)
+        case WorkflowClaimed():
+            return (message.claim_id,)
         case _:
             return ()
 

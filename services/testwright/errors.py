@@ -45,6 +45,23 @@ class TestGenerationError(TestwrightError, RuntimeError):
     """Raised by the guide's API when a task cannot be submitted, is unknown, or its suite cannot be fetched."""
 
 
+class WorkflowDefinitionError(TestwrightError):
+    """Raised when a workflow is defined wrongly; ``place`` says where."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        self.place = place
+        self.reason = reason
+        super().__init__(f"{place}: {reason}")
+
+
+class RunNotFoundError(TestwrightError):
+    """Raised when nobody has ever started a workflow run with this id (or its events have expired)."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        super().__init__(f"no workflow run {run_id!r}: check the id")
+
+
 class BusError(TestwrightError):
     """Raised when the bus refuses or fails an operation; the base of the errors below."""
 

@@ -14,6 +14,8 @@ from testwright_schemas import (
     Attempt,
     AttemptFailed,
     AttemptStarted,
+    CancelTasks,
+    CancelWorkflow,
     CommandMessage,
     EventMessage,
     GenerateSuite,
@@ -24,6 +26,7 @@ from testwright_schemas import (
     Message,
     MessageDeadLettered,
     Policy,
+    RunWorkflow,
     SuiteGenerated,
     SuiteVerified,
     TaskCancelRequested,
@@ -32,6 +35,8 @@ from testwright_schemas import (
     TaskSubmitted,
     TimerFired,
     VerifySuite,
+    WorkflowCancelRequested,
+    WorkflowCommand,
     WorkflowMessage,
     WorkItem,
     WorkMessage,
@@ -46,7 +51,8 @@ SCHEMA_FORMAT = "application/schema+json;version=draft-2020-12"
 
 Messages = tuple[type[Message], ...]
 
-_COMMANDS: Messages = get_args(CommandMessage)
+_SUBMITTED: Messages = get_args(CommandMessage)
+_COMMANDS: Messages = (*_SUBMITTED, *get_args(WorkflowCommand))
 _EVENTS: Messages = get_args(EventMessage)
 MESSAGES: Messages = (*_COMMANDS, *get_args(WorkMessage), *_EVENTS, TimerFired)
 """Every message that travels."""
@@ -65,13 +71,13 @@ SENDS: dict[str, Messages] = {
         TimerFired,
         MessageDeadLettered,
     ),
-    "workflow": get_args(WorkflowMessage),
+    "workflow": (*get_args(WorkflowMessage), CancelTasks, MessageDeadLettered),
 }
 """What each role says."""
 
 RECEIVES: dict[str, Messages] = {
     "client": _EVENTS,
-    "submitter": _COMMANDS,
+    "submitter": _SUBMITTED,
     "generator": (GenerateSuite,),
     "verifier": (VerifySuite,),
     "collector": (
@@ -84,6 +90,7 @@ RECEIVES: dict[str, Messages] = {
         MessageDeadLettered,
         TimerFired,
     ),
+    "workflow": (RunWorkflow, CancelWorkflow, JobFinished, JobRejected, WorkflowCancelRequested),
 }
 """What each role acts on."""
 
@@ -92,6 +99,7 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "job_id": {"description": "Id of the job, made by the client."},
     "task_id": {"description": "Id of the task, made by the client."},
     "run_id": {"description": "Id of the workflow run."},
+    "stage": {"description": "Name of a stage of the run's plan."},
     "letter_id": {"description": "Id of the dead letter."},
     "engine": {"description": "Name of the engine."},
     "priority": {"description": "Class of the queue, highest first.", "enum": list(PRIORITIES)},

@@ -15,6 +15,7 @@ from testwright.errors import ConflictError, SubjectFullError
 from testwright.history import JobHistory, TaskHistory, fold, fold_job
 from testwright_schemas import (
     CancelTasks,
+    CancelWorkflow,
     CommandMessage,
     Effect,
     EventMessage,
@@ -24,6 +25,7 @@ from testwright_schemas import (
     Message,
     Publish,
     RetryTasks,
+    RunWorkflow,
     Schedule,
     SubmitJob,
     TaskMessage,
@@ -31,6 +33,7 @@ from testwright_schemas import (
     TimerFired,
     Unschedule,
     VerifySuite,
+    WorkflowCommand,
     WorkMessage,
     envelope,
     subjects,
@@ -110,14 +113,14 @@ class Voice:
         return envelope.headers(message, id_=id_, source=self._source, subject=subject, time=self._clock(), cause=cause)
 
 
-def address(message: CommandMessage | EventMessage | WorkMessage | TimerFired) -> str:
+def address(message: CommandMessage | WorkflowCommand | EventMessage | WorkMessage | TimerFired) -> str:
     """Return the subject that a message belongs on; a timer on the one where it is due."""
     match message:
         case TimerFired():
             return subjects.timer(message)[1]
         case GenerateSuite() | VerifySuite():
             return subjects.work(message)
-        case SubmitJob() | CancelTasks() | RetryTasks():
+        case SubmitJob() | CancelTasks() | RetryTasks() | RunWorkflow() | CancelWorkflow():
             return subjects.command(message)
         case _:
             return subjects.event(message)

@@ -10,7 +10,7 @@ import pytest
 
 import testwright
 from tests.support.world import SUITE, World, world
-from testwright import OpenHandsStage, OpenHandsTestGenerator, Policy
+from testwright import OpenHandsStage, OpenHandsStageResult, OpenHandsTestGenerator, Policy
 from testwright.delivery import is_untouched
 from testwright_schemas import TaskSubmitted, envelope, subjects
 
@@ -362,3 +362,7 @@ async def test_a_stage_of_which_nobody_wants_the_end_is_cancelled_as_a_whole(her
 
     ended = await stage.collect()
     assert {result["error"] for result in ended.results.values()} == {"cancelled: a sibling failed"}
+
+
+def test_an_empty_stage_is_no_success() -> None:
+    assert not OpenHandsStageResult(()).success

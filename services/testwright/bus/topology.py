@@ -112,7 +112,17 @@ def declare(engines: Sequence[str]) -> Topology:
             Consumer(
                 stream=subjects.COMMANDS,
                 name=subjects.SUBMITTER_CONSUMER,
-                filters=(subjects.COMMANDS_ALL,),
+                filters=tuple(map(subjects.command_filter, ("submit", "cancel", "retry"))),
+            ),
+            Consumer(
+                stream=subjects.COMMANDS,
+                name=subjects.WORKFLOW_CONSUMER,
+                filters=(subjects.command_filter("run-workflow"),),
+            ),
+            Consumer(
+                stream=subjects.COMMANDS,
+                name=subjects.WORKFLOW_CANCEL_CONSUMER,
+                filters=(subjects.command_filter("cancel-workflow"),),
             ),
             *generate,
             *verify,

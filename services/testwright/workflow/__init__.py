@@ -1,0 +1,1 @@
+"""Workflow: stages that react to each other's events, driven by one process at a time."""

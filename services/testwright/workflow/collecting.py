@@ -1,0 +1,151 @@
+"""How a workflow collects a job: each suite is held against the files as they are now before it is delivered."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from anyio.to_thread import run_sync
+from msgspec.structs import replace
+
+from testwright.bus import Bus
+from testwright.collecting import deliver_to
+from testwright.delivery import default_output
+from testwright.engines import Progress
+from testwright.errors import BlobNotFoundError, SnapshotError, TestwrightError
+from testwright.history import TaskHistory
+from testwright.snapshots.archive import pack
+from testwright.snapshots.bundle import Bundle, bundle
+from testwright.verification.inquiry import Finding
+from testwright.voice import Archive
+from testwright_schemas import (
+    Artifact,
+    Attempt,
+    ModuleResult,
+    Target,
+    TaskFinished,
+    TaskSubmitted,
+    VerifySuite,
+    subjects,
+)
+from testwright_schemas.workflow import ModuleFate
+
+Judge = Callable[[VerifySuite, bytes, bytes, Progress], Awaitable[Finding]]
+"""Judges a candidate on a snapshot, as a verifier does."""
+
+STILL_GOOD = {"kept", "redundant"}
+"""Verdicts on tests that pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """Collects tasks for a run.
+
+    Attributes:
+        bus: where they are.
+        namespace: of the tasks.
+        root: folder of the run.
+        judge: holds suites against files that have changed.
+    """
+
+    bus: Bus
+    namespace: str
+    root: Path
+    judge: Judge
+
+    async def collect(self, task_ids: Sequence[str]) -> tuple[ModuleResult, ...]:
+        """Return what became of tasks; a suite is where its submission asked for it if it still passes."""
+        archive = Archive(self.bus)
+        histories = {task_id: await archive.task(self.namespace, task_id) for task_id in task_ids}
+        # Before anything is delivered: what we write ourselves is no change.
+        now = await run_sync(
+            _bundled, self.root, [one.submitted.target.path for one in histories.values() if one.submitted]
+        )
+        return tuple([await self._collected(task_id, history, now) for task_id, history in histories.items()])
+
+    async def _collected(self, task_id: str, history: TaskHistory, now: Bundle | None) -> ModuleResult:
+        task, end = history.submitted, history.finished
+        if task is None or end is None:
+            module = task.target.module if task else task_id
+            return ModuleResult(task_id=task_id, module=module, fate="pending", message="it has not ended")
+        if end.outcome != "completed":
+            message = f"{end.error.cause}: {end.error.message}" if end.error else ""
+            return ModuleResult(task_id=task_id, module=end.module, fate=end.outcome, message=message)
+        try:
+            return await self._delivered(history, task, end, now)
+        except (BlobNotFoundError, SnapshotError) as error:
+            return _result(end, "failed", str(error))
+
+    async def _delivered(
+        self, history: TaskHistory, task: TaskSubmitted, end: TaskFinished, now: Bundle | None
+    ) -> ModuleResult:
+        suite = {file.name: await self.bus.fetch(subjects.ARTIFACTS, file.digest) for file in end.files}
+        files, stale = await self._rechecked(history, task, suite, now)
+        output = task.policy.output or str(default_output(self.root))
+        written = await run_sync(deliver_to, output, files)
+        names = tuple(_name(path, self.root) for path in written)
+        return _result(end, "stale" if stale else "delivered", stale, names)
+
+    async def _rechecked(
+        self, history: TaskHistory, task: TaskSubmitted, files: Mapping[str, bytes], now: Bundle | None
+    ) -> tuple[Mapping[str, bytes], str]:
+        """Return the files to deliver, and what does not pass any more."""
+        if now is None or task.target.path not in {target.path for target in now.targets}:
+            return {}, f"the module is gone: there is no {task.target.path} any more"
+        if now.snapshot.digest == task.snapshot.digest:
+            return files, ""
+        try:
+            finding = await self._judged(history, task, now, files)
+        except TestwrightError as error:
+            return {}, f"its tests cannot be run on the files as they are now: {error}"
+        stale = [f"{case.id} ({case.verdict})" for case in finding.cases if case.verdict not in STILL_GOOD]
+        if not stale:
+            return files, ""
+        return finding.files, f"on the files as they are now, these do not pass: {', '.join(stale)}"
+
+    async def _judged(
+        self, history: TaskHistory, task: TaskSubmitted, now: Bundle, files: Mapping[str, bytes]
+    ) -> Finding:
+        candidate = await run_sync(pack, files)
+        generated = history.generated
+        item = VerifySuite(
+            namespace=task.namespace,
+            job_id=task.job_id,
+            task_id=task.task_id,
+            attempt=generated.attempt if generated else Attempt(number=1, engine=task.policy.engines[0]),
+            target=_target(task.target, now),
+            snapshot=now.snapshot,
+            policy=replace(task.policy, repeats=1, mutants=False),
+            candidate=Artifact(name="suite.tar.gz", digest="0" * 64, size=len(candidate)),
+            fence=0,
+            requirements=generated.requirements if generated else (),
+        )
+        return await self.judge(item, now.data, candidate, _silent)
+
+
+async def _silent(message: str, *, tests: int | None = None, coverage: float | None = None) -> None:
+    """Say nothing: nobody watches a check of a second."""
+
+
+def _bundled(root: Path, paths: Sequence[str]) -> Bundle | None:
+    there = [root / path for path in paths if (root / path).is_file()]
+    return bundle(there) if there else None
+
+
+def _target(before: Target, now: Bundle) -> Target:
+    return next((target for target in now.targets if target.path == before.path), before)
+
+
+def _result(end: TaskFinished, fate: ModuleFate, message: str, files: tuple[str, ...] = ()) -> ModuleResult:
+    return ModuleResult(
+        task_id=end.task_id,
+        module=end.module,
+        fate=fate,
+        message=message,
+        files=files,
+        threshold_met=end.threshold_met,
+        line=end.coverage.line if end.coverage else None,
+    )
+
+
+def _name(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)

@@ -6,7 +6,7 @@ A third party adds one by a class and a line under the entry-point group ``testw
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from testwright.environments import Environment, Environments
 from testwright.sandbox import Sandbox
@@ -87,5 +87,18 @@ class Engine(Protocol):
 
         Raises:
             EngineError: it failed or has nothing to deliver.
+        """
+        ...
+
+
+@runtime_checkable
+class Installable(Protocol):
+    """An engine that can fetch what is its own ahead of the first attempt: ``testwright engines install NAME``."""
+
+    async def install(self, environments: Environments) -> Environment:
+        """Build its own environment, or one like those it builds for each project, so that nothing is left to download.
+
+        Raises:
+            EnvironmentBuildError: it cannot be built.
         """
         ...

@@ -7,7 +7,7 @@ import anyio
 from testwright.engines import Assignment, Candidate, Engine, EngineStatus, Progress
 from testwright.engines._ghostwritten import Promises, promises_of, settle
 from testwright.engines._target import check_import, import_root, is_shadowed, last_part, pinned, read_target, readable
-from testwright.environments import Environment
+from testwright.environments import Environment, Environments
 from testwright.errors import EngineError
 from testwright.sandbox import Command, Completed, Limits
 from testwright_schemas import Usage
@@ -30,6 +30,14 @@ class GhostwriterEngine(Engine):
         """Say which version it installs for itself on first use."""
         version = next(line for line in pinned("ghostwriter") if line.startswith("hypothesis=="))
         return EngineStatus(available=True, detail=f"{version}, installed on first use")
+
+    async def install(self, environments: Environments) -> Environment:
+        """Build it without a project, so that its packages are in uv's cache when the first project comes.
+
+        Raises:
+            EnvironmentBuildError: Hypothesis cannot be installed.
+        """
+        return await environments.for_tool("ghostwriter", pinned("ghostwriter"), PYTHONS)
 
     async def generate(self, assignment: Assignment, progress: Progress) -> Candidate:
         """Write properties of all public functions that have types enough for it.

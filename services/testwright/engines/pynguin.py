@@ -19,7 +19,7 @@ from testwright.engines._target import (
     readable,
 )
 from testwright.engines._tidy import tidy
-from testwright.environments import Environment
+from testwright.environments import Environment, Environments
 from testwright.errors import EngineError
 from testwright.sandbox import Command, Limits
 from testwright_schemas import Usage
@@ -55,6 +55,14 @@ class PynguinEngine(Engine):
         """Say which version it installs for itself on first use."""
         version = next(line for line in pinned("pynguin") if line.startswith("pynguin=="))
         return EngineStatus(available=True, detail=f"{version}, installed on first use for Python {', '.join(PYTHONS)}")
+
+    async def install(self, environments: Environments) -> Environment:
+        """Build it without a project, so that its packages are in uv's cache when the first project comes.
+
+        Raises:
+            EnvironmentBuildError: Pynguin cannot be installed.
+        """
+        return await environments.for_tool("pynguin", pinned("pynguin"), PYTHONS)
 
     async def generate(self, assignment: Assignment, progress: Progress) -> Candidate:
         """Search for the policy's budget and deliver the tidied suite.

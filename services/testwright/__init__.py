@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from testwright.errors import TestwrightError as TestwrightError
     from testwright.openhands_stage import OpenHandsStage as OpenHandsStage
     from testwright.openhands_stage import OpenHandsStageResult as OpenHandsStageResult
+    from testwright.spec_to_production import SpecToProduction as SpecToProduction
     from testwright_schemas import Policy as Policy
 
 __version__ = "0.1.0"
@@ -23,6 +24,7 @@ _PLACES = {
     "OpenHandsStageResult": "testwright.openhands_stage",
     "OpenHandsTestGenerator": "testwright.compat",
     "Policy": "testwright_schemas",
+    "SpecToProduction": "testwright.spec_to_production",
     "TestGenerationError": "testwright.errors",
     "TestwrightError": "testwright.errors",
 }

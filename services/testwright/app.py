@@ -1,6 +1,6 @@
 """Wiring: picks adapters, gives each actor its own connection, starts one, several or all of them in a process."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -22,9 +22,11 @@ from testwright.settings import Settings
 from testwright.submitter.actor import submitter
 from testwright.verifier.actor import verifier
 from testwright.verifier.bench import Bench
+from testwright.workflow.actor import workflow
+from testwright.workflow.stages import Function, Tools
 
-Role = Literal["submitter", "generator", "verifier", "collector"]
-ROLES: tuple[Role, ...] = ("submitter", "collector", "verifier", "generator")
+Role = Literal["submitter", "generator", "verifier", "collector", "workflow"]
+ROLES: tuple[Role, ...] = ("submitter", "collector", "verifier", "generator", "workflow")
 
 GRACE_S = 20.0
 """Seconds that running work may take after SIGTERM before it is handed back."""
@@ -62,8 +64,20 @@ def build(role: Role, bus: Bus, settings: Settings, options: Options) -> Actor:
             slots=options.concurrency,
         ),
         "verifier": lambda: verifier(bus, clock.now, Bench(sandbox, environments), slots=options.concurrency),
+        "workflow": lambda: workflow(bus, workflow_tools(settings)),
     }
     return builders[role]()
+
+
+def workflow_tools(settings: Settings, functions: Mapping[str, Function] | None = None) -> Tools:
+    """Return what driving a workflow run takes, with the adapters of this machine.
+
+    Args:
+        settings: of this process.
+        functions: what stages call, by the name of the stage.
+    """
+    bench = Bench(LocalSandbox(), UvEnvironments(settings.cache))
+    return Tools(clock=clock.now, worker=settings.worker, judge=bench, functions=functions or {})
 
 
 @asynccontextmanager

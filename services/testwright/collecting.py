@@ -25,7 +25,7 @@ async def collected(client: Client, finished: TaskFinished) -> dict[str, Any]:
     files = await client.files(finished)
     delivered = await run_sync(deliver_to, await _output(client, finished.task_id), files)
     result = {
-        **msgspec.to_builtins(finished),
+        **msgspec.json.decode(msgspec.json.encode(finished)),
         "suite": {name: content.decode(errors="replace") for name, content in files.items()},
         "delivered": [str(path) for path in delivered],
     }

@@ -28,9 +28,12 @@ RUNNER = CliRunner()
 COMMANDS = [
     [name, *rest]
     for name in VERBS
-    for rest in {"dead": (["list"], ["retry"]), "schema": (["export"],), "topology": (["export"], ["apply"])}.get(
-        name, ([],)
-    )
+    for rest in {
+        "dead": (["list"], ["retry"]),
+        "schema": (["export"],),
+        "topology": (["export"], ["apply"]),
+        "workflow": (["run"], ["resume"], ["status"], ["watch"], ["cancel"]),
+    }.get(name, ([],))
 ]
 
 

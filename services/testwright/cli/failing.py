@@ -6,9 +6,11 @@ from testwright.errors import (
     BlobNotFoundError,
     DeadLetterNotFoundError,
     InvalidSubmissionError,
+    RunNotFoundError,
     SnapshotError,
     TaskNotFoundError,
     WaitTimeoutError,
+    WorkflowDefinitionError,
 )
 
 OK = 0
@@ -24,7 +26,9 @@ INTERRUPTED = 130
 _CODES: tuple[tuple[type[BaseException], int], ...] = (
     (InvalidSubmissionError, USAGE),
     (SnapshotError, USAGE),
+    (WorkflowDefinitionError, USAGE),
     (TaskNotFoundError, NOT_FOUND),
+    (RunNotFoundError, NOT_FOUND),
     (DeadLetterNotFoundError, NOT_FOUND),
     (BlobNotFoundError, NOT_FOUND),
     (WaitTimeoutError, TIMEOUT),

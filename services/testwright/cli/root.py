@@ -31,6 +31,7 @@ VERBS = {
     "watch": Verb("watch:watch", "Show events as they come."),
     "cancel": Verb("tasks:cancel", "Ask for the end of tasks, or of all tasks of jobs."),
     "retry": Verb("tasks:retry", "Submit tasks that have ended again, as a new job."),
+    "workflow": Verb("workflow:app", "Run stages side by side with the generation of tests."),
     "dead": Verb("dead:app", "List and resend messages that nobody could handle."),
     "up": Verb("up:up", "Run a server and everything on it, in the foreground."),
     "run": Verb("run:run", "Run one actor as a process."),

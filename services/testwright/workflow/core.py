@@ -223,7 +223,7 @@ def _conclude(started: WorkflowStarted, spec: StageSpec, outcome: StageOutcome, 
 def _finish(run: Run, started: WorkflowStarted, at: datetime) -> tuple[Decision, ...]:
     failed = _failed(run, started.plan)
     outcome: RunOutcome = "cancelled" if run.cancel_requested else "failed" if failed else "completed"
-    message = (run.cancel_requested.reason if run.cancel_requested else "") or ", ".join(failed)
+    message = (run.cancel_requested.reason if run.cancel_requested else "") or _blamed(run, started.plan)
     end = WorkflowFinished(
         namespace=started.namespace,
         run_id=started.run_id,
@@ -243,6 +243,12 @@ def _finish(run: Run, started: WorkflowStarted, at: datetime) -> tuple[Decision,
         for job in abandoned
     )
     return (*(Publish(message=each) for each in withdrawals), Publish(message=end, once=True))
+
+
+def _blamed(run: Run, plan: Plan) -> str:
+    """Return the stages that have failed, whether the run depends on them or not."""
+    failed = [spec for spec in plan.stages if spec.name in run.ended and run.ended[spec.name].outcome == "failed"]
+    return ", ".join(f"{spec.name} (optional)" if spec.optional else spec.name for spec in failed)
 
 
 def _abandoned(run: Run, started: WorkflowStarted) -> list[str]:

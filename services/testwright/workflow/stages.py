@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from testwright.bus import Bus
 from testwright.client import Client
-from testwright.engines import registry
 from testwright.errors import BusClosedError, TestwrightError
 from testwright.pacing import Backoff
 from testwright.snapshots.bundle import bundle
@@ -52,14 +51,12 @@ class Tools:
         worker: name of this process.
         judge: holds suites against files that have changed.
         functions: what stages call, by the name of the stage.
-        check_engines: whether a submission is refused if none of its engines can run on this machine.
     """
 
     clock: Clock
     worker: str
     judge: Judge
     functions: Mapping[str, Function]
-    check_engines: bool = False
 
 
 class Report(Record, frozen=True, kw_only=True):
@@ -127,18 +124,25 @@ async def command(place: Place, work: RunCommand) -> Report:
         if ended.exit_code == 0 or ended.exit_code in work.skip_codes or tries > work.retries:
             break
         await pace.pause()
-    outcome: StageOutcome = "completed" if ended.exit_code == 0 else "failed"
-    if ended.exit_code in work.skip_codes:
-        outcome = "skipped"
+    outcome, message = _judged(work, ended)
     digest = await place.bus.put(subjects.ARTIFACTS, ended.output) if ended.output else None
     return Report(
         outcome=outcome,
-        message=ended.reason or ("" if ended.exit_code == 0 else f"{work.argv[0]} has ended with {ended.exit_code}"),
+        message=message,
         exit_code=ended.exit_code,
         tries=tries,
         output=ended.output.decode(errors="replace")[-TAIL:],
         log=Artifact(name="output.txt", digest=digest, size=len(ended.output)) if digest else None,
     )
+
+
+def _judged(work: RunCommand, ended: process.Ended) -> tuple[StageOutcome, str]:
+    """Return how a stage ended whose program has ended, and why."""
+    if ended.exit_code == 0:
+        return "completed", ""
+    if ended.exit_code in work.skip_codes:
+        return "skipped", f"there was nothing to do: {work.argv[0]} has ended with {ended.exit_code}"
+    return "failed", ended.reason or f"{work.argv[0]} has ended with {ended.exit_code}"
 
 
 async def submit(place: Place, tools: Tools, stage: str, work: SubmitModules) -> Report:
@@ -147,9 +151,6 @@ async def submit(place: Place, tools: Tools, stage: str, work: SubmitModules) ->
     known = (await Archive(place.bus).job(place.namespace, job)).submitted
     if known:
         return Report(outcome="completed", job_id=job, task_ids=known.task_ids)
-    if tools.check_engines:
-        for engine in work.policy.engines:
-            await run_sync(registry.check, engine)
     bundled = await run_sync(bundle, [place.root / path for path in work.paths])
     ids = iter([*(task_id(job, target.path) for target in bundled.targets), job])
     client = Client(place.bus, namespace=place.namespace, clock=tools.clock, new_id=lambda _: next(ids))

@@ -1,0 +1,165 @@
+"""The plan of ``spec-to-production``, and what may be said about it in ``[tool.testwright.workflow]``; pure."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from testwright.errors import WorkflowDefinitionError
+from testwright.workflow import definition
+from testwright_schemas import (
+    CollectSuites,
+    NoWork,
+    Plan,
+    RunCommand,
+    StageSpec,
+    SubmitModules,
+)
+
+Command = tuple[str, ...]
+
+COLLECTION = "openhands_test_generation"
+"""The stage that collects generated tests."""
+
+NO_TESTS = 5
+"""Exit code of pytest where there is no test."""
+
+SECRETS: Command = (
+    *("ruff", "check", "--isolated", "--no-cache", "--quiet"),
+    *("--select", "S105,S106,S107", "--extend-exclude", "tests", "."),
+)
+"""Looks for passwords in the source."""
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What ``spec-to-production`` is to do. An empty command means that there is none: its stage is skipped.
+
+    Attributes:
+        enable_openhands_test_generation: whether tests are generated.
+        coverage_threshold: line coverage in percent that is asked of them.
+        timeout_seconds: for each command, and for the collection.
+        modules: files or folders to generate tests for.
+        engine: who writes the tests.
+        policy: everything else about the generation, as fields of a policy.
+        output: folder for the tests; ``tests/generated`` if empty.
+        on_failure: what a failed stage means for those beside it: ``finish`` or ``cancel``.
+        specification: command that checks the specification.
+        testing: command that runs the tests.
+        lint: command that mends what a linter finds; ``None``: ruff where the project configures it.
+        format: command that formats; ``None``: ruff where the project configures it.
+        types: command that checks types; ``None``: mypy or pyright where the project configures it.
+        secrets: command that looks for secrets.
+        gates: command that the tree must pass after the collection, beside its tests; ``None``: ruff without mending.
+        staging: command that deploys to staging.
+        production: command that deploys to production.
+    """
+
+    enable_openhands_test_generation: bool = False
+    coverage_threshold: float = 80
+    timeout_seconds: float = 300
+    modules: Command = ()
+    engine: str = "openhands"
+    policy: dict[str, Any] = {}
+    output: str = ""
+    on_failure: Literal["finish", "cancel"] = "finish"
+    specification: Command = ()
+    testing: Command = ("python", "-m", "pytest", "-q")
+    lint: Command | None = None
+    format: Command | None = None
+    types: Command | None = None
+    secrets: Command = SECRETS
+    gates: Command | None = None
+    staging: Command = ()
+    production: Command = ()
+
+
+def config(pyproject: Mapping[str, Any], given: Mapping[str, Any]) -> Config:
+    """Return the configuration: what is given, else what the project's table says, else what its tools suggest.
+
+    Args:
+        pyproject: the project's ``pyproject.toml``, decoded.
+        given: fields that take precedence.
+
+    Raises:
+        WorkflowDefinitionError: a key is unknown, or a value is of the wrong kind.
+    """
+    tools: Mapping[str, Any] = pyproject.get("tool", {})
+    own: Mapping[str, Any] = tools.get("testwright", {}).get("workflow", {})
+    try:
+        return msgspec.convert({**_suggested(tools), **own, **given}, Config)
+    except msgspec.ValidationError as error:
+        reason, _, path = str(error).partition(" - at `$")
+        raise WorkflowDefinitionError(f"tool.testwright.workflow{path.rstrip('`')}", reason) from error
+
+
+def plan(wanted: Config) -> Plan:
+    """Return the stages: tests are generated while the code is tested and refactored.
+
+    Raises:
+        WorkflowDefinitionError: generation is wanted without modules, or with a policy that cannot be.
+    """
+    generating = wanted.enable_openhands_test_generation
+    refactoring = ("refactoring_format", "refactoring_types", "refactoring_secrets")
+    stages = [
+        _command(wanted, "specification", wanted.specification),
+        _command(wanted, "testing", wanted.testing, "specification", skip=NO_TESTS),
+        *(_generation(wanted) if generating else ()),
+        _command(wanted, "refactoring_lint", wanted.lint, "testing"),
+        _command(wanted, "refactoring_format", wanted.format, "refactoring_lint"),
+        _command(wanted, "refactoring_types", wanted.types, "refactoring_format"),
+        _command(wanted, "refactoring_secrets", wanted.secrets, "testing"),
+        *(_collection(wanted, refactoring) if generating else ()),
+        _command(wanted, "gates_tests", wanted.testing, *((COLLECTION,) if generating else refactoring), skip=NO_TESTS),
+        _command(wanted, "gates_lint", wanted.gates, *((COLLECTION,) if generating else refactoring)),
+        _command(wanted, "staging", wanted.staging, "gates_tests", "gates_lint"),
+        _command(wanted, "production", wanted.production, "staging", repeatable=False),
+    ]
+    return definition.check(Plan(name="spec-to-production", stages=tuple(stages), on_failure=wanted.on_failure))
+
+
+def _suggested(tools: Mapping[str, Any]) -> dict[str, Command]:
+    found: dict[str, Command] = {}
+    if "ruff" in tools:
+        found |= {
+            "lint": ("ruff", "check", "--fix", "."),
+            "format": ("ruff", "format", "."),
+            "gates": ("ruff", "check", "."),
+        }
+    checkers: dict[str, Command] = {"mypy": ("mypy", "."), "pyright": ("pyright",)}
+    checker = next((command for tool, command in checkers.items() if tool in tools), None)
+    return {**found, "types": checker} if checker else found
+
+
+def _command(
+    wanted: Config, name: str, argv: Command | None, *needs: str, skip: int | None = None, repeatable: bool = True
+) -> StageSpec:
+    if not argv:
+        reason = "no tool for it is configured" if argv is None else "no command is configured"
+        return StageSpec(name=name, work=NoWork(reason=reason), needs=needs)
+    work = RunCommand(
+        argv=argv,
+        timeout_s=wanted.timeout_seconds,
+        skip_codes=() if skip is None else (skip,),
+        repeatable=repeatable,
+    )
+    return StageSpec(name=name, work=work, needs=needs)
+
+
+def _generation(wanted: Config) -> tuple[StageSpec, ...]:
+    if not wanted.modules:
+        reason = "name the files or folders that tests are to be generated for"
+        raise WorkflowDefinitionError("tool.testwright.workflow.modules", reason)
+    fields = {
+        "engines": [wanted.engine],
+        "coverage": wanted.coverage_threshold,
+        **({"output": wanted.output} if wanted.output else {}),
+        **wanted.policy,
+    }
+    policy = definition.policy("tool.testwright.workflow.policy", fields)
+    work = SubmitModules(paths=wanted.modules, policy=policy)
+    return (StageSpec(name="openhands_submission", work=work, needs=("specification",), optional=True),)
+
+
+def _collection(wanted: Config, needs: tuple[str, ...]) -> tuple[StageSpec, ...]:
+    work = CollectSuites(stage="openhands_submission", timeout_s=wanted.timeout_seconds)
+    return (StageSpec(name=COLLECTION, work=work, needs=needs, optional=True),)

@@ -1,5 +1,6 @@
 """The OpenHands engine with the real SDK in the real sandbox; only the model is scripted."""
 
+import json
 import os
 import sys
 from collections.abc import AsyncGenerator, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from typer.testing import CliRunner
 
 from tests.support.assignments import Reports, assignment
 from tests.support.sandboxes import BUBBLEWRAP_WORKS
@@ -24,6 +26,7 @@ from tests.support.scripted_llm import (
     scripted,
 )
 from testwright.app import Options
+from testwright.cli.root import app
 from testwright.cli.service import complete
 from testwright.client import Client
 from testwright.engines import Assignment
@@ -272,6 +275,15 @@ async def test_an_agents_tests_go_through_verification_to_a_completed_task(tmp_p
     assert verdicts["test_nothing"] == "vacuous"
     assert list(verdicts.values()).count("kept") >= 3
     assert (ended.usage.model, ended.usage.input_tokens) == ("scripted", 3000)
+
+
+def test_its_environment_can_be_built_ahead_of_time() -> None:
+    installed = CliRunner().invoke(app, ["engines", "install", "openhands", "--json"])
+    needless = CliRunner().invoke(app, ["engines", "install", "echo"])
+
+    assert (installed.exit_code, needless.exit_code) == (0, 0)
+    assert (Path(json.loads(installed.stdout)["folder"]) / "bin" / "python").exists()
+    assert "needs nothing" in needless.stdout
 
 
 def processes(folder: Path) -> Iterator[int]:

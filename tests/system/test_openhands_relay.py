@@ -109,10 +109,11 @@ async def test_while_a_model_is_rate_limited_the_next_one_is_asked() -> None:
     busy = Fails(429, headers=[("retry-after", "60")])
 
     async with relayed(busy, Says("hello"), models=("best", "other")) as (client, model):
-        answers = [await client.ask(), await client.ask()]
+        answers = [await client.ask(reasoning_effort="high"), await client.ask()]
 
     assert [answer.status_code for answer in answers] == [200, 200]
     assert model.models == ["best", "other", "other"]
+    assert ["reasoning_effort" in call for call in model.calls] == [True, False, False]
     assert client.relay.stop is None
     assert client.relay.model == "other"
 

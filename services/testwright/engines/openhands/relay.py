@@ -90,18 +90,17 @@ class Relay:
             self.stop = Stop("cost-limit", "the next call of the model might cost more than is left")
             return False
         meter = Meter()
-        begun = False
         with self._settled(reserved, meter) as settlement:
             try:
                 async with self._upstream.ask(call.path, body) as response:
                     if response.status >= 400:
                         return await self._failed(model, response, reply)
-                    settlement.answered = begun = True
+                    settlement.answered = True
                     self.model = model
                     await _stream(response, reply, meter)
             except UnreachableError as error:
                 self.trouble = str(error)
-                if begun:
+                if settlement.answered:
                     raise anyio.BrokenResourceError from error
                 await reply.whole(502, protocol.error(f"the model's server cannot be reached: {error}", "unreachable"))
         return True

@@ -1,5 +1,6 @@
 """Temporary folders go, those of killed processes too."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -28,7 +29,7 @@ def base(tmp_path: Path) -> Path:
 def started(base: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-c", MAKE],
-        env={"TMPDIR": str(base)},
+        env={**os.environ, "TMPDIR": str(base)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

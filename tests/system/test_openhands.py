@@ -212,7 +212,7 @@ async def test_at_the_iteration_limit_what_is_there_is_delivered(
 
 async def test_at_the_time_limit_a_hanging_model_is_interrupted_and_what_is_there_is_delivered(tmp_path: Path) -> None:
     async with model(create("tests/test_early.py", TESTS), Hangs()):
-        candidate = await OpenHandsEngine().generate(shop(tmp_path, budget_s=8), Reports())
+        candidate = await OpenHandsEngine().generate(shop(tmp_path, budget_s=12), Reports())
 
     assert list(candidate.files) == ["test_early.py"]
     assert b'"interrupted": true' in candidate.log

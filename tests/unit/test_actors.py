@@ -21,6 +21,7 @@ from testwright.endings import Endings
 from testwright.engines import Progress
 from testwright.generator.actor import Product, generator
 from testwright.pacing import until
+from testwright.sources import Sources
 from testwright.submitter.actor import submitter
 from testwright.voice import Archive, Voice
 from testwright_schemas import (
@@ -237,6 +238,17 @@ async def test_a_result_too_large_for_a_message_fails_its_attempt_and_says_so(wo
     assert [failure.cause for failure in failures] == ["result-too-large"]
 
 
+async def test_the_tasks_of_a_job_fetch_their_sources_once(world: MemoryWorld) -> None:
+    bus = Counting(await world.connect("worker"))
+    one, two = [await bus.put(subjects.SNAPSHOTS, data) for data in (b"one", b"two")]
+    sources = Sources(cast("Bus", bus))
+
+    fetched = [await sources.fetch(digest) for digest in (one, one, two, two, one)]
+
+    assert fetched == [b"one", b"one", b"two", b"two", b"one"]
+    assert bus.fetches == 3
+
+
 async def test_an_actor_that_never_ran_comes_to_rest_at_once(world: MemoryWorld) -> None:
     bus = await world.connect("submitter")
     idle = submitter(bus, world.server.now, ENGINES)
@@ -257,16 +269,22 @@ async def test_a_thousand_histories_are_read_in_a_few_requests(world: MemoryWorl
 
 
 class Counting:
-    """A bus that counts reads."""
+    """A bus that counts reads and fetches."""
 
     def __init__(self, bus: Any) -> None:
         self._bus = bus
         self.reads = 0
+        self.fetches = 0
 
     def last_per_subject(self, stream: str, filters: Sequence[str], *, at_least: int = 0) -> AsyncIterator[Stored]:
         self.reads += 1
         found: AsyncIterator[Stored] = self._bus.last_per_subject(stream, filters, at_least=at_least)
         return found
+
+    async def fetch(self, bucket: str, digest: str) -> bytes:
+        self.fetches += 1
+        content: bytes = await self._bus.fetch(bucket, digest)
+        return content
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._bus, name)

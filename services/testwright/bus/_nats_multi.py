@@ -1,7 +1,8 @@
-"""Reading the last messages of a few subjects in one round trip."""
+"""Reading a few messages in one round trip."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -38,9 +39,28 @@ async def last_per_subject(
         yield stored
 
 
+async def first_on(link: Link, stream: str, subject: str, count: int, within_s: float) -> list[bytes]:
+    """Return the content of the first messages on a subject; fewer where the server that answers lags behind."""
+    wanted = {"seq": 1, "next_by_subj": subject, "batch": count}
+    _, found = await _gather(link, stream, wanted, within_s=within_s)
+    return [message.data for message in found]
+
+
 async def _few(link: Link, stream: str, filters: Sequence[str], within_s: float, at_least: int) -> list[Stored] | None:
+    wanted = {"multi_last": list(filters)}
+    status, found = await _gather(link, stream, wanted, within_s=within_s, at_least=at_least)
+    if status == _TOO_MANY:
+        return None
+    if status not in {_END, _NOTHING}:
+        raise BusError(f"stream {stream} does not answer for {', '.join(filters)}: status {status}")
+    return sorted((_stored(message) for message in found), key=lambda stored: stored.sequence)
+
+
+async def _gather(
+    link: Link, stream: str, wanted: Mapping[str, Any], *, within_s: float, at_least: int = 0
+) -> tuple[str, list[Message]]:
     found: list[Message] = []
-    body = msgspec.json.encode({"multi_last": list(filters)})
+    body = msgspec.json.encode(wanted)
 
     async def ask(timeout_s: float) -> Message | None:
         found.clear()
@@ -56,11 +76,7 @@ async def _few(link: Link, stream: str, filters: Sequence[str], within_s: float,
         return end.status
 
     status = await insist(ask, judge, within_s=within_s, timed_out=lambda: BusTimeoutError(stream, within_s))
-    if status == _TOO_MANY:
-        return None
-    if status not in {_END, _NOTHING}:
-        raise BusError(f"stream {stream} does not answer for {', '.join(filters)}: status {status}")
-    return sorted((_stored(message) for message in found), key=lambda stored: stored.sequence)
+    return status, found
 
 
 def _stored(message: Message) -> Stored:

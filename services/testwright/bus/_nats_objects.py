@@ -16,12 +16,15 @@ import msgspec
 from testwright.bus import Stored
 from testwright.bus._nats_feed import read_out
 from testwright.bus._nats_link import Link
+from testwright.bus._nats_multi import first_on
 from testwright.bus._nats_publish import Publishing, message_headers, purge
 from testwright.bus._nats_reader import message_get
 from testwright.errors import BlobCorruptError, BlobNotFoundError, ConflictError, StreamNotFoundError
 from testwright_schemas.publication import Expect
 
 _CHUNK = 512 * 1024
+_FEW = 8
+"""Chunks that are asked for at once; more are read at the reader's own pace, and so is what a lagging server lacks."""
 _ROOM_FOR_HEADERS = 4096
 _FRESH = timedelta(days=1)
 """Content put again later than this is stored anew, so that it does not expire under the task it was put for."""
@@ -90,10 +93,12 @@ async def fetch(link: Link, bucket: str, digest: str, within_s: float) -> bytes:
     if stored is None:
         raise BlobNotFoundError(bucket, digest)
     entry = msgspec.json.decode(stored.data, type=_Entry)
+    stream, subject = stream_of(bucket), chunk_subject(bucket, entry.nuid)
     parts: list[bytes] = []
-    if entry.chunks:
-        subject = chunk_subject(bucket, entry.nuid)
-        parts = [part.data async for part in read_out(link, stream_of(bucket), [subject], "resume", within_s)]
+    if 0 < entry.chunks <= _FEW:
+        parts = await first_on(link, stream, subject, entry.chunks, within_s)
+    if len(parts) < entry.chunks:
+        parts = [part.data async for part in read_out(link, stream, [subject], "resume", within_s)]
     if len(parts) < entry.chunks:
         raise BlobNotFoundError(bucket, digest)
     content = b"".join(parts)

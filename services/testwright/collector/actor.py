@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
+import anyio
+
 from testwright.actor import Actor, Reaction
 from testwright.bus import Bus, Stored
 from testwright.collector import core
 from testwright.errors import BusTimeoutError, ConflictError
+from testwright.history import TaskHistory
 from testwright.voice import Archive, Clock, Voice
 from testwright_schemas import Effect, MessageDeadLettered, TaskFinished, TaskMessage, TimerFired, subjects
 from testwright_schemas.task import AttemptStarted, TaskProgressed
@@ -18,16 +21,20 @@ class _Collector:
     def __init__(self, archive: Archive, voice: Voice) -> None:
         self._archive = archive
         self._voice = voice
+        self._counting = anyio.Lock()
 
     async def handle(self, message: TaskMessage | MessageDeadLettered | TimerFired, stored: Stored) -> Sequence[Effect]:
         if isinstance(message, AttemptStarted | TaskProgressed) or message.task_id is None:
             return ()
+        if isinstance(message, TaskFinished):
+            # The slots of one process need not race each other for the steps of a job.
+            async with self._counting:
+                await self._count(message, stored)
+            return core.decide(TaskHistory(), message, stored.time)
         known = stored.sequence if stored.stream == subjects.EVENTS else 0
         history = await self._archive.task(message.namespace, message.task_id, at_least=known)
         if core.ahead(history, message):
             raise BusTimeoutError(f"what {stored.subject} was set for", 0)
-        if isinstance(message, TaskFinished):
-            await self._count(message, stored)
         return core.decide(history, message, stored.time)
 
     async def _count(self, message: TaskFinished, stored: Stored) -> None:

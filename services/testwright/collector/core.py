@@ -42,6 +42,7 @@ from testwright_schemas import (
     SuiteVerified,
     TaskCancelRequested,
     TaskError,
+    TaskEvent,
     TaskFinished,
     TaskSubmitted,
     TimerFired,
@@ -53,33 +54,28 @@ from testwright_schemas import (
 )
 from testwright_schemas.suite import Artifact
 
-Collected = (
-    TaskSubmitted
-    | TaskCancelRequested
-    | SuiteGenerated
-    | SuiteVerified
-    | AttemptFailed
-    | TaskFinished
-    | TimerFired
-    | MessageDeadLettered
-)
+Ending = TimerFired | TaskCancelRequested | MessageDeadLettered
+Decided = TaskSubmitted | SuiteGenerated | SuiteVerified | AttemptFailed | Ending
+Collected = Decided | TaskFinished
 
 
 def decide(history: TaskHistory, event: Collected, at: datetime) -> tuple[Effect, ...]:
     """Return what an event leads to.
 
     Args:
-        history: of the task, the event included.
+        history: of the task, the event included; an end needs none.
         event: what happened.
         at: when the event was stored (UTC), so that handling it again decides the same.
     """
     task = history.submitted
-    if task is None or (history.finished and not isinstance(event, TaskFinished)):
+    if isinstance(event, TaskFinished):
+        return (Unschedule(timer=_deadline(event)),)
+    if task is None or history.finished:
         return ()
     return _react(history, task, event, at)
 
 
-def _react(history: TaskHistory, task: TaskSubmitted, event: Collected, at: datetime) -> tuple[Effect, ...]:
+def _react(history: TaskHistory, task: TaskSubmitted, event: Decided, at: datetime) -> tuple[Effect, ...]:
     match event:
         case TaskSubmitted():
             return _begin(history, task)
@@ -93,8 +89,6 @@ def _react(history: TaskHistory, task: TaskSubmitted, event: Collected, at: date
             return _retry(history, task, event)
         case TimerFired() | TaskCancelRequested() | MessageDeadLettered():
             return (_end(history, task, event, at),)
-        case TaskFinished():
-            return (Unschedule(timer=_deadline(task)),)
         case _:
             assert_never(event)
 
@@ -208,12 +202,7 @@ def _retry(history: TaskHistory, task: TaskSubmitted, event: TimerFired) -> tupl
     return (_attempt(task, again),)
 
 
-def _end(
-    history: TaskHistory,
-    task: TaskSubmitted,
-    event: TimerFired | TaskCancelRequested | MessageDeadLettered,
-    at: datetime,
-) -> Publish:
+def _end(history: TaskHistory, task: TaskSubmitted, event: Ending, at: datetime) -> Publish:
     match event:
         case TimerFired():
             message = f"not done within {task.policy.deadline_s:g} s of its submission"
@@ -288,7 +277,7 @@ def _error(failure: Failure, log: Artifact | None) -> TaskError:
     return TaskError(cause=failure.cause, message=failure.message, log=log)
 
 
-def _deadline(task: TaskSubmitted) -> TimerFired:
+def _deadline(task: TaskEvent) -> TimerFired:
     return TimerFired(namespace=task.namespace, task_id=task.task_id, kind="deadline")
 
 

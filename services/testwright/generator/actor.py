@@ -23,6 +23,7 @@ from testwright.errors import (
 )
 from testwright.generator import core
 from testwright.reporter import Reporter
+from testwright.sources import Sources
 from testwright.voice import Archive, Clock, Voice
 from testwright_schemas import (
     PRIORITIES,
@@ -67,6 +68,7 @@ class Produce(Protocol):
 class _Generator:
     def __init__(self, bus: Bus, voice: Voice, clock: Clock, worker: str, produce: Produce) -> None:
         self._bus = bus
+        self._sources = Sources(bus)
         self._archive = Archive(bus)
         self._voice = voice
         self._clock = clock
@@ -109,7 +111,7 @@ class _Generator:
         reporter = Reporter(self._voice, item, attempt.number, "generate", stored.headers)
         try:
             with anyio.fail_after(item.policy.timeout_s):
-                snapshot = await self._bus.fetch(subjects.SNAPSHOTS, item.snapshot.digest)
+                snapshot = await self._sources.fetch(item.snapshot.digest)
                 product = await self._produce(item, snapshot, reporter)
             return await self._generated(item, attempt, fence, product)
         except (BlobNotFoundError, BlobCorruptError) as error:

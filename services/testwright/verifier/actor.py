@@ -21,6 +21,7 @@ from testwright.errors import (
     unexpected,
 )
 from testwright.reporter import Reporter
+from testwright.sources import Sources
 from testwright.verification.inquiry import Finding
 from testwright.verifier import core
 from testwright.voice import Archive, Clock, Voice
@@ -55,6 +56,7 @@ class Judge(Protocol):
 class _Verifier:
     def __init__(self, bus: Bus, voice: Voice, judge: Judge) -> None:
         self._bus = bus
+        self._sources = Sources(bus)
         self._archive = Archive(bus)
         self._voice = voice
         self._judge = judge
@@ -87,7 +89,7 @@ class _Verifier:
         reporter = Reporter(self._voice, item, item.attempt.number, "verify", stored.headers)
         try:
             with anyio.fail_after(item.policy.timeout_s):
-                snapshot = await self._bus.fetch(subjects.SNAPSHOTS, item.snapshot.digest)
+                snapshot = await self._sources.fetch(item.snapshot.digest)
                 candidate = await self._bus.fetch(subjects.ARTIFACTS, item.candidate.digest)
                 finding = await self._judge(item, snapshot, candidate, reporter)
             return core.verified(item, await self._judgement(finding))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from testwright.openhands_stage import OpenHandsStage as OpenHandsStage
     from testwright.openhands_stage import OpenHandsStageResult as OpenHandsStageResult
     from testwright.spec_to_production import SpecToProduction as SpecToProduction
+    from testwright.workflows import run_workflow as run_workflow
     from testwright_schemas import Policy as Policy
 
 __version__ = "0.1.0"
@@ -27,6 +28,7 @@ _PLACES = {
     "SpecToProduction": "testwright.spec_to_production",
     "TestGenerationError": "testwright.errors",
     "TestwrightError": "testwright.errors",
+    "run_workflow": "testwright.workflows",
 }
 
 

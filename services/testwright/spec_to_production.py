@@ -1,19 +1,18 @@
 """The guide's pipeline, from a specification to production, driven in this process."""
 
 import tomllib
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from anyio.to_thread import run_sync
 
-from testwright import app, clock, settings
 from testwright.client import Client
 from testwright.errors import WorkflowDefinitionError
-from testwright.workflow import definition, pipeline, runs
+from testwright.workflow import definition, pipeline
 from testwright.workflow.driver import Heard
 from testwright.workflow.runs import RunResult
+from testwright.workflows import run_workflow
 from testwright_schemas import Plan
 
 
@@ -55,17 +54,7 @@ class SpecToProduction:
             ConnectError: there is no server, or it cannot be reached.
         """
         plan = await run_sync(lambda: self.plan(blocking=blocking))
-        async with self._connected() as client:
-            tools = app.workflow_tools(settings.load())
-            return await runs.start(client, tools, runs.order(client, plan, self._root, clock.new_id("run")), heard)
-
-    @asynccontextmanager
-    async def _connected(self) -> AsyncGenerator[Client]:
-        if self._client is not None:
-            yield self._client
-            return
-        async with Client.connect() as client:
-            yield client
+        return await run_workflow(plan, root=self._root, client=self._client, heard=heard)
 
 
 def _pyproject(root: Path) -> dict[str, Any]:

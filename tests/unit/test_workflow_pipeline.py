@@ -8,11 +8,20 @@ import anyio
 import pytest
 
 from tests.support.world import World, world
-from testwright import SpecToProduction
+from testwright import SpecToProduction, run_workflow
 from testwright.errors import WorkflowDefinitionError
 from testwright.workflow.core import Followed
 from testwright.workflow.pipeline import COLLECTION, config, plan
-from testwright_schemas import NoWork, RunCommand, StageFinished, StageSpec, StageStarted, SubmitModules
+from testwright_schemas import (
+    CallFunction,
+    NoWork,
+    Plan,
+    RunCommand,
+    StageFinished,
+    StageSpec,
+    StageStarted,
+    SubmitModules,
+)
 
 GENERATING: dict[str, Any] = {"enable_openhands_test_generation": True, "modules": ("pricing.py",), "engine": "echo"}
 TRUE = ("true",)
@@ -173,3 +182,24 @@ async def test_a_pyproject_that_is_no_toml_is_refused(here: World, root: Path) -
 
     with pytest.raises(WorkflowDefinitionError, match=r"pyproject\.toml: it cannot be read"):
         await run(SpecToProduction(root=root, client=here.client))
+
+
+async def test_a_plan_made_in_python_calls_functions(here: World, root: Path) -> None:
+    announce = StageSpec(name="announce", work=CallFunction(name="announce"), needs=("lint",))
+    lint = StageSpec(name="lint", work=RunCommand(argv=TRUE))
+
+    async def announced() -> str:
+        return "announced"
+
+    with anyio.fail_after(30):
+        result = await run_workflow(
+            Plan(stages=(announce, lint)), root=root, client=here.client, functions={"announce": announced}
+        )
+
+    assert list(result.stages) == ["lint", "announce"]
+    assert result.stages["announce"].message == "announced"
+
+
+async def test_a_wrong_plan_is_refused_before_it_begins(here: World, root: Path) -> None:
+    with pytest.raises(WorkflowDefinitionError, match="circle"):
+        await run_workflow(Plan(stages=(StageSpec(name="a", work=NoWork(), needs=("a",)),)), client=here.client)

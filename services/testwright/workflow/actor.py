@@ -32,8 +32,8 @@ class _Workflows:
         return ()
 
 
-async def request_end(command: CancelWorkflow, _: Stored) -> Sequence[Effect]:
-    """Tell whoever drives the run that its end is wanted."""
+async def _request_end(command: CancelWorkflow, _: Stored) -> Sequence[Effect]:
+    # Whoever drives the run knows best whether it has ended meanwhile.
     requested = WorkflowCancelRequested(
         namespace=command.namespace, run_id=command.run_id, command_id=command.command_id, reason=command.reason
     )
@@ -68,5 +68,5 @@ def _cancels() -> Reaction:
         stream=subjects.COMMANDS,
         consumers=(subjects.WORKFLOW_CANCEL_CONSUMER,),
         type_=CancelWorkflow,
-        handle=request_end,
+        handle=_request_end,
     )

@@ -61,6 +61,9 @@ async def drive(bus: Bus, tools: Tools, namespace: str, run_id: str, heard: Hear
     started = await bus.last(subjects.EVENTS, subjects.workflow_event(namespace, run_id, "started"))
     if started is None:
         raise RunNotFoundError(run_id)
+    finished = await bus.last(subjects.EVENTS, subjects.workflow_event(namespace, run_id, "finished"))
+    if finished is not None:
+        return envelope.decode(finished.data, WorkflowFinished)
     return await _Driver(bus, tools, envelope.decode(started.data, WorkflowStarted), heard).drive()
 
 

@@ -256,7 +256,7 @@ def _occasion(message: EventMessage) -> tuple[str, ...]:
         case JobProgressed():
             return (message.task_id,)
         case StageStarted():
-            return (str(message.attempt),)
+            return (str(message.attempt), message.claim_id)
         case WorkflowClaimed():
             return (message.claim_id,)
         case _:

@@ -158,9 +158,10 @@ class WorkflowCancelRequested(WorkflowEvent, frozen=True, kw_only=True):
 
 
 class StageStarted(StageEvent, frozen=True, kw_only=True):
-    """A stage began; ``attempt`` counts the processes that began it."""
+    """A stage began; ``attempt`` counts the processes that began it, ``claim_id`` is the claim of this one."""
 
     attempt: Annotated[int, msgspec.Meta(ge=1)] = 1
+    claim_id: Id
     started_at: Time
 
 

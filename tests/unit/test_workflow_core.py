@@ -55,7 +55,7 @@ def started(*stages: StageSpec, **options: str) -> WorkflowStarted:
 
 
 def begun(stage: str, attempt: int = 1) -> StageStarted:
-    return StageStarted(**IDS, stage=stage, attempt=attempt, started_at=NOW)
+    return StageStarted(**IDS, stage=stage, attempt=attempt, claim_id="c", started_at=NOW)
 
 
 def ended(stage: str, outcome: StageOutcome = "completed") -> StageFinished:

@@ -10,6 +10,7 @@ import anyio
 import pytest
 import trio
 import trio.testing
+from msgspec.structs import replace
 
 from testwright.bus import Stored
 from testwright.bus.memory import Faults, MemoryBus, MemoryServer
@@ -66,6 +67,14 @@ class Process:
             self._bus.kill()
         self._scope.cancel()
 
+    async def cut_off(self, seconds: float) -> None:
+        """Keep it from the server for a while, long enough for another to take over; its work goes on."""
+        bus = self._bus
+        if bus:
+            bus.partition()
+            await until(anyio.current_time() + seconds)
+            bus.heal()
+
 
 async def never(item: VerifySuite, snapshot: bytes, candidate: bytes, progress: Progress) -> Finding:
     raise AssertionError("nothing is collected here")
@@ -101,9 +110,14 @@ async def main(seed: int) -> tuple[Plan, list[Stored]]:
     rate = 0.0 if seed % 5 == 0 else dice.choice((0.05, 0.2))
     faults = Faults(lose_publish=rate, lose_answer=rate, repeat=rate, delay=rate, reorder=rate)
     plan, events = a_plan(dice), list[Stored]()
+    topology = declare(("echo",))
+    if dice.random() < 0.5:
+        # A server that forgets ids at once: nothing may rest on them.
+        streams = tuple(replace(stream, duplicate_window_s=0.0) for stream in topology.streams)
+        topology = replace(topology, streams=streams)
     functions = {spec.name: function(dice) for spec in plan.stages}
     async with (
-        MemoryServer(declare(("echo",)), faults=faults, seed=seed, epoch=datetime(2026, 1, 1, tzinfo=UTC)) as server,
+        MemoryServer(topology, faults=faults, seed=seed, epoch=datetime(2026, 1, 1, tzinfo=UTC)) as server,
         anyio.create_task_group() as tg,
         server.connect("client") as bus,
     ):
@@ -135,7 +149,11 @@ async def ask(
     await voice.say(Publish(message=command), {})
     for _ in range(dice.randint(0, 6)):
         await until(anyio.current_time() + dice.uniform(0, 40))
-        dice.choice(processes).kill()
+        process = dice.choice(processes)
+        if dice.random() < 0.5:
+            process.kill()
+        else:
+            await process.cut_off(dice.uniform(10, 90))
     if dice.random() < 0.3:
         cancel = CancelWorkflow(namespace="default", run_id="run-1", command_id="cancel-1", reason="enough")
         await voice.say(Publish(message=cancel), {})
@@ -153,7 +171,8 @@ def test_whatever_happens_a_run_ends_once_and_repeats_nothing_that_has_ended(see
 
     plan, events = anyio.run(main, seed, backend="trio", backend_options={"clock": clock})
 
-    told = [FOLLOWED.decode(stored.data) for stored in events]
+    # A server that forgets ids may keep what is sent to it twice, word by word.
+    told = [FOLLOWED.decode(data) for data in dict.fromkeys(stored.data for stored in events)]
     ends = Counter(event.stage for event in told if isinstance(event, StageFinished))
     assert ends == {spec.name: 1 for spec in plan.stages}
     assert sum(isinstance(event, WorkflowFinished) for event in told) == 1

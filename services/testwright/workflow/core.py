@@ -215,8 +215,7 @@ def _conclude(started: WorkflowStarted, spec: StageSpec, outcome: StageOutcome, 
             outcome=outcome,
             message=message,
             completed_at=at,
-        ),
-        once=True,
+        )
     )
 
 

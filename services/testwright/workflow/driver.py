@@ -1,7 +1,8 @@
 """Drives a run: follows its events, asks the core what is to be done, does it, tells how it ended.
 
 One process at a time drives a run. Whoever takes it over claims it, reads what has happened up to its own claim, and
-goes on from there; whoever sees a newer claim than its own stops.
+goes on from there. What a driver says of a stage is said on condition that the last claim is its own: the server
+refuses the others, who stop.
 """
 
 import secrets
@@ -15,12 +16,13 @@ from anyio.abc import TaskGroup, TaskStatus
 from testwright.actor import SupersededError
 from testwright.background import beside
 from testwright.bus import Bus, Stored
-from testwright.errors import BusError, RunNotFoundError
+from testwright.errors import BusError, ConflictError, RunNotFoundError
 from testwright.voice import Voice
 from testwright.workflow import core
 from testwright.workflow.stages import Place, Report, Tools, perform
 from testwright_schemas import (
     CollectSuites,
+    Expect,
     Publish,
     RunWorkflow,
     StageFinished,
@@ -75,6 +77,13 @@ class _Driver:
         self._started = started
         self._place = Place(bus, started.namespace, started.run_id, Path(started.root))
         self._heard = heard
+        self._claimed = 0
+        self._claim = WorkflowClaimed(
+            namespace=started.namespace,
+            run_id=started.run_id,
+            claim_id=f"claim-{secrets.token_hex(8)}",
+            worker=tools.worker,
+        )
         self._run = core.Run()
         self._busy: dict[str, anyio.CancelScope] = {}
         self._stages: TaskGroup
@@ -83,12 +92,12 @@ class _Driver:
 
     async def drive(self) -> WorkflowFinished:
         async with self._bus.feed(subjects.EVENTS, self._filters(), after=0) as feed, beside(self._host):
-            claim = await self._claim()
+            await self._make_claim()
             async for stored in feed:
-                self._note(stored, claim)
+                self._note(stored)
                 if self._run.finished:
                     return self._run.finished
-                if stored.sequence >= claim:
+                if stored.sequence >= self._claimed:
                     for decision in core.decide(self._run, self._busy, stored.time):
                         await self._act(decision)
         raise BusError("the feed of the run's events has ended")
@@ -105,19 +114,20 @@ class _Driver:
         ends = [subjects.job_event(namespace, job, kind) for job in self._job_ends for kind in kinds]
         return [subjects.workflow_event(namespace, self._started.run_id), *ends]
 
-    async def _claim(self) -> int:
-        claim = WorkflowClaimed(
-            namespace=self._started.namespace,
-            run_id=self._started.run_id,
-            claim_id=f"claim-{secrets.token_hex(8)}",
-            worker=self._tools.worker,
-        )
-        receipt = await self._voice.say(Publish(message=claim), {})
-        return receipt.sequence if receipt else 0
+    async def _make_claim(self) -> None:
+        receipt = await self._voice.say(Publish(message=self._claim), {})
+        self._claimed = receipt.sequence if receipt else 0
 
-    def _note(self, stored: Stored, claim: int) -> None:
+    async def _say(self, event: StageStarted | StageFinished) -> None:
+        fence = Expect(subject=subjects.event(self._claim), sequence=self._claimed)
+        try:
+            await self._voice.say(Publish(message=event, expect=fence), {})
+        except ConflictError as error:
+            raise SupersededError from error
+
+    def _note(self, stored: Stored) -> None:
         event = FOLLOWED.decode(stored.data)
-        if isinstance(event, WorkflowClaimed) and stored.sequence > claim:
+        if isinstance(event, WorkflowClaimed) and stored.sequence > self._claimed:
             raise SupersededError
         self._run = core.evolve(self._run, event, stored.time)
         if isinstance(event, StageFinished):
@@ -134,20 +144,23 @@ class _Driver:
                 self._stages.start_soon(self._stage, decision)
             case core.Abort():
                 self._busy[decision.stage].cancel()
+            case Publish(message=StageFinished() as event):
+                self._busy[event.stage] = anyio.CancelScope()
+                await self._say(event)
             case Publish():
-                if isinstance(decision.message, StageFinished):
-                    self._busy[decision.message.stage] = anyio.CancelScope()
                 await self._voice.say(decision, {})
 
     async def _stage(self, begin: core.Begin) -> None:
         spec, names = begin.stage, {"namespace": self._started.namespace, "run_id": self._started.run_id}
         started_at = self._tools.clock()
-        started = StageStarted(**names, stage=spec.name, attempt=begin.attempt, started_at=started_at)
+        started = StageStarted(
+            **names, stage=spec.name, attempt=begin.attempt, claim_id=self._claim.claim_id, started_at=started_at
+        )
         collected = spec.work.stage if isinstance(spec.work, CollectSuites) else ""
         submission = self._run.ended.get(collected)
         report = Report(outcome="cancelled", message="ended before it was done")
         with self._busy[spec.name]:
-            await self._voice.say(Publish(message=started), {})
+            await self._say(started)
             report = await perform(self._place, self._tools, spec, submission, self._job_end)
         job = self._run.jobs.get((submission and submission.job_id) or "")
         times = {
@@ -157,7 +170,7 @@ class _Driver:
         }
         told = {"type": "stage-finished", "stage": spec.name, **names, **times, **msgspec.to_builtins(report)}
         end = msgspec.convert(told, StageFinished)
-        await self._voice.say(Publish(message=end, once=True), {})
+        await self._say(end)
 
     async def _job_end(self, job: str) -> core.JobEnd:
         await self._job_ends[job].wait()

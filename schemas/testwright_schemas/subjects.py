@@ -80,11 +80,6 @@ _WORKFLOW_KINDS: dict[type[WorkflowEvent], str] = {
     WorkflowFinished: "finished",
 }
 
-TASK_KINDS = tuple(_TASK_KINDS.values())
-"""The last word of a task event's subject."""
-JOB_KINDS = tuple(_JOB_KINDS.values())
-WORKFLOW_KINDS = tuple(_WORKFLOW_KINDS.values())
-
 
 def command(message: CommandMessage | WorkflowCommand) -> str:
     """Return the subject a command is published on."""

@@ -118,12 +118,7 @@ async def require_consumer(link: Link, stream: str, consumer: str) -> None:
     Raises:
         StreamNotFoundError: it does not.
     """
-    try:
-        answer = await link.request(f"{API}.CONSUMER.INFO.{stream}.{consumer}", operation="request")
-    except PermissionDeniedError:
-        return
-    if answer is not None:
-        read(answer, f"consumer {consumer} of stream {stream}")
+    await _require(link, f"CONSUMER.INFO.{stream}.{consumer}", f"consumer {consumer} of stream {stream}")
 
 
 async def require_stream(link: Link, stream: str) -> None:
@@ -132,9 +127,13 @@ async def require_stream(link: Link, stream: str) -> None:
     Raises:
         StreamNotFoundError: it does not.
     """
+    await _require(link, f"STREAM.INFO.{stream}", f"stream {stream}")
+
+
+async def _require(link: Link, verb: str, name: str) -> None:
     try:
-        answer = await link.request(f"{API}.STREAM.INFO.{stream}", operation="request")
+        answer = await link.request(f"{API}.{verb}", operation="request")
     except PermissionDeniedError:
         return
     if answer is not None:
-        read(answer, f"stream {stream}")
+        read(answer, name)

@@ -25,11 +25,13 @@ from testwright_schemas.publication import Effect, EventMessage, Expect, Publish
 from testwright_schemas.snapshot import Snapshot, Target
 from testwright_schemas.suite import (
     Artifact,
+    Brief,
     CaseVerdict,
     Coverage,
     Isolation,
     Judgement,
     Mutation,
+    Survivor,
     Usage,
     Verdict,
 )
@@ -84,6 +86,7 @@ __all__ = [
     "Attempt",
     "AttemptFailed",
     "AttemptStarted",
+    "Brief",
     "CallFunction",
     "CancelTasks",
     "CancelWorkflow",
@@ -134,6 +137,7 @@ __all__ = [
     "SubmitModules",
     "SuiteGenerated",
     "SuiteVerified",
+    "Survivor",
     "Target",
     "TaskCancelRequested",
     "TaskError",

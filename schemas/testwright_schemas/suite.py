@@ -73,10 +73,39 @@ class Usage(Record, frozen=True, kw_only=True):
     wall_s: Seconds = 0.0
 
 
+class Survivor(Record, frozen=True, kw_only=True):
+    """A change of the target that the suite does not notice: ``text`` is the unchanged line."""
+
+    line: int
+    operator: str
+    text: str
+
+
+class Brief(Record, frozen=True, kw_only=True):
+    """What another round of the same task should mend, after what earlier rounds have achieved.
+
+    Attributes:
+        line: line coverage reached so far, in percent.
+        missing_lines: of the target, not run by any accepted test.
+        missing_branches: from line, to line (negative: leaves the function or module that begins there).
+        survivors: mutants that no accepted test notices.
+        rejected: tests of the last round that were not kept, with the reason.
+        accepted: files of the suite that was accepted so far.
+    """
+
+    line: Percent | None = None
+    missing_lines: tuple[int, ...] = ()
+    missing_branches: tuple[tuple[int, int], ...] = ()
+    survivors: tuple[Survivor, ...] = ()
+    rejected: tuple[CaseVerdict, ...] = ()
+    accepted: tuple[Artifact, ...] = ()
+
+
 class Judgement(Record, frozen=True, kw_only=True):
     """Everything that verification found out about a candidate.
 
     ``omitted`` verdicts did not fit into a message, those on kept tests last of all; the report has them all.
+    ``brief`` says what another round could mend.
     """
 
     cases: tuple[CaseVerdict, ...] = ()
@@ -88,6 +117,7 @@ class Judgement(Record, frozen=True, kw_only=True):
     isolation: Isolation = "none"
     python: str = ""
     wall_s: Seconds = 0.0
+    brief: Brief | None = None
 
     @property
     def kept(self) -> int:

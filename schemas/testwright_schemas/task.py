@@ -30,11 +30,15 @@ class Attempt(Record, frozen=True, kw_only=True):
 
 
 class Failure(Record, frozen=True, kw_only=True):
-    """Why something ended badly: ``cause`` is one kebab-case word for programs, ``message`` is for people."""
+    """Why something ended badly: ``cause`` is one kebab-case word for programs, ``message`` is for people.
+
+    ``retry_after_s`` are the seconds that a provider asked to be left alone for: the attempt is given back unspent.
+    """
 
     cause: str
     message: str
     retryable: bool = False
+    retry_after_s: Seconds | None = None
 
 
 class TaskError(Record, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 from testwright_schemas._base import Count, Id, Message, Token
 from testwright_schemas.policy import Policy
 from testwright_schemas.snapshot import Snapshot, Target
-from testwright_schemas.suite import Artifact, Usage
+from testwright_schemas.suite import Artifact, Brief, Usage
 from testwright_schemas.task import Attempt
 
 
@@ -20,7 +20,9 @@ class WorkItem(Message, frozen=True, kw_only=True):
 
 
 class GenerateSuite(WorkItem, frozen=True, kw_only=True):
-    """Run an engine on the target."""
+    """Run an engine on the target; ``brief`` says what earlier rounds have left to do."""
+
+    brief: Brief | None = None
 
 
 class VerifySuite(WorkItem, frozen=True, kw_only=True):

@@ -2,6 +2,8 @@
 
 import traceback
 
+from testwright_schemas import Usage
+
 
 class TestwrightError(Exception):
     """Raised when testwright cannot do what was asked; the base of all its errors."""
@@ -162,12 +164,26 @@ class WorkError(TestwrightError):
         cause: one kebab-case word for programs.
         retryable: whether another try of the same engine may succeed.
         log: the tail of what the process printed, for the artifact store.
+        usage: what was consumed all the same; ``None`` where nothing was, or nobody knows.
+        retry_after_s: seconds that a provider asked to be left alone for. Such an attempt is given back unspent: it is
+            not counted as a try.
     """
 
-    def __init__(self, cause: str, message: str, *, retryable: bool = False, log: bytes = b"") -> None:
+    def __init__(
+        self,
+        cause: str,
+        message: str,
+        *,
+        retryable: bool = False,
+        log: bytes = b"",
+        usage: Usage | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
         self.cause = cause
         self.retryable = retryable
         self.log = log
+        self.usage = usage
+        self.retry_after_s = retry_after_s
         super().__init__(message)
 
 

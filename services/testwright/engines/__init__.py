@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 from testwright.environments import Environment, Environments
 from testwright.sandbox import Sandbox
-from testwright_schemas import Isolation, Policy, Target, Usage
+from testwright_schemas import Brief, Isolation, Policy, Target, Usage
 
 
 class Progress(Protocol):
@@ -33,6 +33,7 @@ class Assignment:
         policy: budget, seed, ...
         sandbox: the only way to run anything.
         environments: builds the engine's own environment.
+        brief: what earlier rounds of the task have left to do, ``None`` in the first one.
     """
 
     target: Target
@@ -42,6 +43,7 @@ class Assignment:
     policy: Policy
     sandbox: Sandbox
     environments: Environments
+    brief: Brief | None = None
 
 
 @dataclass(frozen=True, slots=True)

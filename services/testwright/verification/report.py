@@ -2,15 +2,7 @@
 
 import msgspec
 
-from testwright_schemas import CaseVerdict, Coverage, Isolation, Mutation, Record
-
-
-class Survivor(Record, frozen=True, kw_only=True):
-    """A change of the target that the suite does not notice: ``text`` is the unchanged line."""
-
-    line: int
-    operator: str
-    text: str
+from testwright_schemas import CaseVerdict, Coverage, Isolation, Mutation, Record, Survivor
 
 
 class Suspicion(Record, frozen=True, kw_only=True):

@@ -7,10 +7,9 @@ from testwright.verification import events
 from testwright.verification.conditions import REFERENCE
 from testwright.verification.events import Mutant
 from testwright.verification.measurement import Measurement
-from testwright.verification.report import Survivor
 from testwright.verification.runs import COLLECT_LIMIT_S, Bench
 from testwright.verification.trial import Trial
-from testwright_schemas import Mutation
+from testwright_schemas import Mutation, Survivor
 
 
 @dataclass(frozen=True, slots=True)

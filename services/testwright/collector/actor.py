@@ -6,7 +6,7 @@ import anyio
 
 from testwright.actor import Actor, Reaction
 from testwright.bus import Bus, Stored
-from testwright.collector import core
+from testwright.collector import core, jobs
 from testwright.errors import BusTimeoutError, ConflictError
 from testwright.history import TaskHistory
 from testwright.voice import Archive, Clock, Voice
@@ -41,7 +41,7 @@ class _Collector:
         for race in range(1, MAX_RACES + 1):
             job = await self._archive.job(message.namespace, message.job_id, at_least=stored.sequence)
             try:
-                for effect in core.advance_job(job, message):
+                for effect in jobs.advance(job, message):
                     await self._voice.say(effect, stored.headers)
             except ConflictError:
                 # Another end of the same job was counted meanwhile.

@@ -19,22 +19,15 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from msgspec.structs import replace
-
-from testwright.history import JobHistory, TaskHistory
+from testwright.collector.finishing import Ending, end, finish
+from testwright.history import TaskHistory
 from testwright_schemas import (
     Attempt,
     AttemptFailed,
     Effect,
-    Expect,
     Failure,
     GenerateSuite,
-    JobFinished,
-    JobProgressed,
-    Judgement,
     MessageDeadLettered,
-    Outcome,
-    OutcomeCounts,
     Publish,
     RetryPolicy,
     Schedule,
@@ -47,14 +40,10 @@ from testwright_schemas import (
     TaskSubmitted,
     TimerFired,
     Unschedule,
-    Usage,
     VerifySuite,
-    brief,
-    subjects,
 )
 from testwright_schemas.suite import Artifact
 
-Ending = TimerFired | TaskCancelRequested | MessageDeadLettered
 Decided = TaskSubmitted | SuiteGenerated | SuiteVerified | AttemptFailed | Ending
 Collected = Decided | TaskFinished
 
@@ -88,7 +77,7 @@ def _react(history: TaskHistory, task: TaskSubmitted, event: Decided, at: dateti
         case TimerFired(kind="retry"):
             return _retry(history, task, event)
         case TimerFired() | TaskCancelRequested() | MessageDeadLettered():
-            return (_end(history, task, event, at),)
+            return (end(history, task, event, at),)
         case _:
             assert_never(event)
 
@@ -102,29 +91,6 @@ def ahead(history: TaskHistory, event: Collected) -> bool:
             return history.submitted is None
         case _:
             return False
-
-
-def advance_job(history: JobHistory, event: TaskFinished) -> tuple[Effect, ...]:
-    """Return what the end of a task means for its job."""
-    job = history.submitted
-    if job is None or history.finished:
-        return ()
-    before = history.progressed
-    remaining = before.remaining if before else job.task_ids
-    counts = before.counts if before else OutcomeCounts()
-    effects: list[Effect] = []
-    if event.task_id in remaining:
-        remaining = tuple(id_ for id_ in remaining if id_ != event.task_id)
-        counts = _counted(counts, event.outcome)
-        progressed = JobProgressed(
-            namespace=job.namespace, job_id=job.job_id, task_id=event.task_id, remaining=remaining, counts=counts
-        )
-        expect = Expect(subject=subjects.event(progressed), sequence=history.progressed_sequence)
-        effects.append(Publish(message=progressed, expect=expect))
-    if not remaining:
-        finished = JobFinished(namespace=job.namespace, job_id=job.job_id, total=len(job.task_ids), counts=counts)
-        effects.append(Publish(message=finished, once=True))
-    return tuple(effects)
 
 
 def retry_delay_s(policy: RetryPolicy, engine_try: int, seed: str) -> float:
@@ -166,7 +132,7 @@ def _judge(history: TaskHistory, task: TaskSubmitted, event: SuiteVerified, at: 
     if event.attempt.number < history.attempts:
         return ()
     if event.judgement.kept:
-        return (_finish(history, task, "completed", at, None),)
+        return (finish(history, task, "completed", at, None),)
     if history.failed and history.failed.attempt.number == event.attempt.number:
         return ()
     message = f"none of the {len(event.judgement.cases)} tests by {event.attempt.engine} was kept"
@@ -202,27 +168,12 @@ def _retry(history: TaskHistory, task: TaskSubmitted, event: TimerFired) -> tupl
     return (_attempt(task, again),)
 
 
-def _end(history: TaskHistory, task: TaskSubmitted, event: Ending, at: datetime) -> Publish:
-    match event:
-        case TimerFired():
-            message = f"not done within {task.policy.deadline_s:g} s of its submission"
-            return _finish(history, task, "failed", at, TaskError(cause="deadline-exceeded", message=message))
-        case TaskCancelRequested():
-            error = TaskError(cause="cancelled", message=event.reason or "cancelled on request")
-            return _finish(history, task, "cancelled", at, error)
-        case MessageDeadLettered():
-            error = TaskError(cause="dead-lettered", message=f"{event.stream}: {event.reason}")
-            return _finish(history, task, "failed", at, error)
-        case _:
-            assert_never(event)
-
-
 def _next_engine(
     history: TaskHistory, task: TaskSubmitted, last: Attempt, at: datetime, error: TaskError
 ) -> tuple[Effect, ...]:
     index = last.engine_index + 1
     if index >= len(task.policy.engines):
-        return (_finish(history, task, "failed", at, error),)
+        return (finish(history, task, "failed", at, error),)
     return (_attempt(task, Attempt(number=last.number + 1, engine=task.policy.engines[index], engine_index=index)),)
 
 
@@ -240,50 +191,9 @@ def _attempt(task: TaskSubmitted, attempt: Attempt) -> Publish:
     )
 
 
-def _finish(
-    history: TaskHistory, task: TaskSubmitted, outcome: Outcome, at: datetime, error: TaskError | None
-) -> Publish:
-    verified = history.verified
-    judgement = verified.judgement if verified else Judgement()
-    line = judgement.coverage.line if judgement.coverage else None
-    return Publish(
-        message=TaskFinished(
-            namespace=task.namespace,
-            job_id=task.job_id,
-            task_id=task.task_id,
-            module=task.target.module,
-            outcome=outcome,
-            threshold_met=line is not None and bool(judgement.kept) and line >= task.policy.coverage,
-            files=judgement.files,
-            coverage=judgement.coverage,
-            mutation=judgement.mutation,
-            tests=judgement.cases,
-            omitted=judgement.omitted,
-            usage=verified.usage if verified else (history.failed.usage if history.failed else Usage()),
-            attempts=history.attempts,
-            engine=verified.attempt.engine if verified else None,
-            isolation=judgement.isolation,
-            report=judgement.report,
-            error=replace(error, message=brief(error.message)) if error else None,
-            created_at=task.created_at,
-            started_at=history.first_started_at,
-            completed_at=at,
-        ),
-        once=True,
-    )
-
-
 def _error(failure: Failure, log: Artifact | None) -> TaskError:
     return TaskError(cause=failure.cause, message=failure.message, log=log)
 
 
 def _deadline(task: TaskEvent) -> TimerFired:
     return TimerFired(namespace=task.namespace, task_id=task.task_id, kind="deadline")
-
-
-def _counted(counts: OutcomeCounts, outcome: Outcome) -> OutcomeCounts:
-    return OutcomeCounts(
-        completed=counts.completed + (outcome == "completed"),
-        failed=counts.failed + (outcome == "failed"),
-        cancelled=counts.cancelled + (outcome == "cancelled"),
-    )

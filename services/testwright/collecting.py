@@ -8,7 +8,7 @@ import msgspec
 from anyio.to_thread import run_sync
 
 from testwright.client import Client
-from testwright.delivery import deliver
+from testwright.delivery import targets, write
 from testwright_schemas import TaskFinished, TaskSubmitted, envelope, subjects
 
 
@@ -40,16 +40,7 @@ async def _output(client: Client, task_id: str) -> str | None:
 def deliver_to(output: str | None, files: Mapping[str, bytes]) -> list[Path]:
     """Write a suite where its submission asked for it, and return the paths; nowhere if it did not ask.
 
-    A ``.py`` file as ``output`` gives its name to the suite's only file; the files of a larger suite keep theirs and
-    go into the same folder.
-
     Raises:
         SnapshotError: a file cannot be written.
     """
-    if output is None:
-        return []
-    path = Path(output)
-    if path.suffix != ".py":
-        return deliver(files, path)
-    named = {path.name: next(iter(files.values()))} if len(files) == 1 else files
-    return deliver(named, path.parent)
+    return write(targets(files, Path(output))) if output else []

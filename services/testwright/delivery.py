@@ -9,11 +9,14 @@ import re
 import secrets
 from collections.abc import Collection, Iterator, Mapping
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import TypeVar
 
 from testwright import folders
 from testwright.errors import SnapshotError
 from testwright.snapshots.archive import unsafe
+
+_P = TypeVar("_P", bound=PurePath)
 
 _MARKED = re.compile(rb"(?P<body>.*)^# testwright: sha256=(?P<digest>[0-9a-f]{64})\r?\n?\Z", re.DOTALL | re.MULTILINE)
 
@@ -51,10 +54,18 @@ def deliver(files: Mapping[str, bytes], output: Path) -> list[Path]:
     Raises:
         SnapshotError: a name leaves ``output`` (then nothing is written), or a file cannot be written.
     """
-    targets = {name: _target(output, name) for name in sorted(files)}
+    return write({_target(output, name): files[name] for name in sorted(files)})
+
+
+def write(files: Mapping[Path, bytes]) -> list[Path]:
+    """Write files where ``targets`` has found them to belong, by the rules of ``deliver``.
+
+    Raises:
+        SnapshotError: a file cannot be written.
+    """
     delivered: list[Path] = []
-    for name, path in targets.items():
-        delivered.append(_deliver(path, files[name], delivered))
+    for path, content in files.items():
+        delivered.append(_deliver(path, content, delivered))
     return delivered
 
 
@@ -70,10 +81,10 @@ def _target(output: Path, name: str) -> Path:
 
 
 def _deliver(path: Path, content: bytes, delivered: Collection[Path]) -> Path:
-    stamped = stamp(content) if path.suffix == ".py" else content
+    stamped = finished(path.name, content)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for place in _places(path):
+        for place in places(path):
             if place in delivered:
                 continue
             if _holds(place, stamped):
@@ -86,7 +97,29 @@ def _deliver(path: Path, content: bytes, delivered: Collection[Path]) -> Path:
     raise AssertionError("there is always another name")
 
 
-def _places(path: Path) -> Iterator[Path]:
+def targets(files: Mapping[str, bytes], output: Path) -> dict[Path, bytes]:
+    """Return what is to be written where, by the rule of submissions.
+
+    A ``.py`` file as ``output`` gives its name to the suite's only file; the files of a larger suite keep theirs and
+    go into the same folder.
+
+    Raises:
+        SnapshotError: a name leaves the folder.
+    """
+    if output.suffix != ".py":
+        return {_target(output, name): files[name] for name in sorted(files)}
+    if len(files) == 1:
+        return {output: next(iter(files.values()))}
+    return targets(files, output.parent)
+
+
+def finished(name: str, content: bytes) -> bytes:
+    """Return a file as it is delivered: Python with its digest, anything else as it is."""
+    return stamp(content) if name.endswith(".py") else content
+
+
+def places(path: _P) -> Iterator[_P]:
+    """Yield the names that a suite may have, best first, without end."""
     yield path
     yield path.with_stem(f"{path.stem}_testwright")
     yield from (path.with_stem(f"{path.stem}_testwright_{n}") for n in count(2))

@@ -24,6 +24,15 @@ class SnapshotError(TestwrightError):
     """Raised when a project's files cannot be bundled, or a bundle cannot be unpacked safely."""
 
 
+class BranchError(TestwrightError):
+    """Raised when suites cannot be committed on a branch; nothing of the repository has changed then."""
+
+    def __init__(self, branch: str, reason: str) -> None:
+        self.branch = branch
+        self.reason = reason
+        super().__init__(f"nothing can be committed on the branch {branch!r}: {reason}")
+
+
 class TaskNotFoundError(TestwrightError):
     """Raised when nobody has ever submitted a task with this id (or its events have expired)."""
 

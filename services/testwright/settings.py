@@ -165,6 +165,12 @@ def uv_pythons() -> Path:
     return Path(named) if named else share / "uv" / "python"
 
 
+_GITS_OWN = re.compile(r"GIT_(?!(AUTHOR|COMMITTER)_|CONFIG_(GLOBAL|SYSTEM|NOSYSTEM)$)")
+
+
 def git_environment() -> dict[str, str]:
-    """Return the environment to run git in: a git hook that started us has set variables that point it elsewhere."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    """Return the environment to run git in: a git hook that started us has set variables that point it elsewhere.
+
+    Who commits, and whose configuration counts, stays.
+    """
+    return {name: value for name, value in os.environ.items() if not _GITS_OWN.match(name)}

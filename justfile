@@ -40,6 +40,10 @@ up *args:
 simulate *args:
     uv run pytest tests/simulation "$@"
 
+# Fuzz what reads bytes of others, guided by coverage: just fuzz archives 60.
+fuzz *args:
+    uv run --with atheris python -m tests.fuzz "$@"
+
 # Measure.
 bench *args:
     uv run python -m benchmarks "$@"

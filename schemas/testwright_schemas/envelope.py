@@ -30,7 +30,11 @@ def decode(data: bytes, type_: type[T]) -> T:
         msgspec.DecodeError: the body is not JSON; its subclass ``msgspec.ValidationError`` where it is JSON of
             another shape than ``type_``, with the path of the field in its text.
     """
-    return msgspec.json.decode(data, type=type_)
+    try:
+        return msgspec.json.decode(data, type=type_)
+    except (UnicodeDecodeError, RecursionError) as error:
+        # The library lets these two through: text that is no UTF-8, and brackets deeper than its stack.
+        raise msgspec.DecodeError(f"JSON is malformed: {error}") from error
 
 
 def headers(

@@ -20,6 +20,7 @@ from testwright.bus._nats_multi import first_on
 from testwright.bus._nats_publish import Publishing, message_headers, purge
 from testwright.bus._nats_reader import message_get
 from testwright.errors import BlobCorruptError, BlobNotFoundError, ConflictError, StreamNotFoundError
+from testwright_schemas import envelope
 from testwright_schemas.publication import Expect
 
 _CHUNK = 512 * 1024
@@ -92,7 +93,10 @@ async def fetch(link: Link, bucket: str, digest: str, within_s: float) -> bytes:
     stored = await _entry(link, bucket, digest, within_s)
     if stored is None:
         raise BlobNotFoundError(bucket, digest)
-    entry = msgspec.json.decode(stored.data, type=_Entry)
+    try:
+        entry = envelope.decode(stored.data, _Entry)
+    except msgspec.DecodeError as error:
+        raise BlobCorruptError(f"{bucket} says nothing readable about {digest}: {error}") from error
     stream, subject = stream_of(bucket), chunk_subject(bucket, entry.nuid)
     parts: list[bytes] = []
     if 0 < entry.chunks <= _FEW:

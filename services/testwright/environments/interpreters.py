@@ -11,6 +11,8 @@ import msgspec
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from testwright_schemas import envelope
+
 PREFERRED = ((3, 11), (3, 12))
 """What search-based engines work best on; then upwards, and what is older last."""
 
@@ -60,7 +62,7 @@ def parse_probe(output: bytes) -> Probed | None:
     """Return what ``PROBE`` printed, ``None`` where it did not get that far."""
     lines = output.strip().splitlines()
     try:
-        return msgspec.json.decode(lines[-1], type=Probed) if lines else None
+        return envelope.decode(lines[-1], Probed) if lines else None
     except msgspec.DecodeError:
         return None
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from testwright.engines.openhands.spending import Tokens
+from testwright_schemas import envelope
 
 COMPLETIONS = "/chat/completions"
 RESPONSES = "/responses"
@@ -45,8 +46,8 @@ class Call:
         if path not in _CAPS:
             raise BadCallError(f"{path} is not passed on")
         try:
-            fields = msgspec.json.decode(body, type=dict[str, Any])
-        except (msgspec.DecodeError, RecursionError) as error:
+            fields = envelope.decode(body, dict[str, Any])
+        except msgspec.DecodeError as error:
             raise BadCallError(f"not a JSON object: {error}") from None
         if fields.get("n") not in {None, 1} or fields.get("background"):
             raise BadCallError("one answer a call, and while it is waited for")
@@ -129,8 +130,8 @@ class Meter:
 
     def _read(self, text: bytes) -> None:
         try:
-            part = msgspec.json.decode(text, type=_Part)
-        except (msgspec.DecodeError, RecursionError):
+            part = envelope.decode(text, _Part)
+        except msgspec.DecodeError:
             return
         part = part.response or part
         self.tokens = _tokens(part.usage) or self.tokens

@@ -1,6 +1,7 @@
 """Every error that testwright raises: each builds its own message and says what to do."""
 
 import traceback
+from collections.abc import Mapping
 
 from testwright_schemas import Usage
 
@@ -215,6 +216,17 @@ class SettingError(TestwrightError):
         self.name = name
         self.reason = reason
         super().__init__(f"{name} {reason}: correct or unset it")
+
+
+class RequestRefusedError(TestwrightError):
+    """Raised when the gateway refuses a request: the HTTP status, one kebab-case word for programs, and the reason."""
+
+    def __init__(self, status: int, kind: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        self.status = status
+        self.kind = kind
+        self.detail = detail
+        self.headers = headers or {}
+        super().__init__(f"{kind}: {detail}")
 
 
 class DeadLetterNotFoundError(TestwrightError):

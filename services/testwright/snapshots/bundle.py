@@ -57,7 +57,7 @@ def bundle(paths: Sequence[Path], *, max_bytes: int = MAX_BYTES) -> Bundle:
     for path in named:
         names.update(_missing(root, path, names))
     files = _read(root, sorted(names), max_bytes)
-    targets, skipped = _targets([PurePosixPath(path.relative_to(root).as_posix()) for path in named], files)
+    targets, skipped = targets_in([PurePosixPath(path.relative_to(root).as_posix()) for path in named], files)
     data = archive.pack(files)
     digest = hashlib.sha256(data).hexdigest()
     return Bundle(Snapshot(digest=digest, size=len(data), files=len(files)), data, targets, root, skipped)
@@ -108,9 +108,18 @@ def _mib(size: int) -> str:
     return f"{size / archive.MIB:.1f} MiB"
 
 
-def _targets(
+def targets_in(
     named: Sequence[PurePosixPath], files: Mapping[str, bytes]
 ) -> tuple[tuple[Target, ...], Mapping[str, str]]:
+    """Return the modules of a project that names mean, sorted by path, and the files left out, with the reason.
+
+    Args:
+        named: files or folders relative to the project's root, as in ``bundle``.
+        files: the whole project.
+
+    Raises:
+        SnapshotError: a name is no module, or there is nothing to test.
+    """
     layout = modules.Layout(files)
     targets = {str(path): layout.target(str(path)) for path in named if str(path) in files}
     skipped: dict[str, str] = {}

@@ -26,6 +26,11 @@ class Measurement:
     import_lines: list[int] = field(default_factory=list[int])
 
     @property
+    def covered_lines(self) -> tuple[int, ...]:
+        """The lines that ran at all, sorted."""
+        return tuple(sorted({line for ran in self.lines.values() for line in ran}.union(self.import_lines)))
+
+    @property
     def coverage(self) -> Coverage:
         """The totals, in percent."""
         total = self.total

@@ -10,6 +10,7 @@ from testwright_schemas.command import (
     SubmitJob,
     TaskSpec,
 )
+from testwright_schemas.content import ContentClaimed, ContentMessage, ModuleTaken, TaskJoined
 from testwright_schemas.dead import MessageDeadLettered
 from testwright_schemas.job import (
     JobEvent,
@@ -20,8 +21,23 @@ from testwright_schemas.job import (
     JobSubmitted,
     OutcomeCounts,
 )
+from testwright_schemas.lane import LanePaused
+from testwright_schemas.lease import Lease
 from testwright_schemas.policy import PRIORITIES, Policy, Priority, RetryPolicy
 from testwright_schemas.publication import Effect, EventMessage, Expect, Publish, Schedule, Unschedule
+from testwright_schemas.schedule import (
+    CancelSchedule,
+    JobScheduled,
+    ScheduleCancelled,
+    ScheduleCommand,
+    ScheduleDue,
+    ScheduleEvent,
+    ScheduleFired,
+    ScheduleJob,
+    ScheduleMessage,
+    ScheduleRejected,
+    Timetable,
+)
 from testwright_schemas.snapshot import Snapshot, Target
 from testwright_schemas.suite import (
     Artifact,
@@ -88,11 +104,14 @@ __all__ = [
     "AttemptStarted",
     "Brief",
     "CallFunction",
+    "CancelSchedule",
     "CancelTasks",
     "CancelWorkflow",
     "CaseVerdict",
     "CollectSuites",
     "CommandMessage",
+    "ContentClaimed",
+    "ContentMessage",
     "Coverage",
     "Effect",
     "EventMessage",
@@ -106,11 +125,15 @@ __all__ = [
     "JobMessage",
     "JobProgressed",
     "JobRejected",
+    "JobScheduled",
     "JobSubmitted",
     "Judgement",
+    "LanePaused",
+    "Lease",
     "Message",
     "MessageDeadLettered",
     "ModuleResult",
+    "ModuleTaken",
     "Mutation",
     "NoWork",
     "Outcome",
@@ -127,6 +150,14 @@ __all__ = [
     "RunCommand",
     "RunWorkflow",
     "Schedule",
+    "ScheduleCancelled",
+    "ScheduleCommand",
+    "ScheduleDue",
+    "ScheduleEvent",
+    "ScheduleFired",
+    "ScheduleJob",
+    "ScheduleMessage",
+    "ScheduleRejected",
     "Snapshot",
     "StageEvent",
     "StageFinished",
@@ -143,11 +174,13 @@ __all__ = [
     "TaskError",
     "TaskEvent",
     "TaskFinished",
+    "TaskJoined",
     "TaskMessage",
     "TaskProgressed",
     "TaskSpec",
     "TaskSubmitted",
     "TimerFired",
+    "Timetable",
     "Timing",
     "Token",
     "Unschedule",

@@ -23,6 +23,11 @@ class SubmitJob(Message, frozen=True, kw_only=True):
     """Generate and verify tests for these modules. The job's id is the idempotency key of the submission.
 
     ``submitted_at`` is by the client's clock and for people only: the server's clock decides when a deadline is.
+
+    With ``join`` a task whose content and policy are those of another one ends as that one does, without work; with
+    ``supersede`` older tasks about the same modules are to end. The name of the ``project``, a module's path and the
+    namespace tell modules apart. ``concurrency`` are tasks of this job that may be worked on at a time, ``None`` for as
+    many as there are workers.
     """
 
     namespace: Token
@@ -31,6 +36,10 @@ class SubmitJob(Message, frozen=True, kw_only=True):
     snapshot: Snapshot
     policy: Policy
     submitted_at: Time
+    join: bool = False
+    supersede: bool = False
+    project: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    concurrency: Annotated[int, msgspec.Meta(ge=1, le=MAX_TASKS)] | None = None
 
 
 class CancelTasks(Message, frozen=True, kw_only=True):

@@ -15,10 +15,11 @@ class JobEvent(Message, frozen=True, kw_only=True):
 
 
 class JobSubmitted(JobEvent, frozen=True, kw_only=True):
-    """A job was accepted and is fanned out into these tasks."""
+    """A job was accepted and is fanned out into these tasks, of which ``concurrency`` may be worked on at a time."""
 
     task_ids: tuple[Id, ...]
     created_at: Time
+    concurrency: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
 class JobRejected(JobEvent, frozen=True, kw_only=True):

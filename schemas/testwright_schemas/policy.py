@@ -30,7 +30,9 @@ class Policy(Record, frozen=True, kw_only=True):
     Attributes:
         engines: tried in this order until one yields a usable suite.
         coverage: line coverage of the target in percent that counts as "threshold met".
-        budget_s: seconds that an engine may search.
+        budget_s: seconds that an engine may search, all its rounds together.
+        rounds: most rounds of one engine. A later one is begun while the coverage is not reached and the last one has
+            gained something, and gets what is left of the budget.
         timeout_s: seconds after which an attempt is stopped and counts as failed (retryable).
         deadline_s: seconds after which the task ends as failed, whatever it is doing.
         priority: class of the work queues.
@@ -49,6 +51,7 @@ class Policy(Record, frozen=True, kw_only=True):
     )
     coverage: Percent = 80.0
     budget_s: Annotated[float, msgspec.Meta(ge=1, le=3600)] = 60.0
+    rounds: Annotated[int, msgspec.Meta(ge=1, le=20)] = 3
     timeout_s: Annotated[float, msgspec.Meta(ge=10, le=3600)] = 600.0
     deadline_s: Annotated[float, msgspec.Meta(ge=1, le=604800)] = 3600.0
     priority: Priority = "high"

@@ -2,14 +2,19 @@
 
 from testwright_schemas._base import Count, Record, Time
 from testwright_schemas.command import CommandMessage
+from testwright_schemas.content import ContentMessage
 from testwright_schemas.dead import MessageDeadLettered
 from testwright_schemas.job import JobMessage
+from testwright_schemas.lane import LanePaused
+from testwright_schemas.schedule import ScheduleCommand, ScheduleDue, ScheduleMessage, Timetable
 from testwright_schemas.task import TaskMessage
 from testwright_schemas.timer import TimerFired
 from testwright_schemas.work import WorkMessage
 from testwright_schemas.workflow import WorkflowCommand, WorkflowMessage
 
-EventMessage = TaskMessage | JobMessage | WorkflowMessage | MessageDeadLettered
+EventMessage = (
+    TaskMessage | JobMessage | WorkflowMessage | ContentMessage | ScheduleMessage | LanePaused | MessageDeadLettered
+)
 
 
 class Expect(Record, frozen=True, kw_only=True):
@@ -25,22 +30,22 @@ class Publish(Record, frozen=True, kw_only=True):
     ``expect`` makes it conditional; ``once`` leaves it unsaid where anything was ever said on its subject.
     """
 
-    message: CommandMessage | WorkflowCommand | EventMessage | WorkMessage
+    message: CommandMessage | WorkflowCommand | ScheduleCommand | EventMessage | WorkMessage
     expect: Expect | None = None
     once: bool = False
 
 
 class Schedule(Record, frozen=True, kw_only=True):
-    """Have the server deliver a timer at a time; setting the same timer again replaces it."""
+    """Have the server deliver a timer at a time, or by a timetable; setting the same timer again replaces it."""
 
-    timer: TimerFired
-    at: Time
+    timer: TimerFired | ScheduleDue
+    at: Time | Timetable
 
 
 class Unschedule(Record, frozen=True, kw_only=True):
     """Take a timer back; nothing happens where it is not set."""
 
-    timer: TimerFired
+    timer: TimerFired | ScheduleDue
 
 
 Effect = Publish | Schedule | Unschedule

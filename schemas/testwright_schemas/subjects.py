@@ -5,11 +5,25 @@ Ids of messages are made from what they say, so that saying it twice is noticed 
 
 from typing import assert_never
 
-from testwright_schemas._base import is_word
+from testwright_schemas import _parts
+from testwright_schemas._occasions import occasion
 from testwright_schemas.command import CancelTasks, CommandMessage, RetryTasks, SubmitJob
+from testwright_schemas.content import ContentClaimed, ContentMessage, ModuleTaken, TaskJoined
 from testwright_schemas.dead import MessageDeadLettered
 from testwright_schemas.job import JobEvent, JobFinished, JobProgressed, JobRejected, JobSubmitted
+from testwright_schemas.lane import LanePaused
 from testwright_schemas.policy import Priority
+from testwright_schemas.schedule import (
+    CancelSchedule,
+    JobScheduled,
+    ScheduleCancelled,
+    ScheduleCommand,
+    ScheduleDue,
+    ScheduleEvent,
+    ScheduleFired,
+    ScheduleJob,
+    ScheduleRejected,
+)
 from testwright_schemas.task import (
     AttemptFailed,
     AttemptStarted,
@@ -47,13 +61,17 @@ TIMERS = "TESTWRIGHT_TIMERS"
 SNAPSHOTS = "testwright-snapshots"
 ARTIFACTS = "testwright-artifacts"
 
+LEASES = f"{PREFIX}.lease"
+"""Not stored: who holds which delivery, for whoever hands on what a dead worker held."""
+
 COMMANDS_ALL = f"{PREFIX}.command.*.*"
 WORK_ALL = f"{PREFIX}.work.>"
 EVENTS_ALL = f"{PREFIX}.event.>"
 TIMERS_SET_ALL = f"{PREFIX}.timer.set.>"
 TIMERS_DUE_ALL = f"{PREFIX}.timer.due.>"
+TIMERS_SUBMIT_ALL = f"{PREFIX}.timer.submit.>"
 
-EventMessage = TaskEvent | JobEvent | WorkflowEvent | MessageDeadLettered
+EventMessage = TaskEvent | JobEvent | WorkflowEvent | ContentMessage | ScheduleEvent | LanePaused | MessageDeadLettered
 
 _TASK_KINDS: dict[type[TaskEvent], str] = {
     TaskSubmitted: "submitted",
@@ -79,9 +97,15 @@ _WORKFLOW_KINDS: dict[type[WorkflowEvent], str] = {
     StageFinished: "stage-finished",
     WorkflowFinished: "finished",
 }
+_SCHEDULE_KINDS: dict[type[ScheduleEvent], str] = {
+    JobScheduled: "set",
+    ScheduleRejected: "rejected",
+    ScheduleFired: "fired",
+    ScheduleCancelled: "cancelled",
+}
 
 
-def command(message: CommandMessage | WorkflowCommand) -> str:
+def command(message: CommandMessage | WorkflowCommand | ScheduleCommand) -> str:
     """Return the subject a command is published on."""
     match message:
         case SubmitJob():
@@ -94,6 +118,10 @@ def command(message: CommandMessage | WorkflowCommand) -> str:
             verb = "run-workflow"
         case CancelWorkflow():
             verb = "cancel-workflow"
+        case ScheduleJob():
+            verb = "schedule"
+        case CancelSchedule():
+            verb = "cancel-schedule"
         case _:
             assert_never(message)
     return command_filter(verb, message.namespace)
@@ -124,8 +152,26 @@ def event(message: EventMessage) -> str:
         case WorkflowEvent():
             stage = f".{message.stage}" if isinstance(message, StageEvent) else ""
             return workflow_event(message.namespace, message.run_id, _WORKFLOW_KINDS[type(message)] + stage)
+        case ScheduleEvent():
+            return schedule_event(message.namespace, message.schedule_id, _SCHEDULE_KINDS[type(message)])
+        case ContentClaimed() | TaskJoined() | ModuleTaken():
+            return _content_event(message)
+        case LanePaused():
+            return lane_event(message.namespace, message.lane)
         case MessageDeadLettered():
             return f"{PREFIX}.event.{message.namespace}.dead.{message.letter_id}.lettered"
+        case _:
+            assert_never(message)
+
+
+def _content_event(message: ContentMessage) -> str:
+    match message:
+        case ContentClaimed():
+            return f"{PREFIX}.event.{message.namespace}.content.{message.content}.claimed"
+        case TaskJoined():
+            return joined_event(message.namespace, message.source_id, message.task_id)
+        case ModuleTaken():
+            return taken_event(message.namespace, message.module, message.task_id)
         case _:
             assert_never(message)
 
@@ -145,18 +191,29 @@ def workflow_event(namespace: str = "*", run_id: str = "*", kind: str = ">") -> 
     return f"{PREFIX}.event.{namespace}.workflow.{run_id}.{kind}"
 
 
+def schedule_event(namespace: str = "*", schedule_id: str = "*", kind: str = "*") -> str:
+    """Return the subject, or with ``*`` the filter, of events of schedules."""
+    return f"{PREFIX}.event.{namespace}.schedule.{schedule_id}.{kind}"
+
+
+def joined_event(namespace: str = "*", source_id: str = "*", task_id: str = "*") -> str:
+    """Return the subject, or with ``*`` the filter, of tasks that have joined another one."""
+    return f"{PREFIX}.event.{namespace}.task.{source_id}.joined.{task_id}"
+
+
+def taken_event(namespace: str = "*", module: str = "*", task_id: str = "*") -> str:
+    """Return the subject, or with ``*`` the filter, of tasks about a module."""
+    return f"{PREFIX}.event.{namespace}.module.{module}.taken.{task_id}"
+
+
+def lane_event(namespace: str = "*", lane: str = "*") -> str:
+    """Return the subject, or with ``*`` the filter, of the pauses of lanes."""
+    return f"{PREFIX}.event.{namespace}.lane.{lane}.paused"
+
+
 def dead_event(namespace: str = "*", letter_id: str = "*") -> str:
     """Return the subject, or with ``*`` the filter, of dead letters."""
     return f"{PREFIX}.event.{namespace}.dead.{letter_id}.lettered"
-
-
-def is_dead(subject: str) -> bool:
-    """Return whether a subject is that of a dead letter."""
-    match subject.split("."):
-        case [_, "event", _, "dead", _, _]:
-            return True
-        case _:
-            return False
 
 
 def events_of(namespace: str) -> str:
@@ -164,11 +221,14 @@ def events_of(namespace: str) -> str:
     return f"{PREFIX}.event.{namespace}.>"
 
 
-def timer(message: TimerFired) -> tuple[str, str]:
+def timer(message: TimerFired | ScheduleDue) -> tuple[str, str]:
     """Return the subject a timer is set on and the one it is delivered on.
 
     Each attempt has a retry of its own: one that is set late, by an actor that was cut off, must not replace the next.
     """
+    if isinstance(message, ScheduleDue):
+        name = f"{message.namespace}.{message.schedule_id}"
+        return f"{PREFIX}.timer.set.{name}.schedule", f"{PREFIX}.timer.submit.{name}"
     name = f"{message.namespace}.{message.task_id}.{message.kind}-{message.attempt}"
     return f"{PREFIX}.timer.set.{name}", f"{PREFIX}.timer.due.{name}"
 
@@ -194,31 +254,15 @@ def verify_consumer(priority: Priority) -> str:
 
 
 SUBMITTER_CONSUMER = "submitter"
+JOINS_CONSUMER = "submitter-joins"
+SCHEDULES_CONSUMER = "submitter-schedules"
 WORKFLOW_CONSUMER = "workflow"
 WORKFLOW_CANCEL_CONSUMER = "workflow-cancel"
 COLLECTOR_CONSUMER = "collector"
 TIMERS_CONSUMER = "collector-timers"
 
 
-def namespace_of(subject: str) -> str:
-    """Return the namespace in one of our subjects, ``default`` where it has none that could be one."""
-    tokens = subject.split(".")
-    index = {"command": 2, "event": 2, "timer": 3, "work": 5}.get(tokens[1] if len(tokens) > 1 else "", -1)
-    return tokens[index] if 0 <= index < len(tokens) and is_word(tokens[index]) else "default"
-
-
-def task_of(subject: str) -> str | None:
-    """Return the task id in one of our subjects, ``None`` where it names no task."""
-    match subject.split("."):
-        case (
-            [_, "work", _, _, _, _, task_id, *_] | [_, "event", _, "task", task_id, _] | [_, "timer", _, _, task_id, _]
-        ) if is_word(task_id):
-            return task_id
-        case _:
-            return None
-
-
-def message_id(message: CommandMessage | WorkflowCommand | WorkMessage | EventMessage) -> str:
+def message_id(message: CommandMessage | WorkflowCommand | ScheduleCommand | WorkMessage | EventMessage) -> str:
     """Return the id a message is deduplicated by within its stream: namespace, noun, its id, what, which time."""
     match message:
         case SubmitJob() | RetryTasks():
@@ -227,41 +271,19 @@ def message_id(message: CommandMessage | WorkflowCommand | WorkMessage | EventMe
             return f"{message.namespace}/workflow/{message.run_id}/run"
         case CancelWorkflow():
             return f"{message.namespace}/workflow/{message.run_id}/cancel/{message.command_id}"
+        case ScheduleJob():
+            return f"{message.namespace}/schedule/{message.schedule_id}/submit"
+        case CancelSchedule():
+            return f"{message.namespace}/schedule/{message.schedule_id}/cancel/{message.command_id}"
         case CancelTasks():
             return f"{message.namespace}/command/{message.command_id}/cancel"
         case WorkItem():
             return f"{message.namespace}/task/{message.task_id}/{_work_kind(message)}/{message.attempt.number}"
         case _:
-            return "/".join((*event(message).split(".")[2:], *_occasion(message)))
+            return "/".join((*event(message).split(".")[2:], *occasion(message)))
 
 
-def _occasion(message: EventMessage) -> tuple[str, ...]:
-    """Tell apart the messages that share one subject."""
-    match message:
-        case AttemptStarted():
-            # Nobody may take another's announcement for a repetition of its own: two slots of one worker, or two
-            # workers whose names are the same, may hold the same item.
-            return (str(message.attempt.number), message.worker, str(message.turn), message.started_at.isoformat())
-        case SuiteGenerated() | SuiteVerified() | AttemptFailed():
-            return (str(message.attempt.number),)
-        case TaskProgressed():
-            return (str(message.attempt), message.phase, f"{message.elapsed_s:.3f}")
-        case TaskCancelRequested() | WorkflowCancelRequested():
-            return (message.command_id,)
-        case JobProgressed():
-            return (message.task_id,)
-        case StageStarted():
-            return (str(message.attempt), message.claim_id)
-        case WorkflowClaimed():
-            return (message.claim_id,)
-        case _:
-            return ()
-
-
-def job_of(subject: str) -> str | None:
-    """Return the job id in an event's subject, ``None`` where it names no job."""
-    match subject.split("."):
-        case [_, "event", _, "job", job_id, _]:
-            return job_id
-        case _:
-            return None
+is_dead = _parts.is_dead
+job_of = _parts.job_of
+namespace_of = _parts.namespace_of
+task_of = _parts.task_of

@@ -1,8 +1,10 @@
 """Suite: candidates, verdicts and what they were judged by."""
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 from testwright_schemas._base import Count, Digest, Percent, Record, Seconds
+
+N = TypeVar("N", int, float)
 
 Verdict = Literal[
     "kept",
@@ -71,6 +73,26 @@ class Usage(Record, frozen=True, kw_only=True):
     output_tokens: Count | None = None
     cost_usd: float | None = None
     wall_s: Seconds = 0.0
+
+    def plus(self, other: "Usage") -> "Usage":
+        """Return the sum, with the model that was used last.
+
+        What is not known of one that has used a model is not known of the sum; one without a model has used nothing
+        that could be unknown.
+        """
+        asked = [usage for usage in (self, other) if usage.model is not None]
+        return Usage(
+            model=other.model or self.model,
+            input_tokens=_sum([usage.input_tokens for usage in asked]),
+            output_tokens=_sum([usage.output_tokens for usage in asked]),
+            cost_usd=_sum([usage.cost_usd for usage in asked]),
+            wall_s=self.wall_s + other.wall_s,
+        )
+
+
+def _sum(parts: list[N | None]) -> N | None:
+    known = [part for part in parts if part is not None]
+    return sum(known[1:], known[0]) if known and len(known) == len(parts) else None
 
 
 class Survivor(Record, frozen=True, kw_only=True):

@@ -20,13 +20,17 @@ class Attempt(Record, frozen=True, kw_only=True):
         number: counts all attempts of the task from 1; a higher one replaces a lower one.
         engine: name of the engine.
         engine_index: its place in the policy's list.
-        engine_try: counts the tries of this engine from 1.
+        engine_try: counts the tries of this engine in this round from 1.
+        round: counts the rounds of this engine from 1; a later one gets what earlier ones have left to do.
+        searched_s: seconds that earlier rounds of this engine have taken out of the budget.
     """
 
     number: Annotated[int, msgspec.Meta(ge=1)]
     engine: Token
     engine_index: Count = 0
     engine_try: Annotated[int, msgspec.Meta(ge=1)] = 1
+    round: Annotated[int, msgspec.Meta(ge=1)] = 1
+    searched_s: Seconds = 0.0
 
 
 class Failure(Record, frozen=True, kw_only=True):
@@ -58,20 +62,26 @@ class TaskEvent(Message, frozen=True, kw_only=True):
 
 
 class TaskSubmitted(TaskEvent, frozen=True, kw_only=True):
-    """A task was accepted."""
+    """A task was accepted. One that has ``joined_to`` another does no work: it ends as that one does.
+
+    It is said again, without ``joined_to``, where the other was cancelled: then it does the work.
+    """
 
     target: Target
     snapshot: Snapshot
     policy: Policy
     created_at: Time
     retry_of: Id | None = None
+    joined_to: Id | None = None
+    project: str = ""
 
 
 class TaskCancelRequested(TaskEvent, frozen=True, kw_only=True):
-    """Someone asked for the end of a task; the collector ends it."""
+    """Someone asked for the end of a task, or a newer one of the same module did; the collector ends it."""
 
     command_id: Id
     reason: str = ""
+    superseded_by: Id | None = None
 
 
 class AttemptStarted(TaskEvent, frozen=True, kw_only=True):
@@ -103,7 +113,8 @@ class SuiteGenerated(TaskEvent, frozen=True, kw_only=True):
     """An engine delivered a candidate; ``requirements`` are packages that its tests need besides pytest.
 
     ``fence`` is the stream sequence of the ``started`` event it was made under: later events of the same attempt are
-    published only while that is still the newest one.
+    published only while that is still the newest one. ``isolation`` is the engine's. ``rounds`` says whether the engine
+    has use for another round. ``usage`` is of this attempt, ``spent`` of all attempts up to this one.
     """
 
     attempt: Attempt
@@ -113,33 +124,55 @@ class SuiteGenerated(TaskEvent, frozen=True, kw_only=True):
     requirements: tuple[str, ...] = ()
     usage: Usage = Usage()
     log: Artifact | None = None
+    isolation: Isolation = "none"
+    rounds: bool = False
+    spent: Usage | None = None
 
 
 class SuiteVerified(TaskEvent, frozen=True, kw_only=True):
-    """A candidate was judged, test by test."""
+    """A candidate was judged, test by test, together with what was accepted before. No judgement is worse than the last.
+
+    Attributes:
+        attempt: that made the candidate.
+        judgement: the best one so far.
+        usage: of this attempt.
+        log: of the engine.
+        requirements: packages that the judged suite needs besides pytest.
+        best: whose judgement it is, where this attempt has added nothing to that of an earlier one.
+        rounds: candidates of the task that were judged so far.
+        spent: usage of all attempts up to this one.
+    """
 
     attempt: Attempt
     judgement: Judgement
     usage: Usage = Usage()
     log: Artifact | None = None
+    requirements: tuple[str, ...] = ()
+    best: Attempt | None = None
+    rounds: Count = 1
+    spent: Usage | None = None
 
 
 class AttemptFailed(TaskEvent, frozen=True, kw_only=True):
-    """An attempt yielded nothing that can be verified."""
+    """An attempt yielded nothing that can be verified; ``spent`` is the usage of all attempts up to this one."""
 
     attempt: Attempt
     phase: Phase
     failure: Failure
     log: Artifact | None = None
     usage: Usage = Usage()
+    spent: Usage | None = None
 
 
 class TaskFinished(TaskEvent, frozen=True, kw_only=True):
     """The one end of a task, and its result.
 
     ``coverage`` is ``None`` where no suite could be measured; ``threshold_met`` compares its line share with the
-    policy's. ``omitted`` verdicts did not fit into the message: the report has them all. Times are UTC; ``started_at``
-    is ``None`` where no worker ever took the task, and by the worker's clock, the others are by the server's.
+    policy's. ``omitted`` verdicts did not fit into the message: the report has them all. ``usage`` sums up all attempts
+    that said what they had used, ``rounds`` counts the candidates that were judged. One that is ``completed`` has an
+    ``error`` where something else than its coverage, or a lack of progress, ended it. Times are UTC; ``started_at``
+    is ``None`` where no worker ever took the task, and by the worker's clock, the others are by the server's. Where
+    ``joined`` names another task, this is the result of that one, which has the usage, too.
     """
 
     module: str
@@ -152,10 +185,12 @@ class TaskFinished(TaskEvent, frozen=True, kw_only=True):
     omitted: Count = 0
     usage: Usage = Usage()
     attempts: Count = 0
+    rounds: Count = 0
     engine: str | None = None
     isolation: Isolation = "none"
     report: Artifact | None = None
     error: TaskError | None = None
+    joined: Id | None = None
     created_at: Time
     started_at: Time | None = None
     completed_at: Time

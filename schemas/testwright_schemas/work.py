@@ -20,19 +20,27 @@ class WorkItem(Message, frozen=True, kw_only=True):
 
 
 class GenerateSuite(WorkItem, frozen=True, kw_only=True):
-    """Run an engine on the target; ``brief`` says what earlier rounds have left to do."""
+    """Run an engine on the target; ``brief`` says what earlier rounds have left to do.
+
+    The budget in ``policy`` is what this round may take. ``spent`` is the usage of all attempts before.
+    """
 
     brief: Brief | None = None
+    spent: Usage = Usage()
 
 
 class VerifySuite(WorkItem, frozen=True, kw_only=True):
-    """Judge a candidate. ``fence`` is the sequence of the ``started`` event that the candidate was made under."""
+    """Judge a candidate. ``fence`` is the sequence of the ``started`` event that the candidate was made under.
+
+    ``spent`` is the usage of all attempts up to the one that made it.
+    """
 
     candidate: Artifact
     fence: Count
     requirements: tuple[str, ...] = ()
     usage: Usage = Usage()
     log: Artifact | None = None
+    spent: Usage | None = None
 
 
 WorkMessage = GenerateSuite | VerifySuite

@@ -23,7 +23,7 @@ class StageWork(Record, frozen=True, kw_only=True, tag=kebab, tag_field="kind"):
 
 
 class RunCommand(StageWork, frozen=True, kw_only=True):
-    """Run a program in the run's folder.
+    """Run a program in the run's folder, with the rights of whoever drives the run.
 
     Attributes:
         argv: program and arguments; no shell.
@@ -31,6 +31,9 @@ class RunCommand(StageWork, frozen=True, kw_only=True):
         retries: further tries after a failed one.
         skip_codes: exit codes that mean that there was nothing to do.
         repeatable: whether it may run again when its run is continued by another process; otherwise it has failed.
+        sandboxed: whether it runs without network and credentials, and can write nothing but the run's folder.
+        suites_of: collecting stage; what that has committed on a branch lies over a copy of the run's folder, in which
+            the program runs. Without a commit, it runs in the folder itself.
     """
 
     argv: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
@@ -38,6 +41,8 @@ class RunCommand(StageWork, frozen=True, kw_only=True):
     retries: Annotated[int, msgspec.Meta(ge=0, le=20)] = 0
     skip_codes: tuple[int, ...] = ()
     repeatable: bool = True
+    sandboxed: bool = False
+    suites_of: Token | None = None
 
 
 class SubmitModules(StageWork, frozen=True, kw_only=True):
@@ -52,13 +57,15 @@ class CollectSuites(StageWork, frozen=True, kw_only=True):
 
     Attributes:
         stage: the one that submitted.
-        timeout_s: seconds to wait from the beginning of this stage.
+        timeout_s: seconds to wait from the first beginning of this stage, whichever process it was.
         cancel_pending: whether tasks that have not ended by then are cancelled; otherwise they go on.
+        branch: of git, that the suites are committed on; ``None`` for the working tree.
     """
 
     stage: Token
     timeout_s: Annotated[float, msgspec.Meta(gt=0)] = 3600.0
     cancel_pending: bool = True
+    branch: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
 
 
 class CallFunction(StageWork, frozen=True, kw_only=True):
@@ -182,7 +189,8 @@ class StageFinished(StageEvent, frozen=True, kw_only=True):
 
     ``started_at`` is ``None`` where it never began; ``ready_at`` is when that which a collecting stage waited for was
     there. Of a program there are the exit code of its last try, the number of tries, the end of what the last one
-    printed in ``output`` and all of it in ``log``; of generated tests the job, its tasks, and what became of each.
+    printed in ``output`` and all of it in ``log``; of generated tests the job, its tasks, what became of each, and the
+    commit that has them where they went on a branch.
     """
 
     outcome: StageOutcome
@@ -197,6 +205,7 @@ class StageFinished(StageEvent, frozen=True, kw_only=True):
     job_id: Id | None = None
     task_ids: tuple[Id, ...] = ()
     modules: tuple[ModuleResult, ...] = ()
+    commit: str | None = None
 
 
 class Timing(Record, frozen=True, kw_only=True):
@@ -219,11 +228,12 @@ class Timing(Record, frozen=True, kw_only=True):
 
 
 class WorkflowFinished(WorkflowEvent, frozen=True, kw_only=True):
-    """The one end of a run."""
+    """The one end of a run; ``withdrawn`` are jobs whose end was asked for because nobody will collect them."""
 
     outcome: RunOutcome
     message: str = ""
     timing: Timing = Timing()
+    withdrawn: tuple[Id, ...] = ()
     completed_at: Time
 
 

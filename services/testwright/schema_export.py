@@ -17,20 +17,27 @@ from testwright_schemas import (
     CancelTasks,
     CancelWorkflow,
     CommandMessage,
+    ContentMessage,
     EventMessage,
     GenerateSuite,
     JobFinished,
     JobProgressed,
     JobRejected,
     JobSubmitted,
+    LanePaused,
     Message,
     MessageDeadLettered,
+    ModuleTaken,
     Policy,
     RunWorkflow,
+    ScheduleCommand,
+    ScheduleDue,
+    ScheduleMessage,
     SuiteGenerated,
     SuiteVerified,
     TaskCancelRequested,
     TaskFinished,
+    TaskJoined,
     TaskProgressed,
     TaskSubmitted,
     TimerFired,
@@ -51,16 +58,27 @@ SCHEMA_FORMAT = "application/schema+json;version=draft-2020-12"
 
 Messages = tuple[type[Message], ...]
 
-_SUBMITTED: Messages = get_args(CommandMessage)
+_SUBMITTED: Messages = (*get_args(CommandMessage), *get_args(ScheduleCommand))
 _COMMANDS: Messages = (*_SUBMITTED, *get_args(WorkflowCommand))
 _EVENTS: Messages = get_args(EventMessage)
-MESSAGES: Messages = (*_COMMANDS, *get_args(WorkMessage), *_EVENTS, TimerFired)
+_TIMERS: Messages = (TimerFired, ScheduleDue)
+MESSAGES: Messages = (*_COMMANDS, *get_args(WorkMessage), *_EVENTS, *_TIMERS)
 """Every message that travels."""
 
 SENDS: dict[str, Messages] = {
     "client": _COMMANDS,
-    "submitter": (JobSubmitted, JobRejected, TaskSubmitted, TaskCancelRequested, MessageDeadLettered),
-    "generator": (AttemptStarted, TaskProgressed, SuiteGenerated, AttemptFailed, MessageDeadLettered),
+    "submitter": (
+        JobSubmitted,
+        JobRejected,
+        TaskSubmitted,
+        TaskCancelRequested,
+        TaskFinished,
+        *get_args(ContentMessage),
+        *get_args(ScheduleMessage),
+        ScheduleDue,
+        MessageDeadLettered,
+    ),
+    "generator": (AttemptStarted, TaskProgressed, SuiteGenerated, AttemptFailed, LanePaused, MessageDeadLettered),
     "verifier": (TaskProgressed, SuiteVerified, AttemptFailed, MessageDeadLettered),
     "collector": (
         GenerateSuite,
@@ -77,8 +95,8 @@ SENDS: dict[str, Messages] = {
 
 RECEIVES: dict[str, Messages] = {
     "client": _EVENTS,
-    "submitter": _SUBMITTED,
-    "generator": (GenerateSuite,),
+    "submitter": (*_SUBMITTED, TaskFinished, TaskJoined, ModuleTaken, ScheduleDue),
+    "generator": (GenerateSuite, LanePaused),
     "verifier": (VerifySuite,),
     "collector": (
         TaskSubmitted,
@@ -100,8 +118,13 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "task_id": {"description": "Id of the task, made by the client."},
     "run_id": {"description": "Id of the workflow run."},
     "stage": {"description": "Name of a stage of the run's plan."},
+    "schedule_id": {"description": "Id of the schedule, made by the client."},
+    "content": {"description": "Digest of a module, its project and what is asked for."},
+    "module": {"description": "Digest of a project's name and a module's path."},
+    "source_id": {"description": "Id of the task that does the work."},
     "letter_id": {"description": "Id of the dead letter."},
     "engine": {"description": "Name of the engine."},
+    "lane": {"description": "Name of the engine whose attempts wait."},
     "priority": {"description": "Class of the queue, highest first.", "enum": list(PRIORITIES)},
     "attempt": {"description": "Number of the attempt; 0 for a deadline."},
     "kind": {"description": "What the timer is for.", "enum": ["deadline", "retry"]},
@@ -216,9 +239,10 @@ def _operations() -> Iterator[tuple[str, dict[str, Any]]]:
 def _addresses(type_: type[Message]) -> dict[str, str]:
     """Return the channels of a message: names, and subjects with ``{parameters}``."""
     blank: Any = _blank(type_)
-    if type_ is TimerFired:
+    if type_ in _TIMERS:
         setting, due = subjects.timer(blank)
-        return {"timer-set": setting, "timer-due": due}
+        kind = "timer" if type_ is TimerFired else "schedule"
+        return {f"{kind}-set": setting, f"{kind}-due": due}
     spell: Any = subjects.command if type_ in _COMMANDS else subjects.event if type_ in _EVENTS else subjects.work
     return {tag(type_): spell(blank)}
 

@@ -14,6 +14,7 @@ from testwright.bus import Bus, Receipt
 from testwright.errors import ConflictError, SubjectFullError
 from testwright.history import JobHistory, TaskHistory, fold, fold_job
 from testwright_schemas import (
+    CancelSchedule,
     CancelTasks,
     CancelWorkflow,
     CommandMessage,
@@ -27,6 +28,9 @@ from testwright_schemas import (
     RetryTasks,
     RunWorkflow,
     Schedule,
+    ScheduleCommand,
+    ScheduleDue,
+    ScheduleJob,
     SubmitJob,
     TaskMessage,
     TaskSubmitted,
@@ -113,14 +117,18 @@ class Voice:
         return envelope.headers(message, id_=id_, source=self._source, subject=subject, time=self._clock(), cause=cause)
 
 
-def address(message: CommandMessage | WorkflowCommand | EventMessage | WorkMessage | TimerFired) -> str:
+def address(
+    message: CommandMessage | WorkflowCommand | ScheduleCommand | EventMessage | WorkMessage | TimerFired | ScheduleDue,
+) -> str:
     """Return the subject that a message belongs on; a timer on the one where it is due."""
     match message:
-        case TimerFired():
+        case TimerFired() | ScheduleDue():
             return subjects.timer(message)[1]
         case GenerateSuite() | VerifySuite():
             return subjects.work(message)
         case SubmitJob() | CancelTasks() | RetryTasks() | RunWorkflow() | CancelWorkflow():
+            return subjects.command(message)
+        case ScheduleJob() | CancelSchedule():
             return subjects.command(message)
         case _:
             return subjects.event(message)
@@ -155,13 +163,15 @@ class Archive:
         events = self._events([subjects.job_event(namespace, job_id)], JOB_EVENTS, at_least)
         return fold_job([event async for event in events])
 
-    async def tasks(self, namespace: str, ids: Collection[str] | None = None) -> dict[str, TaskHistory]:
+    async def tasks(
+        self, namespace: str, ids: Collection[str] | None = None, *, at_least: int = 0
+    ) -> dict[str, TaskHistory]:
         """Return the histories of these tasks of a namespace, or of all that are still kept; oldest first."""
         filters = [subjects.task_event(namespace, id_) for id_ in ids] if ids is not None else []
         pages = [filters[start : start + PAGE] for start in range(0, len(filters), PAGE)]
         found: dict[str, list[tuple[int, TaskMessage]]] = {}
         for page in pages if ids is not None else [[subjects.task_event(namespace)]]:
-            async for sequence, event in self._events(page, TASK_EVENTS):
+            async for sequence, event in self._events(page, TASK_EVENTS, at_least):
                 found.setdefault(event.task_id, []).append((sequence, event))
         return {task_id: fold(events) for task_id, events in found.items()}
 

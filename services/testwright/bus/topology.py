@@ -76,11 +76,14 @@ STREAMS = (
     ),
     Stream(
         name=subjects.TIMERS,
-        subjects=(subjects.TIMERS_SET_ALL, subjects.TIMERS_DUE_ALL),
+        subjects=(subjects.TIMERS_SET_ALL, subjects.TIMERS_DUE_ALL, subjects.TIMERS_SUBMIT_ALL),
         retention="work",
         schedules=True,
     ),
 )
+
+_SUBMITTED = ("submit", "cancel", "retry")
+_SCHEDULED = ("schedule", "cancel-schedule")
 
 COLLECTED_KINDS = ("submitted", "cancel-requested", "generated", "verified", "attempt-failed", "finished")
 """Task events that the collector acts on."""
@@ -112,7 +115,17 @@ def declare(engines: Sequence[str]) -> Topology:
             Consumer(
                 stream=subjects.COMMANDS,
                 name=subjects.SUBMITTER_CONSUMER,
-                filters=tuple(map(subjects.command_filter, ("submit", "cancel", "retry"))),
+                filters=tuple(map(subjects.command_filter, (*_SUBMITTED, *_SCHEDULED))),
+            ),
+            Consumer(
+                stream=subjects.EVENTS,
+                name=subjects.JOINS_CONSUMER,
+                filters=(subjects.task_event(kind="finished"), subjects.joined_event(), subjects.taken_event()),
+            ),
+            Consumer(
+                stream=subjects.TIMERS,
+                name=subjects.SCHEDULES_CONSUMER,
+                filters=(subjects.TIMERS_SUBMIT_ALL,),
             ),
             Consumer(
                 stream=subjects.COMMANDS,

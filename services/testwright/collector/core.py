@@ -104,6 +104,9 @@ def _begin(history: TaskHistory, task: TaskSubmitted) -> tuple[Effect, ...]:
     if history.attempts:
         return ()
     deadline = Schedule(timer=_deadline(task), at=task.created_at + timedelta(seconds=task.policy.deadline_s))
+    if task.joined_to:
+        # Another task does the work; the submitter ends this one as that one ends.
+        return (deadline,)
     return (deadline, _attempt(task, Attempt(number=1, engine=task.policy.engines[0])))
 
 

@@ -31,7 +31,8 @@ def end(history: TaskHistory, task: TaskSubmitted, event: Ending, at: datetime) 
             message = f"not done within {task.policy.deadline_s:g} s of its submission"
             return finish(history, task, "failed", at, TaskError(cause="deadline-exceeded", message=message))
         case TaskCancelRequested():
-            error = TaskError(cause="cancelled", message=event.reason or "cancelled on request")
+            cause = "superseded" if event.superseded_by else "cancelled"
+            error = TaskError(cause=cause, message=event.reason or "cancelled on request")
             return finish(history, task, "cancelled", at, error)
         case MessageDeadLettered():
             error = TaskError(cause="dead-lettered", message=f"{event.stream}: {event.reason}")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from testwright_schemas._base import Count, Id, Message, Record, Seconds, Time, Token
+from testwright_schemas._base import Count, Digest, Id, Message, Record, Seconds, Time, Token
 from testwright_schemas.policy import Policy
 from testwright_schemas.snapshot import Snapshot, Target
 from testwright_schemas.suite import Artifact, CaseVerdict, Coverage, Isolation, Judgement, Mutation, Usage
@@ -54,11 +54,12 @@ class TaskError(Record, frozen=True, kw_only=True):
 
 
 class TaskEvent(Message, frozen=True, kw_only=True):
-    """What every event of a task carries."""
+    """What every event of a task carries; ``previous`` is the digest of the body of the event that led to it."""
 
     namespace: Token
     job_id: Id
     task_id: Id
+    previous: Digest | None = None
 
 
 class TaskSubmitted(TaskEvent, frozen=True, kw_only=True):
@@ -130,11 +131,12 @@ class SuiteGenerated(TaskEvent, frozen=True, kw_only=True):
 
 
 class SuiteVerified(TaskEvent, frozen=True, kw_only=True):
-    """A candidate was judged, test by test, together with what was accepted before. No judgement is worse than the last.
+    """A candidate was judged, test by test, with what was accepted before. No judgement is worse than the last one.
 
     Attributes:
         attempt: that made the candidate.
         judgement: the best one so far.
+        judged: digest of the candidate.
         usage: of this attempt.
         log: of the engine.
         requirements: packages that the judged suite needs besides pytest.
@@ -145,6 +147,7 @@ class SuiteVerified(TaskEvent, frozen=True, kw_only=True):
 
     attempt: Attempt
     judgement: Judgement
+    judged: Digest | None = None
     usage: Usage = Usage()
     log: Artifact | None = None
     requirements: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from typing import Any, cast, get_args
 
 import msgspec
 
+from testwright.verification.report import Report
 from testwright_schemas import (
     PRIORITIES,
     Attempt,
@@ -29,6 +30,7 @@ from testwright_schemas import (
     MessageDeadLettered,
     ModuleTaken,
     Policy,
+    Record,
     RunWorkflow,
     ScheduleCommand,
     ScheduleDue,
@@ -138,14 +140,19 @@ def tag(type_: type[Message]) -> str:
 
 def json_schemas() -> dict[str, Any]:
     """Return a JSON Schema (2020-12) for each message by its tag, complete in itself."""
-    return {tag(type_): _json_schema(type_) for type_ in MESSAGES}
+    return {tag(type_): _json_schema(type_, tag(type_)) for type_ in MESSAGES}
 
 
-def _json_schema(type_: type[Message]) -> dict[str, Any]:
+def document_schemas() -> dict[str, Any]:
+    """Return a JSON Schema for each document that is stored rather than sent, by its name."""
+    return {"report": _json_schema(Report, "report")}
+
+
+def _json_schema(type_: type[Record], name: str) -> dict[str, Any]:
     _, definitions = msgspec.json.schema_components((type_,), ref_template="#/$defs/{name}")
     definitions = _dedented(definitions)
     top: dict[str, Any] = definitions.pop(type_.__name__)
-    head = {"$schema": DIALECT, "$id": f"urn:testwright:v{VERSION[0]}:{tag(type_)}"}
+    head = {"$schema": DIALECT, "$id": f"urn:testwright:v{VERSION[0]}:{name}"}
     return head | top | ({"$defs": definitions} if definitions else {})
 
 
@@ -192,10 +199,10 @@ def asyncapi() -> dict[str, Any]:
 
 
 def write(directory: Path) -> None:
-    """Write ``json/<tag>.json`` for each message and ``asyncapi.json`` into a folder, made if need be."""
+    """Write ``json/<tag>.json`` for each message, others for documents, and ``asyncapi.json`` into a folder."""
     folder = directory / "json"
     folder.mkdir(parents=True, exist_ok=True)
-    for name, schema in json_schemas().items():
+    for name, schema in (json_schemas() | document_schemas()).items():
         (folder / f"{name}.json").write_bytes(pretty(schema))
     (directory / "asyncapi.json").write_bytes(pretty(asyncapi()))
 
@@ -280,11 +287,11 @@ def _headers() -> dict[str, Any]:
         "ce-time": {"type": "string", "format": "date-time"},
         "traceparent": {"type": "string", "description": "W3C trace context of the cause."},
     }
-    return {
-        "type": "object",
-        "properties": properties | {"Nats-Msg-Id": text | {"description": "A message is stored once for each id."}},
-        "required": list(properties),
+    optional: dict[str, Any] = {
+        "Nats-Msg-Id": text | {"description": "A message is stored once for each id."},
+        "testwright-event": text | {"description": "Digest of a task's event; elsewhere, of the one that led to it."},
     }
+    return {"type": "object", "properties": properties | optional, "required": list(properties)}
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from testwright import chain
 from testwright.bus import Bus, Receipt
 from testwright.errors import ConflictError, SubjectFullError
 from testwright.history import JobHistory, TaskHistory, fold, fold_job
@@ -97,7 +98,7 @@ class Voice:
                 return None
 
     async def _publish(self, effect: Publish, cause: Mapping[str, str]) -> Receipt | None:
-        message = effect.message
+        message = chain.linked(effect.message, cause)
         subject, id_ = address(message), subjects.message_id(message)
         expect = Expect(subject=subject, sequence=0) if effect.once else effect.expect
         headers = self._headers(message, id_, subject, cause)
@@ -114,7 +115,10 @@ class Voice:
             return None
 
     def _headers(self, message: Message, id_: str, subject: str, cause: Mapping[str, str]) -> dict[str, str]:
-        return envelope.headers(message, id_=id_, source=self._source, subject=subject, time=self._clock(), cause=cause)
+        headers = envelope.headers(
+            message, id_=id_, source=self._source, subject=subject, time=self._clock(), cause=cause
+        )
+        return headers | chain.header(message, cause)
 
 
 def address(

@@ -31,7 +31,8 @@ def export(
 ) -> None:
     """Write JSON Schema (`json/*.json`) and AsyncAPI (`asyncapi.json`) documents of all messages into a folder."""
     if directory is None:
-        output.document({"asyncapi": schema_export.asyncapi(), "schemas": schema_export.json_schemas()})
+        schemas = schema_export.json_schemas() | schema_export.document_schemas()
+        output.document({"asyncapi": schema_export.asyncapi(), "schemas": schemas})
         return
     schema_export.write(directory)
     if as_json:

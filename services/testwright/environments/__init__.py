@@ -66,6 +66,14 @@ class Environments(Protocol):
         """
         ...
 
+    async def lock(self, environment: Environment) -> tuple[str, ...]:
+        """Return the packages in an environment as pinned requirement lines, sorted; those of overlays are not in it.
+
+        Raises:
+            EnvironmentBuildError: they cannot be listed.
+        """
+        ...
+
 
 def bare() -> Environment:
     """Return the interpreter that testwright itself runs on, for engines that run nothing of the project's."""

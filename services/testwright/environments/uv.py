@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from testwright.environments import Environment, Environments, digests, interpreters, metadata
+from testwright.environments import Environment, Environments, digests, interpreters, metadata, trees
 from testwright.environments.store import Store
 from testwright.environments.uv_command import Uv
 from testwright.errors import EnvironmentBuildError
@@ -58,7 +58,8 @@ class UvEnvironments(Environments):
             return await self._ready(python)
         needs = await anyio.to_thread.run_sync(_read_needs, root, target.path)
         base = await self._fitting(needs.requires_python)
-        key = digests.digest(("project", *_identity(base), str(needs.built), *needs.requirements, *needs.texts))
+        content = await anyio.to_thread.run_sync(trees.parts, root, needs)
+        key = digests.digest(("project", *_identity(base), str(needs.built), *content, *needs.texts))
 
         async def build(folder: Path) -> None:
             await self._uv.venv(folder, base.executable)
@@ -101,6 +102,14 @@ class UvEnvironments(Environments):
         key = digests.digest(("overlay", *_identity(base), *requirements))
         build = partial(self._build_overlay, name, requirements, like.python)
         return await self._store.get(f"{name}-overlay-{key}", build)
+
+    async def lock(self, environment: Environment) -> tuple[str, ...]:
+        """Return the packages in an environment as pinned requirement lines, sorted.
+
+        Raises:
+            EnvironmentBuildError: uv cannot read it.
+        """
+        return await self._uv.freeze(environment.python)
 
     async def _build_overlay(self, name: str, requirements: Sequence[str], python: Path, folder: Path) -> None:
         await self._uv.install(name, requirements, python, target=folder)

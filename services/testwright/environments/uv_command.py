@@ -99,6 +99,16 @@ class Uv:
         """
         _check(what, await self._install(python, source.parent, "-r", str(source)))
 
+    async def freeze(self, python: Path) -> tuple[str, ...]:
+        """Return the packages that an interpreter can import as pinned requirement lines, sorted.
+
+        Raises:
+            EnvironmentBuildError: they cannot be listed.
+        """
+        done = await self._run("pip", "freeze", "--python", str(python), cwd=Path("/"))
+        _check("the environment", done)
+        return tuple(sorted(done.stdout.decode(errors="replace").split("\n")[:-1]))
+
     async def _install(self, python: Path, cwd: Path, *arguments: str) -> Completed:
         # A sandbox may not write into an environment: what is not compiled now would be at the start of every run.
         options = ("--compile-bytecode", "--python", str(python))

@@ -125,18 +125,18 @@ def always_true(test: ast.expr) -> bool:
             return bool(value)
         case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts):
             return bool(parts) and not any(isinstance(part, ast.Starred) for part in parts)
-        case ast.Lambda():
-            return True
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             return always_false(operand)
-        case ast.BoolOp(op=op, values=values):
-            return (any if isinstance(op, ast.Or) else all)(always_true(value) for value in values)
+        case ast.BoolOp(op=ast.And(), values=values):
+            return all(always_true(value) for value in values)
+        case ast.BoolOp(values=values):
+            return any(always_true(value) for value in values) or _excludes_nothing(values)
         case ast.Compare(left=left, ops=ops, comparators=others):
-            return _same_throughout([left, *others], ops)
-        case ast.Call(func=ast.Name(id="isinstance"), args=[_, ast.Name(id="object")]):
-            return True
+            return _same_throughout([left, *others], ops) or _is_no_bound(left, ops, others)
+        case ast.Call(func=ast.Name(id="isinstance"), args=[_, kinds]):
+            return _names_object(kinds)
         case _:
-            return False
+            return isinstance(test, ast.Lambda)
 
 
 def always_false(test: ast.expr) -> bool:
@@ -146,6 +146,8 @@ def always_false(test: ast.expr) -> bool:
             return not value
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             return always_true(operand)
+        case ast.Compare(left=left, ops=[ast.NotEq() | ast.IsNot() | ast.Lt() | ast.Gt()], comparators=[other]):
+            return _is_plain(left) and ast.dump(left) == ast.dump(other)
         case _:
             return False
 
@@ -154,6 +156,38 @@ def _same_throughout(sides: list[ast.expr], ops: Iterable[ast.cmpop]) -> bool:
     if not all(isinstance(op, _SAME_SIDES) for op in ops):
         return False
     return len({ast.dump(side) for side in sides}) == 1 and _is_plain(sides[0])
+
+
+def _is_no_bound(left: ast.expr, ops: list[ast.cmpop], others: list[ast.expr]) -> bool:
+    """Return whether a comparison says no more than that a length is one: ``len(x) >= 0``, ``0 <= len(x)``."""
+    match left, ops, others:
+        case ast.Call(func=ast.Name(id="len")), [ast.GtE()], [ast.Constant(value=0)]:
+            return True
+        case ast.Call(func=ast.Name(id="len")), [ast.Gt() | ast.NotEq()], [ast.UnaryOp(op=ast.USub())]:
+            return True
+        case ast.Constant(value=0), [ast.LtE()], [ast.Call(func=ast.Name(id="len"))]:
+            return True
+        case _:
+            return False
+
+
+def _names_object(kinds: ast.expr) -> bool:
+    match kinds:
+        case ast.Name(id=name):
+            return name == "object"
+        case ast.Tuple(elts=parts):
+            return any(_names_object(part) for part in parts)
+        case ast.BinOp(op=ast.BitOr(), left=left, right=right):
+            return _names_object(left) or _names_object(right)
+        case _:
+            return False
+
+
+def _excludes_nothing(values: list[ast.expr]) -> bool:
+    """Return whether alternatives hold a plain one and its opposite: ``x or not x``."""
+    plain = {ast.dump(value) for value in values if _is_plain(value)}
+    opposites = (value.operand for value in values if isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.Not))
+    return any(ast.dump(value) in plain for value in opposites)
 
 
 def _is_plain(node: ast.expr) -> bool:
@@ -167,6 +201,8 @@ def _empty_assertion(name: str, args: list[ast.expr]) -> bool:
             return always_true(first)
         case "assertFalse", [first, *_]:
             return always_false(first)
+        case "assertIsInstance", [_, kinds, *_]:
+            return _names_object(kinds)
         case _, [first, second, *_] if name in _TRUE_FOR_EQUAL:
             return _is_plain(first) and ast.dump(first) == ast.dump(second)
         case _:

@@ -21,6 +21,12 @@ class Prepared(Event, frozen=True, kw_only=True):
     python: str
 
 
+class Clashed(Event, frozen=True, kw_only=True):
+    """The target cannot be told from what tests run with, whose name it has."""
+
+    reason: str
+
+
 class Collecting(Event, frozen=True, kw_only=True):
     """A test file is imported next."""
 
@@ -49,13 +55,16 @@ class Started(Event, frozen=True, kw_only=True):
 class Finished(Event, frozen=True, kw_only=True):
     """A test, with one set of its parameters, ended.
 
-    ``kind`` tells a test's own failed ``assertion`` from a ``crash`` in the target and any other ``error``.
+    ``kind`` tells a test's own failed ``assertion`` from a ``crash`` in the target and any other ``error``; ``detail``
+    is the end of what pytest has to say of a failure; ``touched`` is what the test did outside its own folders.
     """
 
     case: str
     outcome: OutcomeName
     kind: FailureKind = ""
     reason: str = ""
+    detail: str = ""
+    touched: tuple[str, ...] = ()
 
 
 class Measured(Event, frozen=True, kw_only=True):
@@ -67,6 +76,7 @@ class Measured(Event, frozen=True, kw_only=True):
     covered_branches: int
     missing_lines: list[int]
     missing_branches: list[tuple[int, int]]
+    executed_lines: list[int] = []
 
 
 class Covered(Event, frozen=True, kw_only=True):
@@ -84,13 +94,19 @@ class Mutants(Event, frozen=True, kw_only=True):
 
 
 class Mutant(Event, frozen=True, kw_only=True):
-    """What became of a mutant; ``by`` is the test that noticed it, empty where the file no longer imported."""
+    """What became of a mutant; ``by`` is the test that noticed it, empty where the file no longer imported.
+
+    ``number`` is its place in the tree, from 1; ``before`` and ``after`` are the statement or header that it changes.
+    """
 
     line: int
     operator: str
     fate: Fate
     by: str
     text: str
+    number: int = 0
+    before: str = ""
+    after: str = ""
 
 
 class Unscored(Event, frozen=True, kw_only=True):
@@ -111,6 +127,7 @@ class Ended(Event, frozen=True, kw_only=True):
 
 AnyEvent = (
     Prepared
+    | Clashed
     | Collecting
     | Uncollected
     | Collected

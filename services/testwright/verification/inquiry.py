@@ -1,12 +1,12 @@
 """The only place that says what verification is asked and what it answers."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from testwright.environments import Environment, Environments
 from testwright.sandbox import Sandbox
-from testwright_schemas import CaseVerdict, Coverage, Isolation, Mutation, Policy, Target
+from testwright_schemas import CaseVerdict, Coverage, Isolation, Mutation, Policy, Target, Usage
 
 Progress = Callable[..., Awaitable[None]]
 """Called as ``progress(message, tests=…, coverage=…)``, like ``testwright.engines.Progress``."""
@@ -14,11 +14,21 @@ Progress = Callable[..., Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where a candidate comes from, for the header of the delivered file."""
+    """Where a candidate comes from, for the header of the delivered file and for the report.
+
+    Attributes:
+        task_id: of the task.
+        engine: that wrote it.
+        snapshot_digest: of the sources it is for.
+        candidate_digest: of the archive that it came in.
+        usage: what the engine consumed.
+    """
 
     task_id: str
     engine: str
     snapshot_digest: str
+    candidate_digest: str = ""
+    usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ test is order-dependent; otherwise it is flaky.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from testwright.verification.candidate import Case
 from testwright.verification.events import FailureKind, Finished, OutcomeName
@@ -17,11 +17,13 @@ _WORST_FIRST: tuple[OutcomeName, ...] = ("hung", "died", "failed", "xfailed", "x
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a test ended in one run, over all its parameters."""
+    """How a test ended in one run, over all its parameters; see ``testwright.verification.events.Finished``."""
 
     name: OutcomeName
     kind: FailureKind = ""
     reason: str = ""
+    detail: str = ""
+    touched: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -46,9 +48,11 @@ def combine(events: Iterable[Finished]) -> dict[str, Outcome]:
     """Return the worst outcome of each test."""
     result: dict[str, Outcome] = {}
     for event in events:
-        new = Outcome(event.outcome, event.kind, event.reason)
+        new = Outcome(event.outcome, event.kind, event.reason, event.detail, event.touched)
         old = result.get(event.case, new)
-        result[event.case] = min(old, new, key=lambda outcome: _WORST_FIRST.index(outcome.name))
+        worst = min(old, new, key=lambda outcome: _WORST_FIRST.index(outcome.name))
+        touched = tuple(dict.fromkeys((*old.touched, *new.touched)))
+        result[event.case] = replace(worst, touched=touched)
     return result
 
 
@@ -62,6 +66,8 @@ def judge(case: Case, alone: Outcomes, repeats: Sequence[Outcomes], second: Seco
     runs = [run[case.id] for run in (alone, *repeats) if case.id in run]
     if not runs:
         return _verdict(case, "not-collected", "pytest does not find it")
+    if runs[0].touched:
+        return _verdict(case, "unsafe", "; ".join(runs[0].touched))
     early = _by_first(case, runs[0])
     if early is not None:
         return early

@@ -2,26 +2,36 @@
 
 import itertools
 import secrets
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 import anyio
 
-from testwright.errors import VerificationError
+from testwright.errors import EnvironmentBuildError, VerificationError
 from testwright.sandbox import Command, Completed, Limits
 from testwright.verification import events
 from testwright.verification._runner.plan import Mode, Plan
-from testwright.verification.conditions import REFERENCE, Condition
+from testwright.verification.conditions import LATER_S, REFERENCE, Condition, conditions
 from testwright.verification.events import AnyEvent
 from testwright.verification.inquiry import Inquiry
 from testwright.verification.judging import Outcome, combine
+from testwright.verification.report import RunRecord
 
 PINS = ("pytest==9.2.0", "coverage==7.17.3")
 """What tests run with, besides the project's own packages. The overlay adds what these need."""
 
+CLOCK = "time-machine==3.6.0"
+"""What sets the clock ahead in one of the repeats; it lies in an overlay of its own, out of the project's sight."""
+
 COLLECT_LIMIT_S = 60.0
+STDERR_CHARS = 2_000
+"""Of a run's standard error, from its end, that its record keeps."""
+MOST_EXCEPTIONS = 100
+"""Tests that did not pass, whose ends the record of a run names."""
 MOST_EVENTS = 500_000
 """More than that, only a suite that means harm has to say."""
 
@@ -93,10 +103,14 @@ class Bench:
     Attributes:
         inquiry: what is verified.
         overlay: folder with pytest and coverage.
+        clock: folder with what sets the clock ahead; ``None`` where there is no such thing for the interpreter.
+        diary: how each run went, in order.
     """
 
     inquiry: Inquiry
     overlay: Path
+    clock: Path | None = None
+    diary: list[RunRecord] = field(default_factory=list[RunRecord])
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     async def lay_out(self, name: str, files: dict[str, str]) -> Path:
@@ -123,6 +137,7 @@ class Bench:
             path=str(root / inquiry.target.path),
             paths=[str(root / inquiry.target.import_root)],
             overlay=str(self.overlay),
+            clock=str(self.clock or ""),
             suite=str(suite.resolve()),
             files=_files(cases),
             cases=list(cases),
@@ -132,11 +147,24 @@ class Bench:
             jobs=inquiry.cores,
         )
 
-    async def run(self, plan: Plan, condition: Condition = REFERENCE, wall_s: float | None = None) -> Heard:
-        """Run once.
+    def conditions(self) -> tuple[Condition, ...]:
+        """Return the circumstances of each repeat, as far as this interpreter allows them."""
+        policy = self.inquiry.policy
+        each = conditions(policy.repeats, policy.seed)
+        return each if self.clock else tuple(replace(condition, later=False) for condition in each)
+
+    async def run(
+        self,
+        plan: Plan,
+        condition: Condition = REFERENCE,
+        wall_s: float | None = None,
+        hear: Callable[[AnyEvent], Awaitable[None]] | None = None,
+    ) -> Heard:
+        """Run once; ``hear`` is told each event as it comes.
 
         Raises:
-            VerificationError: the interpreter cannot even import pytest.
+            VerificationError: the interpreter cannot even import pytest (``environment-unusable``), or the target has
+                the name of something that tests run with (``name-clash``).
         """
         heard: list[AnyEvent] = []
 
@@ -144,15 +172,23 @@ class Bench:
             event = events.decode(line, plan.token)
             if event is not None and len(heard) < MOST_EVENTS:
                 heard.append(event)
+                if hear is not None:
+                    await hear(event)
 
-        completed = await self.inquiry.sandbox.run(await self._command(plan, condition, wall_s), listen)
+        planned = replace(plan, later_s=LATER_S) if condition.later and self.clock else plan
+        completed = await self.inquiry.sandbox.run(await self._command(planned, condition, wall_s), listen)
         if not heard:
             raise VerificationError(
                 "environment-unusable",
                 f"{self.inquiry.environment.python} cannot run pytest in the sandbox",
                 log=completed.stderr[-20_000:],
             )
-        return Heard(heard, completed)
+        for event in heard[:2]:
+            if isinstance(event, events.Clashed):
+                raise VerificationError("name-clash", f"{plan.module} cannot be tested: {event.reason}; rename it")
+        result = Heard(heard, completed)
+        self.diary.append(_record(plan, condition, result))
+        return result
 
     async def observe(self, plan: Plan, condition: Condition = REFERENCE) -> Observation:
         """Run until every test has had its chance: again without those that end the process of all."""
@@ -181,11 +217,15 @@ class Bench:
             argv=[str(inquiry.environment.python), "-P", str(_RUNNER / "__main__.py")],
             cwd=Path(folder),
             env=_environment(condition),
-            readable=[inquiry.root, *inquiry.environment.prefixes, self.overlay, Path(plan.suite), _RUNNER],
+            readable=[*self._readable(), Path(plan.suite)],
             writable=[Path(folder)],
             stdin=plan.encode(),
             limits=Limits(wall_s=wall_s or self._wall_s(plan)),
         )
+
+    def _readable(self) -> list[Path]:
+        overlays = [self.overlay, self.clock] if self.clock else [self.overlay]
+        return [self.inquiry.root, *self.inquiry.environment.prefixes, *overlays, _RUNNER]
 
     def _wall_s(self, plan: Plan) -> float:
         worst = COLLECT_LIMIT_S * (1 + len(plan.files)) + self.inquiry.case_limit_s * len(plan.cases or [])
@@ -202,7 +242,39 @@ async def prepare(inquiry: Inquiry) -> Bench:
     """
     requirements = [*PINS, *inquiry.requirements]
     overlay = await inquiry.environments.overlay("verification", requirements, like=inquiry.environment)
-    return Bench(inquiry, overlay)
+    return Bench(inquiry, overlay, await _clock(inquiry))
+
+
+async def _clock(inquiry: Inquiry) -> Path | None:
+    try:
+        return await inquiry.environments.overlay("clock", [CLOCK], like=inquiry.environment)
+    except EnvironmentBuildError as error:
+        if error.retryable:
+            raise
+        # There is none for every interpreter; the conditions in the report then name no later clock.
+        return None
+
+
+def _record(plan: Plan, condition: Condition, heard: Heard) -> RunRecord:
+    completed = heard.completed
+    shuffled = replace(condition, shuffle=plan.shuffle)
+    return RunRecord(
+        mode=plan.mode,
+        condition=shuffled.describe(),
+        outcomes=dict(Counter(outcome.name for outcome in heard.outcomes.values())),
+        exceptions=dict(islice(_exceptions(heard), MOST_EXCEPTIONS)),
+        ended=heard.ended,
+        returncode=completed.returncode,
+        timed_out=completed.timed_out,
+        wall_s=round(completed.wall_s, 3),
+        stderr=completed.stderr[-STDERR_CHARS:].decode(errors="replace"),
+    )
+
+
+def _exceptions(heard: Heard) -> Iterator[tuple[str, str]]:
+    for case, outcome in heard.outcomes.items():
+        if not outcome.passed:
+            yield case, f"{outcome.name}: {outcome.reason}".rstrip(": ")
 
 
 def _files(cases: Iterable[str]) -> list[str]:

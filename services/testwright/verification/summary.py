@@ -2,17 +2,39 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from testwright import __version__ as version
 from testwright.verification.candidate import Candidate
-from testwright.verification.conditions import conditions
+from testwright.verification.conditions import Condition
 from testwright.verification.delivery import Delivery
 from testwright.verification.inquiry import Finding, Inquiry
-from testwright.verification.report import Report, Suspicion
+from testwright.verification.report import (
+    EnvironmentRecord,
+    MutantRecord,
+    Report,
+    RunRecord,
+    Suspicion,
+    sha256,
+)
 from testwright.verification.runs import PINS
-from testwright.verification.scoring import Score
+from testwright.verification.scoring import Score, is_killed
 from testwright.verification.trial import Trial
-from testwright_schemas import CaseVerdict, Coverage, Mutation
+from testwright_schemas import Artifact, CaseVerdict, Coverage, Mutation
+
+MOST_SOURCE = 1_000_000
+"""Characters of the target that the report keeps."""
+MOST_OUTPUTS = 100
+"""Tests whose output the report keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the runs took place in, and how they went."""
+
+    environment: EnvironmentRecord = field(default_factory=EnvironmentRecord)
+    conditions: tuple[Condition, ...] = ()
+    runs: tuple[RunRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +47,7 @@ class Summary:
         trial: what its tests did.
         score: what became of the mutants.
         delivery: the file to deliver.
+        evidence: how it was found.
         redundant: verdicts on tests that pass and add nothing.
     """
 
@@ -33,6 +56,7 @@ class Summary:
     trial: Trial
     score: Score
     delivery: Delivery
+    evidence: Evidence = field(default_factory=Evidence)
     redundant: Sequence[CaseVerdict] = field(default=())
 
     @property
@@ -46,17 +70,20 @@ class Summary:
 
     def finding(self, laps: Mapping[str, float]) -> Finding:
         """Return the answer; ``laps`` are seconds by step."""
-        delivery = self.delivery
         return Finding(
             cases=tuple(self._verdicts()),
             coverage=self._coverage,
             mutation=self._mutation,
-            files={delivery.name: delivery.content(self._header())} if delivery.ids else {},
+            files=self._files(),
             report=self._report(laps).encode(),
             isolation=self.inquiry.sandbox.isolation,
             python=self.trial.python,
             wall_s=sum(laps.values()),
         )
+
+    def _files(self) -> dict[str, bytes]:
+        delivery = self.delivery
+        return {delivery.name: delivery.content(self._header())} if delivery.ids else {}
 
     def _verdicts(self) -> Iterator[CaseVerdict]:
         for case, id_ in self.delivery.ids.items():
@@ -83,28 +110,60 @@ class Summary:
     def _report(self, laps: Mapping[str, float]) -> Report:
         inquiry, measured = self.inquiry, self.delivery.measured
         total = measured.total if measured is not None and self.delivery.ids else None
+        files = self._files()
         return Report(
             testwright=version,
             engine=inquiry.provenance.engine,
             task_id=inquiry.provenance.task_id,
             module=inquiry.target.module,
+            target=inquiry.target,
+            policy=inquiry.policy,
             snapshot=inquiry.provenance.snapshot_digest,
+            candidate=inquiry.provenance.candidate_digest,
+            environment=self.evidence.environment,
             python=self.trial.python,
             pins=(*PINS, *inquiry.requirements),
             isolation=inquiry.sandbox.isolation,
             seed=inquiry.policy.seed,
-            conditions=tuple(each.describe() for each in conditions(inquiry.policy.repeats, inquiry.policy.seed)),
+            conditions=tuple(each.describe() for each in self.evidence.conditions),
+            runs=self.evidence.runs,
             verdicts=tuple(self._verdicts()),
-            delivered=(self.delivery.name,) if self.delivery.ids else (),
+            outputs=dict(islice(self.trial.outputs.items(), MOST_OUTPUTS)),
+            delivered=tuple(sorted(files)),
+            files=tuple(
+                Artifact(name=name, digest=sha256(files[name]), size=len(files[name])) for name in sorted(files)
+            ),
             coverage=self._coverage,
+            covered_lines=measured.covered_lines if measured and total else (),
+            source=self._source(),
+            executed_lines=tuple(total.executed_lines) if total else (),
             missing_lines=tuple(total.missing_lines) if total else (),
             missing_branches=tuple(total.missing_branches) if total else (),
             mutation=self._mutation,
             mutation_note=self.score.note,
+            mutants=tuple(self._mutants()),
             survivors=self.score.survivors(self.delivery.ids),
             suspicions=tuple(self._suspicions()),
+            usage=inquiry.provenance.usage,
             timings_s=dict(laps),
         )
+
+    def _source(self) -> str:
+        path = self.inquiry.root / self.inquiry.target.path
+        return path.read_bytes().decode(errors="replace")[:MOST_SOURCE]
+
+    def _mutants(self) -> Iterator[MutantRecord]:
+        for each in sorted(self.score.mutants, key=lambda mutant: mutant.number):
+            yield MutantRecord(
+                number=each.number,
+                line=each.line,
+                operator=each.operator,
+                before=each.before,
+                after=each.after,
+                fate=each.fate,
+                killer=self.delivery.ids.get(each.by, each.by),
+                killed=is_killed(each, self.delivery.ids),
+            )
 
     def _suspicions(self) -> Iterator[Suspicion]:
         for verdict in self.trial.verdicts:

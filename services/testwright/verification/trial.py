@@ -1,7 +1,7 @@
 """The only place that runs a candidate's tests alone and again and again, and sorts them by what they did."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import anyio
@@ -10,7 +10,8 @@ from testwright.errors import TestwrightError, VerificationError
 from testwright.verification import events, judging
 from testwright.verification._runner.plan import Plan
 from testwright.verification.candidate import Candidate, Case
-from testwright.verification.conditions import REFERENCE, Condition, conditions
+from testwright.verification.conditions import REFERENCE, Condition
+from testwright.verification.guard import Guard, guard
 from testwright.verification.judging import Outcome, Second
 from testwright.verification.measurement import Measurement, measurement
 from testwright.verification.runs import Bench, Observation
@@ -27,6 +28,7 @@ class Trial:
         measurement: of the reference run.
         suite: folder with the candidate.
         python: full version of the interpreter.
+        outputs: the end of what pytest said of each test that failed.
     """
 
     passing: tuple[str, ...]
@@ -34,6 +36,7 @@ class Trial:
     measurement: Measurement | None
     suite: Path
     python: str
+    outputs: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 async def try_out(bench: Bench, candidate: Candidate) -> Trial:
@@ -45,11 +48,14 @@ async def try_out(bench: Bench, candidate: Candidate) -> Trial:
     suite = await bench.lay_out("candidate", {source.flat: source.text for source in candidate.sources})
     # A property without an assertion of its own still finds errors: it may fail, but never pass.
     runnable = [case.id for case in candidate.cases.values() if not case.flaw or case.is_property]
-    alone = await bench.observe(bench.plan("apart", suite, runnable))
+    watch = await guard([bench.inquiry.root, suite], bench.inquiry.scratch / "kept", needed=_is_exposed(bench))
+    alone = await _apart(bench, suite, runnable, watch)
     if runnable and not any(outcome.passed for outcome in alone.outcomes.values()):
         await _require_import(bench, suite)
     lasting = [case for case in runnable if _may_be_repeated(alone.outcomes.get(case))]
     repeats = await _repeat(bench, suite, lasting) if lasting else []
+    if await watch.disturbed():
+        alone = _blamed(alone, lasting)
     second = await _look_again(bench, suite, lasting, alone, repeats)
     passing: list[str] = []
     verdicts = [*candidate.rejected, *_made_at_run_time(candidate, alone)]
@@ -60,7 +66,39 @@ async def try_out(bench: Bench, candidate: Candidate) -> Trial:
         else:
             verdicts.append(verdict)
     measured = measurement(repeats[0].heard.events) if repeats else None
-    return Trial(tuple(passing), tuple(verdicts), measured, suite, alone.heard.python)
+    outputs = {case: text for run in (*reversed(repeats), alone) for case, text in _said(run)}
+    return Trial(tuple(passing), tuple(verdicts), measured, suite, alone.heard.python, outputs)
+
+
+def _is_exposed(bench: Bench) -> bool:
+    return bench.inquiry.sandbox.isolation != "bubblewrap"
+
+
+async def _apart(bench: Bench, suite: Path, cases: list[str], watch: Guard) -> Observation:
+    """Run each test alone; a second time without those that changed the project, because others saw it changed."""
+    first = await bench.observe(bench.plan("apart", suite, cases))
+    if not await watch.disturbed():
+        return first
+    guilty = {case: outcome for case, outcome in first.outcomes.items() if outcome.touched}
+    others = [case for case in cases if case not in guilty]
+    second = await bench.observe(bench.plan("apart", suite, others)) if guilty and others else first
+    merged = Observation({**second.outcomes, **guilty}, first.heard)
+    return _blamed(merged, others) if not guilty or await watch.disturbed() else merged
+
+
+def _blamed(observation: Observation, cases: Sequence[str]) -> Observation:
+    """Return what was observed, with these tests suspected together: one of them changed what it may not."""
+    what = ("changes files of the project, or another of the tests run with it does",)
+    blamed = {
+        case: replace(outcome, touched=what)
+        for case, outcome in observation.outcomes.items()
+        if case in cases and not outcome.touched
+    }
+    return replace(observation, outcomes={**observation.outcomes, **blamed})
+
+
+def _said(observation: Observation) -> Iterator[tuple[str, str]]:
+    return ((case, outcome.detail) for case, outcome in observation.outcomes.items() if outcome.detail)
 
 
 async def _require_import(bench: Bench, suite: Path) -> None:
@@ -74,16 +112,14 @@ async def _require_import(bench: Bench, suite: Path) -> None:
 
 
 def _may_be_repeated(outcome: Outcome | None) -> bool:
-    return outcome is not None and outcome.name in {"passed", "failed"}
+    return outcome is not None and outcome.name in {"passed", "failed"} and not outcome.touched
 
 
 async def _repeat(bench: Bench, suite: Path, cases: list[str]) -> list[Observation]:
     """Run in each condition; the first, the reference, is measured."""
-    policy = bench.inquiry.policy
     plan = bench.plan("together", suite, cases)
-    each = conditions(policy.repeats, policy.seed)
     return await observe_all(
-        bench, [(replace(plan, measure=index == 0), condition) for index, condition in enumerate(each)]
+        bench, [(replace(plan, measure=index == 0), condition) for index, condition in enumerate(bench.conditions())]
     )
 
 
@@ -95,11 +131,10 @@ async def _look_again(
     doubtful = judging.unstable(outcomes, [repeat.outcomes for repeat in repeats])
     if not doubtful:
         return None
-    policy = bench.inquiry.policy
     # The first shuffled repeat in which one of them failed, or else the first there is, without its other changes.
     shuffled = [
         (condition, repeat)
-        for condition, repeat in zip(conditions(policy.repeats, policy.seed), repeats, strict=True)
+        for condition, repeat in zip(bench.conditions(), repeats, strict=True)
         if condition.shuffle is not None
     ]
     guilty = [condition for condition, repeat in shuffled if any(_failed(repeat, case) for case in doubtful)]

@@ -6,9 +6,10 @@ from testwright.errors import VerificationError
 from testwright.verification import candidate, redundancy
 from testwright.verification.delivery import Delivery, deliver
 from testwright.verification.inquiry import Finding, Inquiry, Progress
+from testwright.verification.report import EnvironmentRecord, lock_digest
 from testwright.verification.runs import prepare
 from testwright.verification.scoring import Score, score
-from testwright.verification.summary import Summary
+from testwright.verification.summary import Evidence, Summary
 from testwright.verification.trial import try_out
 from testwright_schemas import CaseVerdict
 
@@ -18,7 +19,8 @@ async def verify(inquiry: Inquiry, progress: Progress) -> Finding:
 
     Raises:
         VerificationError: nothing can be judged: there is no test file (``empty-candidate``), the target cannot be
-            imported (``target-not-importable``), pytest cannot run (``environment-unusable``).
+            imported (``target-not-importable``) or has the name of what tests run with (``name-clash``), pytest cannot
+            run (``environment-unusable``).
         EnvironmentBuildError: pytest cannot be installed for the interpreter.
         SandboxError: the sandbox cannot be started.
     """
@@ -28,6 +30,7 @@ async def verify(inquiry: Inquiry, progress: Progress) -> Finding:
         raise VerificationError("empty-candidate", "the candidate holds no test")
     await progress(f"checking {len(found.cases)} tests", tests=len(found.cases))
     bench = await prepare(inquiry)
+    environment = await _environment(inquiry)
     clock.lap("prepare")
     trial = await try_out(bench, found)
     clock.lap("repeat")
@@ -36,19 +39,30 @@ async def verify(inquiry: Inquiry, progress: Progress) -> Finding:
     delivery, redundant = Delivery(), list[CaseVerdict]()
     if trial.measurement is not None and trial.passing:
         chosen, others = redundancy.by_gain(trial.passing, trial.measurement.arcs)
-        result = await score(bench, trial, trial.measurement, [*chosen, *others])
+        result = await score(bench, trial, trial.measurement, [*chosen, *others], progress)
         clock.lap("mutants")
         worth = redundancy.worth_keeping(chosen, others, result.mutants)
         redundant = [_redundant(case, result) for case in trial.passing if case not in worth]
         delivery = await deliver(bench, found, [case for case in trial.passing if case in worth])
         clock.lap("deliver")
-    finding = Summary(inquiry, found, trial, result, delivery, tuple(redundant)).finding(clock.laps)
+    evidence = Evidence(environment, bench.conditions(), tuple(bench.diary))
+    finding = Summary(inquiry, found, trial, result, delivery, evidence, tuple(redundant)).finding(clock.laps)
     await progress(
         f"{len(delivery.ids)} tests kept",
         tests=len(delivery.ids),
         coverage=finding.coverage.line if finding.coverage else None,
     )
     return finding
+
+
+async def _environment(inquiry: Inquiry) -> EnvironmentRecord:
+    lock = await inquiry.environments.lock(inquiry.environment)
+    return EnvironmentRecord(
+        digest=inquiry.environment.digest,
+        lock=lock,
+        lock_digest=lock_digest(lock),
+        built=inquiry.policy.python is None,
+    )
 
 
 def _redundant(case: str, score: Score) -> CaseVerdict:

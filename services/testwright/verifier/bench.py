@@ -38,7 +38,11 @@ class Bench:
                 sandbox=self._sandbox,
                 environments=self._environments,
                 provenance=Provenance(
-                    task_id=item.task_id, engine=item.attempt.engine, snapshot_digest=item.snapshot.digest
+                    task_id=item.task_id,
+                    engine=item.attempt.engine,
+                    snapshot_digest=item.snapshot.digest,
+                    candidate_digest=item.candidate.digest,
+                    usage=item.usage,
                 ),
                 requirements=item.requirements,
             )

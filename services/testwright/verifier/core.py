@@ -68,6 +68,7 @@ def verified(item: VerifySuite, judgement: Judgement) -> Publish:
         task_id=item.task_id,
         attempt=item.attempt,
         judgement=fitting(judgement),
+        judged=item.candidate.digest,
         usage=item.usage,
         log=item.log,
     )

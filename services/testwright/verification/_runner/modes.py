@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,12 @@ def main() -> None:
     say = _report_channel(plan.token).say
     _prepare(plan)
     say("prepared", python=platform.python_version())
+    clash = _clash(plan)
+    if clash:
+        say("clashed", reason=clash)
+        say("ended")
+        return
+    _travel(plan)
     run: dict[str, Callable[[Plan, Say], None]] = {
         "apart": apart,
         "together": together,
@@ -51,6 +58,29 @@ def _prepare(plan: Plan) -> None:
     sys.path[:0] = plan.paths
     os.environ["PYTHONPATH"] = os.pathsep.join(plan.paths)
     sys.dont_write_bytecode = True
+
+
+def _clash(plan: Plan) -> str:
+    """Return why the target cannot be imported under its name: something that tests run with has it already."""
+    name = plan.module.partition(".")[0]
+    loaded = sys.modules.get(name)
+    file = getattr(loaded, "__file__", None) or ""
+    # What the environment loads at its start may be the project itself, or a namespace that it has a part in.
+    own = file.startswith(tuple(plan.paths)) or (not file and hasattr(loaded, "__path__"))
+    if loaded is None or own:
+        return ""
+    standard = "a module of Python's standard library" if name in sys.stdlib_module_names else "a package"
+    return f"{name} is also the name of {standard} that the test runner itself uses"
+
+
+def _travel(plan: Plan) -> None:
+    """Set the clock and the calendar of this process ahead; what measures durations goes on as it was."""
+    if not plan.later_s:
+        return
+    sys.path.insert(0, plan.clock)
+    travel = importlib.import_module("time_machine").travel
+    sys.path.remove(plan.clock)
+    travel(time.time() + plan.later_s, tick=True).start()
 
 
 def apart(plan: Plan, say: Say) -> None:
@@ -92,6 +122,7 @@ def _say_coverage(plan: Plan, say: Say, cov: Any) -> None:
         branches=summary["num_branches"],
         covered_branches=summary["covered_branches"],
         missing_lines=measured["missing_lines"][:LINES],
+        executed_lines=measured["executed_lines"][:LINES],
         missing_branches=measured["missing_branches"][:LINES],
     )
     data = cov.get_data()

@@ -26,12 +26,15 @@ class Plan:
         case_limit_s: seconds that one test may take.
         collect_limit_s: seconds that importing one test file may take.
         measure: whether to measure the coverage of the target.
+        clock: folder with time-machine, empty where it is not needed.
+        later_s: seconds that the clock is ahead.
         lines: for ``mutate``: lines of the target that each case runs.
         import_lines: for ``mutate``: lines that run on import.
         seed: for ``mutate``: of the order in which mutants are run.
         budget_s: for ``mutate``: seconds for all mutants.
         max_mutants: for ``mutate``: at most so many.
         jobs: for ``mutate``: processes at a time.
+        only: for ``mutate``: numbers of the mutants to run, in the order of the tree; ``None`` runs all.
     """
 
     mode: Mode
@@ -47,12 +50,15 @@ class Plan:
     case_limit_s: float = 10.0
     collect_limit_s: float = 60.0
     measure: bool = False
+    clock: str = ""
+    later_s: float = 0.0
     lines: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
     import_lines: list[int] = field(default_factory=list[int])
     seed: int = 0
     budget_s: float = 60.0
     max_mutants: int = 1000
     jobs: int = 2
+    only: list[int] | None = None
 
     def encode(self) -> bytes:
         """Return the plan as JSON."""

@@ -10,6 +10,7 @@ import os
 import random
 import sys
 from collections.abc import Callable, Generator
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TextIO
 
 import _pytest.runner
@@ -18,11 +19,26 @@ import pytest
 from .channel import Say, one_line, write_line
 from .forks import finished, fork
 from .plan import Plan
+from .watch import Watch
 
 CHUNK = 200
 """Ids in one line: the host drops lines of more than 64 kB."""
 
+DETAIL = 4000
+"""Characters of what pytest says of a failure that are kept, from its end."""
+
 _WORST = ("failed", "xfailed", "xpassed", "skipped", "passed")
+
+
+@dataclass(frozen=True)
+class End:
+    """How a test, or a phase of it, ended; see ``testwright.verification.events.Finished``."""
+
+    outcome: str
+    kind: str = ""
+    reason: str = ""
+    detail: str = ""
+    touched: list[str] = field(default_factory=list[str])
 
 
 def case_of(nodeid: str) -> str:
@@ -45,7 +61,7 @@ class Recorder:
         self._say = say
         self._context = context
         self._apart = apart
-        self._ends: list[tuple[str, str, str]] = []
+        self._ends: list[End] = []
         self._stderr: TextIO = os.fdopen(os.dup(2), "w")
 
     @pytest.hookimpl(tryfirst=True)
@@ -88,7 +104,7 @@ class Recorder:
             self._watch(self._plan.case_limit_s)
             end = self._run(item, nextitem)
             self._watch(None)
-        self._say("finished", case=case, outcome=end[0], kind=end[1], reason=end[2])
+        self._say("finished", case=case, **asdict(end))
         return True
 
     @pytest.hookimpl(wrapper=True)
@@ -98,34 +114,37 @@ class Recorder:
         """Note how a phase of a test ended, and what kind of failure it was."""
         del item
         report = yield
-        self._ends.append((_outcome(report), _kind(call, self._plan.path), _reason(report)))
+        self._ends.append(End(_outcome(report), _kind(call, self._plan.path), _reason(report), _detail(report)))
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note failures that come as reports of their own: those of subtests."""
         if report.failed:
-            self._ends.append(("failed", "assertion", _reason(report)))
+            self._ends.append(End("failed", "assertion", _reason(report), _detail(report)))
 
-    def _run(self, item: pytest.Item, nextitem: pytest.Item | None) -> tuple[str, str, str]:
+    def _run(self, item: pytest.Item, nextitem: pytest.Item | None) -> End:
         self._ends = []
         _pytest.runner.runtestprotocol(item, log=True, nextitem=nextitem)
-        return min(self._ends, key=lambda end: _WORST.index(end[0]), default=("failed", "", "it was not run"))
+        nothing = End("failed", reason="it was not run")
+        return min(self._ends, key=lambda end: _WORST.index(end.outcome), default=nothing)
 
-    def _run_apart(self, item: pytest.Item) -> tuple[str, str, str]:
+    def _run_apart(self, item: pytest.Item) -> End:
         def work(fd: int) -> None:
+            watch = Watch()
+            watch.install()
+            watch.begin()
             end = self._run(item, None)
-            write_line(fd, json.dumps(end))
+            write_line(fd, json.dumps(asdict(replace(end, touched=watch.end()))))
 
         child = fork(work, self._plan.case_limit_s)
         finished([child], lambda each: b"\n" in each.heard)
         code = child.end()
         if lines := child.lines():
-            outcome, kind, reason = json.loads(lines[0])
-            return outcome, kind, reason
+            return End(**json.loads(lines[0]))
         if child.hung:
-            return "hung", "", f"not done after {self._plan.case_limit_s:g} s"
+            return End("hung", reason=f"not done after {self._plan.case_limit_s:g} s")
         how = f"signal {-code}" if code < 0 else f"exit status {code}"
-        return "died", "", f"ended the process ({how})"
+        return End("died", reason=f"ended the process ({how})")
 
     def _watch(self, limit_s: float | None) -> None:
         """End the process after so many seconds, whatever it is doing; ``None`` lets it be."""
@@ -157,6 +176,10 @@ def _reason(report: pytest.TestReport) -> str:
         return one_line(str(report.longrepr[2]))
     crash = getattr(report.longrepr, "reprcrash", None)
     return one_line(str(getattr(crash, "message", None) or report.longreprtext))
+
+
+def _detail(report: pytest.TestReport) -> str:
+    return "" if report.passed else report.longreprtext[-DETAIL:]
 
 
 def arguments(plan: Plan) -> list[str]:

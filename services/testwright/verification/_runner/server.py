@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .channel import Channel, Say
+from .diffs import Diffs
 from .forks import Fork, finished, fork
 from .hook import install
 from .mutants import Mutant, compile_mutant, mutants, statement_lines
@@ -38,6 +39,7 @@ _END = b'"type": "ended"'
 class Job:
     """A mutant and the tests that can notice it, in order."""
 
+    number: int
     mutant: Mutant
     cases: list[str]
 
@@ -69,11 +71,13 @@ def _jobs(plan: Plan, tree: ast.Module) -> list[Job]:
     runs = {case: {first.get(line, line) for line in lines} for case, lines in plan.lines.items()}
     cases = plan.cases or []
     result: list[Job] = []
-    for mutant in mutants(tree):
+    for number, mutant in enumerate(mutants(tree), start=1):
+        if plan.only is not None and number not in plan.only:
+            continue
         line = first.get(mutant.line, mutant.line)
         by = cases if line in imported else [case for case in cases if line in runs.get(case, ())]
         if by:
-            result.append(Job(mutant, by))
+            result.append(Job(number, mutant, by))
     random.Random(plan.seed).shuffle(result)  # noqa: S311  a sample, not a secret
     return result
 
@@ -168,6 +172,7 @@ class _Server:
         self._plan = plan
         self._say = say
         self._tree = tree
+        self._diffs = Diffs(tree)
         self._text = text
         self._limit_s = limit_s
         self._until = time.monotonic() + plan.budget_s
@@ -192,7 +197,7 @@ class _Server:
         try:
             code = compile_mutant(self._tree, job.mutant, self._plan.path)
         except (SyntaxError, ValueError):
-            self._say("mutant", line=job.mutant.line, operator=job.mutant.operator, fate="invalid", by="", text="")
+            self._tell(job, "invalid", "", "")
             return
         plan = replace(self._plan, cases=job.cases, files=sorted({case.partition("::")[0] for case in job.cases}))
         self._running[fork(lambda fd: _child(plan, code, fd), self._limit_s)] = job
@@ -201,4 +206,9 @@ class _Server:
         outcome = _Outcome.of(child)
         fate = "survived" if outcome.survived else "timeout" if child.hung else "killed"
         text = self._text[job.mutant.line - 1].decode(errors="replace").strip()[:200]
-        self._say("mutant", line=job.mutant.line, operator=job.mutant.operator, fate=fate, by=outcome.killer, text=text)
+        self._tell(job, fate, outcome.killer, text)
+
+    def _tell(self, job: Job, fate: str, by: str, text: str) -> None:
+        before, after = ("", "") if fate == "invalid" else self._diffs.of(job.mutant)
+        told = {"number": job.number, "line": job.mutant.line, "operator": job.mutant.operator}
+        self._say("mutant", **told, fate=fate, by=by, text=text, before=before, after=after)

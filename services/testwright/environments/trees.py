@@ -1,0 +1,48 @@
+"""The only place that says what of a project's own files goes into its environment, besides its metadata."""
+
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from testwright.environments.metadata import Needs
+
+PLACE = "<root>"
+"""Stands for the root in what is digested: it is another folder each time a project is unpacked."""
+
+
+def parts(root: Path, needs: Needs) -> tuple[str, ...]:
+    """Return the requirements wherever the root lies and, where one is a folder of the project, what its files hold.
+
+    Args:
+        root: of the project.
+        needs: of the module.
+    """
+    lines = tuple(line.replace(str(root), PLACE) for line in needs.requirements)
+    local = lines != needs.requirements or (needs.built and _names_folders(needs.texts[0]))
+    return (*lines, tree_digest(root)) if local else lines
+
+
+def _names_folders(pyproject: str) -> bool:
+    """Return whether ``tool.uv.sources`` or Poetry's dependencies name a folder."""
+    tools: dict[str, Any] = tomllib.loads(pyproject).get("tool", {})
+    sources = tools.get("uv", {}).get("sources", {})
+    poetry = tools.get("poetry", {}).get("dependencies", {})
+    listed = [each for each in (*sources.values(), *poetry.values()) if isinstance(each, dict)]
+    return any("path" in each or "workspace" in each for each in listed)
+
+
+def tree_digest(root: Path) -> str:
+    """Return a digest of the names and contents of all files below a folder; links count by where they point."""
+    state = hashlib.sha256()
+    for path in sorted(root.rglob("*")):
+        if path.is_symlink():
+            content = str(path.readlink()).encode(errors="surrogateescape")
+        elif path.is_file():
+            content = path.read_bytes()
+        else:
+            continue
+        name = path.relative_to(root).as_posix().encode(errors="surrogateescape")
+        state.update(b"%d:%s%d:" % (len(name), name, len(content)))
+        state.update(content)
+    return state.hexdigest()

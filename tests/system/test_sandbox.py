@@ -176,23 +176,28 @@ async def test_all_are_killed_on_cancellation(sandbox: LocalSandbox, tmp_path: P
     assert await fifo.writers_gone()
 
 
-@bubblewrap
-async def test_a_daemon_of_its_own_session_dies_too(bwrap_sandbox: LocalSandbox, tmp_path: Path, fifo: Fifo) -> None:
+@linux
+async def test_a_daemon_of_its_own_session_dies_too(sandbox: LocalSandbox, tmp_path: Path, fifo: Fifo) -> None:
     code = STAY.replace("time.sleep(1000)", "os.setsid(); time.sleep(1000)")
 
-    done = await bwrap_sandbox.run(python(code, str(fifo.path), cwd=tmp_path, writable=[tmp_path]))
+    done = await sandbox.run(python(code, str(fifo.path), cwd=tmp_path, writable=[tmp_path]))
 
     assert await fifo.writers_gone()
     assert done.returncode == 0
 
 
-async def test_a_daemon_that_keeps_the_output_open_does_not_hold_up_the_run(tmp_path: Path) -> None:
+async def test_a_daemon_that_has_killed_its_guard_does_not_hold_up_the_run(tmp_path: Path) -> None:
     code = """
-import os, time
+import os, signal, time
+read, write = os.pipe()
 if (child := os.fork()) == 0:
     os.setsid()
+    os.write(write, b"x")
     time.sleep(1000)
-print(child)
+os.read(read, 1)
+print(child, flush=True)
+os.kill(os.getppid(), signal.SIGKILL)
+time.sleep(1000)
 """
     pids: list[int] = []
 
@@ -205,7 +210,7 @@ print(child)
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
 
-    assert done.returncode == 0
+    assert done.returncode == -signal.SIGKILL
     assert not done.timed_out
 
 

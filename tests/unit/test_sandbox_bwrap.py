@@ -12,8 +12,6 @@ def _view(**changes: object) -> bwrap.View:
     fields: dict[str, object] = {
         "cwd": Path("/work"),
         "env": {"A": "1"},
-        "tmp": Path("/host/tmp"),
-        "shm": Path("/host/shm"),
         "readable": (),
         "writable": (),
         "network": False,
@@ -76,6 +74,14 @@ def test_no_home_folder_is_mounted() -> None:
 
     assert not [path for path in arguments if path.startswith(("/home", "/root", "/var", "/run"))]
     assert "/etc" not in arguments
+
+
+def test_temporary_folders_are_limited_in_size() -> None:
+    arguments = bwrap.arguments("bwrap", _view(private={Path("/run"): [Path("/run/notes")]}, scratch_bytes=7), ["true"])
+
+    limited = [arguments[index + 3] for index, word in enumerate(arguments) if word == "--size"]
+    assert limited == ["/dev/shm", "/tmp", "/run"]
+    assert _binds(arguments, "/run/notes") == ["--ro-bind"]
 
 
 def test_the_command_comes_last_and_untouched() -> None:

@@ -13,17 +13,25 @@ class Limits:
     """What a run may use.
 
     Attributes:
-        wall_s: seconds after which the whole process group is killed.
+        wall_s: seconds after which all of it is killed.
+        cpu_s: CPU seconds of each process (RLIMIT_CPU); ``None`` for what all cores can give in ``wall_s``.
         memory_mb: address space of each process (RLIMIT_AS), in MiB; ``None`` for no limit.
+        group_mb: memory of all its processes and of its temporary files together, in MiB, where control groups can be
+            made.
         output_bytes: of stdout and of stderr each; the head and the tail are kept, the middle is dropped.
         file_mb: size of a single file it writes (RLIMIT_FSIZE), in MiB.
-        processes: number of processes of the user (RLIMIT_NPROC; the kernel does not enforce it for root).
+        scratch_mb: size of each temporary or private folder, in MiB, under bubblewrap and in containers.
+        processes: number of processes: of this run where control groups can be made, else of the user (RLIMIT_NPROC,
+            which the kernel does not enforce for root).
     """
 
     wall_s: float = 60.0
+    cpu_s: float | None = None
     memory_mb: int | None = 4096
+    group_mb: int = 6144
     output_bytes: int = 1_000_000
     file_mb: int = 256
+    scratch_mb: int = 512
     processes: int = 512
 
 
@@ -33,10 +41,12 @@ class Command:
 
     Attributes:
         argv: program and arguments; never a shell line.
-        cwd: its working directory (must be one of ``writable`` or below, or of ``readable``).
+        cwd: its working directory (must be one of ``writable``, ``private`` or ``readable``, or below).
         env: its whole environment, on top of a minimal PATH, HOME (a scratch folder), LANG and TMPDIR.
         readable: files and folders it may read, besides the system's (interpreters' prefixes must be named).
-        writable: folders it may write; nothing else is writable, except a private temporary folder.
+        writable: folders it may write; nothing else is writable, except ``private`` and a temporary folder.
+        private: folders it may write and that nobody reads afterwards: where the sandbox has its own view of the file
+            system they are of limited size and gone at the end, and what they held before is read-only.
         stdin: what it reads; empty by default.
         network: whether it may reach the network; off by default.
         limits: see Limits.
@@ -47,6 +57,7 @@ class Command:
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     readable: Sequence[Path] = ()
     writable: Sequence[Path] = ()
+    private: Sequence[Path] = ()
     stdin: bytes = b""
     network: bool = False
     limits: Limits = field(default_factory=Limits)

@@ -1,7 +1,7 @@
 """The only place that speaks bubblewrap's command line: pure, from what a run may see to an argument list."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 # Whatever of these a distribution lacks is left out. /nix and /gnu hold the libraries of their systems' programs.
@@ -34,52 +34,63 @@ class View:
     Attributes:
         cwd: its working directory.
         env: its whole environment.
-        tmp: a folder of the host that it sees as ``/tmp``.
-        shm: a folder of the host that it sees as ``/dev/shm``.
         readable: mounted read-only at their own path.
         writable: mounted at their own path; the inner of two nested folders decides.
+        private: empty file systems in memory at these paths, with what the folders hold mounted read-only.
+        scratch_bytes: size of each file system in memory.
         network: whether it shares the host's network.
+        nesting: whether it may make user namespaces, and with them reach parts of the kernel that it cannot otherwise.
     """
 
     cwd: Path
     env: Mapping[str, str]
-    tmp: Path
-    shm: Path
-    readable: Sequence[Path]
-    writable: Sequence[Path]
-    network: bool
+    readable: Sequence[Path] = ()
+    writable: Sequence[Path] = ()
+    private: Mapping[Path, Sequence[Path]] = field(default_factory=dict[Path, Sequence[Path]])
+    scratch_bytes: int = 512 << 20
+    network: bool = False
+    nesting: bool = False
 
 
 def arguments(bwrap: str, view: View, argv: Sequence[str]) -> list[str]:
     """Return the command line that runs ``argv`` with this view."""
-    return [bwrap, *_namespaces(view.network), *_system(view), *_binds(view), *_environment(view), "--", *argv]
+    return [bwrap, *_namespaces(view), *_system(view), *_binds(view), *_environment(view), "--", *argv]
 
 
 def returncode(status: int) -> int:
-    """Return a status as ``subprocess`` gives it: bubblewrap says 128 + n for a child that signal n ended."""
+    """Return a status as ``subprocess`` gives it: inside, 128 + n is said of a child that signal n ended."""
     return 128 - status if 128 < status <= 128 + 64 else status
 
 
-def _namespaces(network: bool) -> list[str]:
-    flags = ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
-    return [*flags, "--share-net"] if network else flags
+def _namespaces(view: View) -> list[str]:
+    # The launcher is the first process inside: bubblewrap's own would hold the pipes of the run where anybody inside
+    # can open them.
+    flags = ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--as-pid-1"]
+    flags += [] if view.nesting else ["--unshare-user", "--disable-userns"]
+    return [*flags, "--share-net"] if view.network else flags
 
 
 def _system(view: View) -> list[str]:
     result: list[str] = []
     for path in (*SYSTEM, *ETC, *(ETC_NETWORK if view.network else ())):
         result += ["--ro-bind-try", path, path]
-    # Folders of the host rather than memory file systems: a full one costs disk, not the machine's memory.
-    result += ["--proc", "/proc", "--dev", "/dev", "--bind", str(view.shm), "/dev/shm", "--bind", str(view.tmp), "/tmp"]  # noqa: S108  inside, it is private
-    return result
+    shm, tmp = "/dev/shm", "/tmp"  # noqa: S108  inside, they are private
+    result += ["--proc", "/proc", "--dev", "/dev", *_scratch(view, shm)]
+    return [*result, *_scratch(view, tmp), "--dir", f"{tmp}/home"]
+
+
+def _scratch(view: View, path: str) -> list[str]:
+    return ["--perms", "1777", "--size", str(view.scratch_bytes), "--tmpfs", path]
 
 
 def _binds(view: View) -> list[str]:
     modes = dict.fromkeys(_with_targets(view.readable), "--ro-bind")
     modes |= dict.fromkeys(_with_targets(view.writable), "--bind")
+    modes |= dict.fromkeys(_with_targets(view.private), "")
+    modes |= dict.fromkeys(_with_targets(inner for held in view.private.values() for inner in held), "--ro-bind")
     result: list[str] = []
     for path in sorted(modes, key=lambda path: path.parts):
-        result += [modes[path], str(path), str(path)]
+        result += [modes[path], str(path), str(path)] if modes[path] else _scratch(view, str(path))
     # The root and /dev are memory file systems that the user inside owns.
     return [*result, "--remount-ro", "/dev", "--remount-ro", "/"]
 

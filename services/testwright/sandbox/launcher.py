@@ -1,14 +1,18 @@
-"""The last step before foreign code: sets resource limits, then runs the command.
+"""The last step before foreign code: joins control groups, sets resource limits, then runs the command.
 
-Run as a script (``python -I -S launcher.py [--lifeline FD] NAME=VALUE... -- PROGRAM ARGUMENT...``), never imported by
-the service: limits set between fork and exec (``preexec_fn``) may deadlock in a process that has threads.
+Run as a script (``python -I -S launcher.py [--join FD]... [--init | --lifeline FD] NAME=VALUE... -- PROGRAM
+ARGUMENT...``), never imported by the service: limits set between fork and exec (``preexec_fn``) may deadlock in a
+process that has threads.
 """
 
 import _thread
+import contextlib
 import os
 import resource
 import signal
 import sys
+
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def _processes_of_user() -> int | None:
@@ -68,20 +72,44 @@ def _execute(limits: list[str], argv: list[str]) -> None:
         os._exit(127 if isinstance(error, FileNotFoundError) else 126)
 
 
-def _kill_group_at_end(lifeline: int) -> None:
-    # The other end is open in the service only: end of file means that it let go, or died, kill -9 included.
-    os.read(lifeline, 1)
-    os.killpg(0, signal.SIGKILL)
+def _start(limits: list[str], argv: list[str], *ours: int) -> int:
+    """Start the command; it runs once this process has let go of the run's pipes, for it could open them here."""
+    waiting, going = os.pipe()
+    child = os.fork()
+    if child == 0:
+        for fd in (going, *ours):
+            os.close(fd)
+        os.read(waiting, 1)
+        os.close(waiting)
+        _execute(limits, argv)
+    os.close(waiting)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(nowhere, fd)
+    os.close(going)
+    return child
+
+
+def _wait(child: int) -> int:
+    """Wait for the command, and for any orphan that ends before it; return how the command ended."""
+    while True:
+        ended, status = os.waitpid(-1, 0)
+        if ended == child:
+            return os.waitstatus_to_exitcode(status)
+
+
+def _init(limits: list[str], argv: list[str]) -> None:
+    # When the first process of a namespace ends, the kernel kills all others.
+    code = _wait(_start(limits, argv))
+    os._exit(code if code >= 0 else 128 - code)
 
 
 def _guard(lifeline: int, limits: list[str], argv: list[str]) -> None:
-    child = os.fork()
-    if child == 0:
-        os.close(lifeline)
-        _execute(limits, argv)
-    _thread.start_new_thread(_kill_group_at_end, (lifeline,))
-    _, status = os.waitpid(child, 0)
-    code = os.waitstatus_to_exitcode(status)
+    _adopt_orphans()
+    child = _start(limits, argv, lifeline)
+    _thread.start_new_thread(_kill_at_end, (lifeline, child))
+    code = _wait(child)
+    _kill_descendants()
     if code < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if -code not in (signal.SIGKILL, signal.SIGSTOP):
@@ -90,13 +118,53 @@ def _guard(lifeline: int, limits: list[str], argv: list[str]) -> None:
     os._exit(code)
 
 
+def _kill_at_end(lifeline: int, child: int) -> None:
+    # The other end is open in the service only: end of file means that it let go, or died, kill -9 included.
+    os.read(lifeline, 1)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(child, signal.SIGKILL)
+
+
+def _adopt_orphans() -> None:
+    """Have daemons that leave the process group become children of this process, where the kernel can do that."""
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(ImportError, OSError, AttributeError):
+            import ctypes  # noqa: PLC0415  it costs half as much again as all of this process's start
+
+            ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _kill_descendants() -> None:
+    """Kill the children that are left, and theirs, which become ours when they end."""
+    with contextlib.suppress(ChildProcessError, OSError):
+        while children := _children():
+            for child in children:
+                os.kill(child, signal.SIGKILL)
+            os.waitpid(-1, 0)
+
+
+def _children() -> list[int]:
+    found: list[int] = []
+    for thread in os.listdir("/proc/self/task"):  # noqa: PTH208  as above
+        with open(f"/proc/self/task/{thread}/children") as listed:  # noqa: PTH123  as above
+            found += map(int, listed.read().split())
+    return found
+
+
 def main(arguments: list[str]) -> None:
     """Run the command that ``arguments`` describe; does not return."""
     split = arguments.index("--")
-    limits, argv = arguments[:split], arguments[split + 1 :]
-    if limits[:1] == ["--lifeline"]:
-        _guard(int(limits[1]), limits[2:], argv)
-    _execute(limits, argv)
+    options, argv = arguments[:split], arguments[split + 1 :]
+    while options[:1] == ["--join"]:
+        # "0" is whoever writes; the file was opened outside, so no such folder need be seen in here.
+        os.write(int(options[1]), b"0")
+        os.close(int(options[1]))
+        options = options[2:]
+    if options[:1] == ["--init"]:
+        _init(options[1:], argv)
+    if options[:1] == ["--lifeline"]:
+        _guard(int(options[1]), options[2:], argv)
+    _execute(options, argv)
 
 
 if __name__ == "__main__":

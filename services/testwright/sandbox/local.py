@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import math
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -16,11 +18,14 @@ import anyio.abc
 
 from testwright import temporary
 from testwright.errors import SandboxError
-from testwright.sandbox import Command, Completed, Limits, OnLine, Sandbox, bwrap
+from testwright.sandbox import Command, Completed, Limits, OnLine, Sandbox, bwrap, cgroup
 from testwright.sandbox.capture import HeadTail, drain
 from testwright_schemas import Isolation
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
+GUARD_S = 5.0
+"""How long the guard of a process group may take to kill what it guards; then it is killed itself."""
+
 DRAIN_S = 1.0
 """How long output is still read after the group was killed: a process that left the group may hold the pipe."""
 
@@ -32,8 +37,9 @@ class LocalSandbox(Sandbox):
 
     With bubblewrap a run has no network, sees only what it was given, and whatever it started dies with it, daemons
     included. Without it, a run has limits and a cleared environment, but the user's files and the network are open to
-    it, and a child that left its process group survives. The group dies with us in both cases, ``kill -9`` included;
-    bubblewrap ties that to the thread that started it, so runs belong on asyncio, which starts them on the loop's own.
+    it; daemons die with it on Linux, unless they kill its guard first. All of it dies with us in both cases, ``kill
+    -9`` included; bubblewrap ties that to the thread that started it, so runs belong on asyncio, which starts them on
+    the loop's own. Where control groups can be made, they limit memory and processes of each run as a whole.
 
     Args:
         allow_bubblewrap: ``False`` to do without it.
@@ -41,11 +47,17 @@ class LocalSandbox(Sandbox):
 
     def __init__(self, *, allow_bubblewrap: bool = True) -> None:
         self._bwrap = _working_bwrap() if allow_bubblewrap else None
+        self._cgroups = cgroup.here(tuple(_launcher()))
 
     @property
     def isolation(self) -> Isolation:
         """The level that this machine allows."""
         return "bubblewrap" if self._bwrap else "process-group"
+
+    @property
+    def limits_groups(self) -> bool:
+        """Whether memory and processes are limited for each run as a whole, not for each process or user only."""
+        return bool(self._cgroups)
 
     async def run(self, command: Command, on_line: OnLine | None = None) -> Completed:
         """Run to the end, or to its limits.
@@ -55,19 +67,20 @@ class LocalSandbox(Sandbox):
         Raises:
             SandboxError: it cannot be started: program, working directory or a writable folder is missing.
         """
-        async with _scratch() as scratch:
-            return await self._run_in(scratch, command, on_line)
+        private = contextlib.nullcontext(Path("/tmp"))  # noqa: S108  inside bubblewrap's view, it is
+        async with private if self._bwrap else _scratch() as tmp:
+            return await self._run_in(tmp, command, on_line)
 
-    async def _run_in(self, scratch: Path, command: Command, on_line: OnLine | None) -> Completed:
-        env = _environment(command, Path("/tmp") if self._bwrap else scratch / "tmp")  # noqa: S108  private inside
+    async def _run_in(self, tmp: Path, command: Command, on_line: OnLine | None) -> Completed:
+        env = _environment(command, tmp)
         _check(command, env["PATH"])
-        with _Pipes(command.stdin) as pipes:
-            pass_fds: tuple[int, ...] = ()
+        with _Pipes(command.stdin, guarded=not self._bwrap) as pipes, self._cgroups.group(command.limits) as groups:
+            joins = [word for fd in groups for word in ("--join", str(fd))]
             if self._bwrap:
-                argv = _bubblewrapped(self._bwrap, scratch, command, env)
+                argv, pass_fds = self._bwrap.wrap(command, env, _launched(command, *joins, "--init")), groups
             else:
-                pass_fds = (pipes.lifeline,)
-                argv = _launched(command, "--lifeline", str(pipes.lifeline))
+                argv = _launched(command, *joins, "--lifeline", str(pipes.lifeline))
+                pass_fds = (*groups, pipes.lifeline)
             started = anyio.current_time()
             process = await _start(argv, command, env, pipes, pass_fds)
             out, err = HeadTail(command.limits.output_bytes), HeadTail(command.limits.output_bytes)
@@ -81,9 +94,15 @@ class LocalSandbox(Sandbox):
 
 
 class _Pipes:
-    """The descriptors of one run; those of the child are closed here once it has them."""
+    """The descriptors of one run; those of the child are closed here once it has them.
 
-    def __init__(self, stdin: bytes) -> None:
+    Args:
+        stdin: what the run reads.
+        guarded: whether its first process kills all others when the lifeline is closed here.
+    """
+
+    def __init__(self, stdin: bytes, *, guarded: bool) -> None:
+        self.guarded = guarded
         self._stack = contextlib.ExitStack()
         self._childs = self._stack.enter_context(contextlib.ExitStack())
         source = self._childs.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  the stack closes it
@@ -94,7 +113,8 @@ class _Pipes:
         self.err, self.child_err = self._pipe()
         self.lifeline, ours = os.pipe()
         self._childs.callback(os.close, self.lifeline)
-        self._stack.callback(os.close, ours)
+        self._lifeline = self._stack.enter_context(contextlib.ExitStack())
+        self._lifeline.callback(os.close, ours)
 
     def _pipe(self) -> tuple[int, int]:
         reading, writing = os.pipe()
@@ -105,6 +125,10 @@ class _Pipes:
 
     def close_childs(self) -> None:
         self._childs.close()
+
+    def let_go(self) -> None:
+        """Have the guard, where there is one, kill what it guards."""
+        self._lifeline.close()
 
     def __enter__(self) -> "_Pipes":
         return self
@@ -148,22 +172,26 @@ async def _supervise(
             readers.start_soon(drain, pipes.err, outputs[1])
             with limit:
                 await process.wait()
-            await _kill(process)
+            await _kill(process, pipes)
             readers.cancel_scope.deadline = anyio.current_time() + DRAIN_S
     except BaseExceptionGroup as group:
         if len(group.exceptions) == 1:
             raise group.exceptions[0] from None
         raise
     finally:
-        await _kill(process)
+        await _kill(process, pipes)
     return limit.cancelled_caught
 
 
-async def _kill(process: anyio.abc.Process) -> None:
+async def _kill(process: anyio.abc.Process, pipes: _Pipes) -> None:
     """Kill the whole group and wait for its leader; also where the leader has ended, for those it left behind."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
     with anyio.CancelScope(shield=True):
+        if process.returncode is None and pipes.guarded:
+            pipes.let_go()
+            with anyio.move_on_after(GUARD_S):
+                await process.wait()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
 
 
@@ -171,7 +199,7 @@ async def _kill(process: anyio.abc.Process) -> None:
 async def _scratch() -> AsyncGenerator[Path]:
     folder = await anyio.to_thread.run_sync(_make_scratch)
     try:
-        yield Path(folder.name)
+        yield Path(folder.name, "tmp")
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(_remove_scratch, folder)
@@ -179,8 +207,7 @@ async def _scratch() -> AsyncGenerator[Path]:
 
 def _make_scratch() -> tempfile.TemporaryDirectory[str]:
     folder = temporary.folder()
-    for name in ("tmp", "tmp/home", "shm"):
-        (Path(folder.name) / name).mkdir()
+    Path(folder.name, "tmp", "home").mkdir(parents=True)
     return folder
 
 
@@ -195,7 +222,7 @@ def _environment(command: Command, tmp: Path) -> dict[str, str]:
 
 
 def _check(command: Command, path: str) -> None:
-    for folder in (command.cwd, *command.writable):
+    for folder in (command.cwd, *command.writable, *command.private):
         if not folder.exists():
             raise SandboxError(f"{folder} does not exist: create it before the run")
     program = command.argv[0]
@@ -209,45 +236,56 @@ def _launcher_python() -> Path:
     return python if python.exists() else Path(sys.executable).resolve()
 
 
+def _launcher() -> list[str]:
+    return [str(_launcher_python()), "-I", "-S", "-B", str(_LAUNCHER)]
+
+
 def _launched(command: Command, *options: str) -> list[str]:
-    python = [str(_launcher_python()), "-I", "-S", "-B", str(_LAUNCHER)]
-    return [*python, *options, *_limits(command.limits), "--", *command.argv]
+    return [*_launcher(), *options, *_limits(command.limits), "--", *command.argv]
 
 
 def _limits(limits: Limits) -> Iterator[str]:
     if limits.memory_mb is not None:
         yield f"AS={limits.memory_mb << 20}"
+    yield f"CPU={math.ceil(limits.cpu_s or limits.wall_s * (os.cpu_count() or 1))}"
     yield f"FSIZE={limits.file_mb << 20}"
     yield f"NPROC={limits.processes}"
     yield "CORE=0"
 
 
-def _bubblewrapped(program: str, scratch: Path, command: Command, env: dict[str, str]) -> list[str]:
-    launcher = (Path(sys.base_prefix), _launcher_python(), _LAUNCHER)
-    view = bwrap.View(
-        cwd=command.cwd,
-        env=env,
-        tmp=scratch / "tmp",
-        shm=scratch / "shm",
-        readable=[path for path in (*launcher, *command.readable) if path.exists()],
-        writable=command.writable,
-        network=command.network,
-    )
-    return bwrap.arguments(program, view, _launched(command))
+@dataclass(frozen=True, slots=True)
+class _Bwrap:
+    """Bubblewrap as it works here; ``nesting`` where it cannot take user namespaces from those inside."""
+
+    program: str
+    nesting: bool
+
+    def wrap(self, command: Command, env: dict[str, str], launched: list[str]) -> list[str]:
+        launcher = (Path(sys.base_prefix), _launcher_python(), _LAUNCHER)
+        view = bwrap.View(
+            cwd=command.cwd,
+            env=env,
+            readable=[path for path in (*launcher, *command.readable) if path.exists()],
+            writable=command.writable,
+            private={folder: sorted(folder.iterdir()) for folder in command.private},
+            scratch_bytes=command.limits.scratch_mb << 20,
+            network=command.network,
+            nesting=self.nesting,
+        )
+        return bwrap.arguments(self.program, view, launched)
 
 
 @functools.cache
-def _working_bwrap() -> str | None:
-    """Return bubblewrap's path if a real run succeeds: containers often refuse the namespaces it needs."""
+def _working_bwrap() -> _Bwrap | None:
+    """Return bubblewrap if a real run succeeds: containers often refuse the namespaces it needs."""
     program = shutil.which("bwrap")
     if program is None:
         return None
-    with _make_scratch() as folder:
-        command = Command(["true"], cwd=Path("/"))
-        argv = _bubblewrapped(program, Path(folder), command, {"PATH": PATH})
-        try:
-            # The limit only bounds a broken installation: a good one answers within tens of milliseconds.
+    command = Command(["true"], cwd=Path("/"))
+    for found in (_Bwrap(program, nesting=False), _Bwrap(program, nesting=True)):
+        argv = found.wrap(command, {"PATH": PATH}, _launched(command, "--init"))
+        # The limit only bounds a broken installation: a good one answers within tens of milliseconds.
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
             subprocess.run(argv, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=10)
-        except (OSError, subprocess.SubprocessError):
-            return None
-    return program
+            return found
+    return None

@@ -1,0 +1,115 @@
+"""What runs cannot use up, and cannot reach of what runs them, at each level of isolation, with real processes."""
+
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.support.sandboxes import BUBBLEWRAP_WORKS, PREFIXES, python
+from testwright.sandbox import Limits
+from testwright.sandbox.local import LocalSandbox
+
+bubblewrap = pytest.mark.skipif(not BUBBLEWRAP_WORKS, reason="bubblewrap is missing or may not make namespaces here")
+groups = pytest.mark.skipif(not LocalSandbox().limits_groups, reason="this user may make no control groups here")
+
+
+@pytest.fixture(params=["bubblewrap", "process-group"])
+def sandbox(request: pytest.FixtureRequest) -> LocalSandbox:
+    if request.param == "bubblewrap" and not BUBBLEWRAP_WORKS:
+        pytest.skip("bubblewrap is missing or may not make namespaces here")
+    sandbox = LocalSandbox(allow_bubblewrap=request.param == "bubblewrap")
+    assert sandbox.isolation == request.param
+    return sandbox
+
+
+@pytest.fixture
+def bwrap_sandbox() -> LocalSandbox:
+    return LocalSandbox()
+
+
+@bubblewrap
+async def test_private_folders_are_limited_and_gone_afterwards(bwrap_sandbox: LocalSandbox, tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("mine")
+    code = """
+import os, sys
+print(open("notes").read())
+for folder in (".", "/tmp", "/dev/shm"):
+    try:
+        for number in range(20):
+            open(f"{folder}/{number}", "wb").write(bytes(1 << 20))
+    except OSError as error:
+        print(error.strerror)
+"""
+    command = python(code, cwd=tmp_path, limits=Limits(wall_s=30, scratch_mb=4))
+
+    done = await bwrap_sandbox.run(replace(command, readable=PREFIXES, private=[tmp_path]))
+
+    assert done.stdout.decode().splitlines() == ["mine"] + ["No space left on device"] * 3
+    assert not (tmp_path / "0").exists()
+
+
+@bubblewrap
+async def test_nobody_inside_holds_the_pipes_of_a_run(bwrap_sandbox: LocalSandbox, tmp_path: Path) -> None:
+    code = """
+import os
+own = {os.stat(fd).st_ino for fd in (0, 1, 2)}
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    if int(pid) != os.getpid():
+        held = {os.stat(f"/proc/{pid}/fd/{fd}").st_ino for fd in os.listdir(f"/proc/{pid}/fd")}
+        print(pid, held & own)
+"""
+    done = await bwrap_sandbox.run(python(code, cwd=tmp_path))
+
+    assert done.stdout.decode() == "1 set()\n", done.stderr
+
+
+@bubblewrap
+async def test_no_namespaces_can_be_made_inside(bwrap_sandbox: LocalSandbox, tmp_path: Path) -> None:
+    code = "import ctypes; print(ctypes.CDLL(None).unshare(0x10000000))"
+
+    done = await bwrap_sandbox.run(python(code, cwd=tmp_path))
+
+    assert done.stdout == b"-1\n"
+
+
+async def test_cpu_time_is_limited(sandbox: LocalSandbox, tmp_path: Path) -> None:
+    done = await sandbox.run(python("while True: pass", cwd=tmp_path, limits=Limits(wall_s=60, cpu_s=1)))
+
+    assert done.returncode in {-signal.SIGXCPU, -signal.SIGKILL}
+    assert not done.timed_out
+
+
+@groups
+async def test_the_processes_of_a_run_are_limited_for_root_too(sandbox: LocalSandbox, tmp_path: Path) -> None:
+    code = """
+import os, time
+made = 0
+try:
+    while True:
+        if os.fork() == 0:
+            time.sleep(1000)
+        made += 1
+except BlockingIOError:
+    print(made < 20)
+"""
+    done = await sandbox.run(python(code, cwd=tmp_path, limits=Limits(wall_s=30, processes=20)))
+
+    assert done.stdout == b"True\n"
+
+
+@groups
+async def test_the_memory_of_a_run_is_limited_over_all_its_processes(sandbox: LocalSandbox, tmp_path: Path) -> None:
+    code = """
+import os
+for _ in range(4):
+    if os.fork() == 0:
+        data = bytearray(os.urandom(1) * (60 << 20))
+        os.write(1, b"held ")
+        os.read(0, 1)
+        os._exit(0)
+print(sorted({os.waitpid(-1, 0)[1] for _ in range(4)})[-1])
+"""
+    done = await sandbox.run(python(code, cwd=tmp_path, limits=Limits(wall_s=30, group_mb=100)))
+
+    assert done.stdout.count(b"held") < 4 or done.returncode == -signal.SIGKILL

@@ -2,9 +2,11 @@
 
 from datetime import timedelta
 
+import pytest
+
 from tests.support.buses import World, taken, timer
-from testwright.bus import Bus, Slot
-from testwright_schemas import subjects
+from testwright.bus import Bus, Slot, Stored
+from testwright_schemas import Timetable, subjects
 from testwright_schemas.envelope import MESSAGE_ID
 
 SET, DUE = timer("default.t1.deadline")
@@ -98,7 +100,42 @@ async def test_schedules_fire_in_the_order_of_their_times(world: World, bus: Bus
     assert bodies == [b"5", b"10", b"15"]
 
 
-async def _acked(slot: Slot) -> bytes:
+@pytest.mark.parametrize(
+    "timetable",
+    [Timetable(every_s=1), Timetable(cron="* * * * * *", time_zone="Europe/Warsaw")],
+)
+async def test_what_recurs_comes_again_until_it_is_taken_back(world: World, bus: Bus, timetable: Timetable) -> None:
+    await bus.schedule(SET, b"again", at=timetable, target=DUE, headers={"ce-id": "again"})
+
+    async with bus.slot(subjects.TIMERS, QUEUE) as slot:
+        first, second = [(await _taken_and_acked(slot)) for _ in range(2)]
+        kept = await bus.last(subjects.TIMERS, SET)
+        await bus.unschedule(SET)
+        await bus.schedule(OTHER_SET, b"other", at=world.now() + timedelta(seconds=1.3), target=OTHER_DUE)
+        last = (await taken(slot)).message
+
+    assert (first.data, second.data, last.data) == (b"again", b"again", b"other")
+    assert timedelta(seconds=0.5) < second.time - first.time < timedelta(seconds=1.5)
+    assert first.headers["ce-id"] == "again"
+    assert MESSAGE_ID not in first.headers
+    assert kept is not None
+
+
+async def test_a_cron_expression_of_five_fields_and_a_timetable_with_a_time_are_taken(world: World, bus: Bus) -> None:
+    await bus.schedule(OTHER_SET, b"monthly", at=Timetable(cron="30 6 1 * *"), target=OTHER_DUE)
+    await bus.schedule(SET, b"once", at=Timetable(at=world.now() + timedelta(seconds=0.5)), target=DUE)
+
+    async with bus.slot(subjects.TIMERS, QUEUE) as slot:
+        assert (await taken(slot)).message.data == b"once"
+    assert await bus.last(subjects.TIMERS, SET) is None
+    assert await bus.last(subjects.TIMERS, OTHER_SET) is not None
+
+
+async def _taken_and_acked(slot: Slot) -> Stored:
     delivery = await taken(slot)
     await delivery.ack()
-    return delivery.message.data
+    return delivery.message
+
+
+async def _acked(slot: Slot) -> bytes:
+    return (await _taken_and_acked(slot)).data

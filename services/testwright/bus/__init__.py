@@ -11,6 +11,10 @@ from datetime import datetime
 from typing import Protocol
 
 from testwright_schemas.publication import Expect
+from testwright_schemas.schedule import Timetable
+
+When = datetime | Timetable
+"""When something scheduled is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +114,12 @@ class Publisher(Protocol):
         ...
 
     async def schedule(
-        self, subject: str, data: bytes, *, at: datetime, target: str, headers: Mapping[str, str] | None = None
+        self, subject: str, data: bytes, *, at: When, target: str, headers: Mapping[str, str] | None = None
     ) -> Receipt:
         """Have the server publish ``data`` on ``target`` at a time; a second schedule on ``subject`` replaces it.
 
-        ``subject`` and ``target`` belong to the same stream. A time in the past fires at once.
+        ``subject`` and ``target`` belong to the same stream. A time in the past fires at once. What recurs stays until
+        it is taken back.
         """
         ...
 

@@ -9,7 +9,7 @@ from functools import partial
 
 import anyio
 
-from testwright.bus import Receipt, Stored
+from testwright.bus import Receipt, Stored, When
 from testwright.bus._memory_faults import Dice
 from testwright.bus._memory_queue import Queue
 from testwright.bus._memory_stream import MemoryStream
@@ -22,13 +22,15 @@ from testwright.errors import (
     PayloadTooLargeError,
     StreamNotFoundError,
 )
+from testwright.timetable import next_after
 from testwright_schemas.envelope import MESSAGE_ID
 from testwright_schemas.publication import Expect
+from testwright_schemas.schedule import Timetable
 
 PAYLOAD_LIMIT = 1024 * 1024
 """Bytes that a message may have, headers included; the real server's default."""
 
-_TAKEN_AWAY = (MESSAGE_ID, "Nats-Schedule", "Nats-Schedule-Target")
+_TAKEN_AWAY = (MESSAGE_ID, "Nats-Schedule", "Nats-Schedule-Target", "Nats-Schedule-Time-Zone")
 """Headers of a schedule that the message it fires does not have."""
 
 
@@ -114,7 +116,7 @@ class Core:
         """Return a message id that nobody else has."""
         return f"memory/{next(self._ids)}"
 
-    def schedule(self, subject: str, data: bytes, headers: Mapping[str, str], at: datetime, target: str) -> Receipt:
+    def schedule(self, subject: str, data: bytes, headers: Mapping[str, str], at: When, target: str) -> Receipt:
         """Store a message that is due later, as ``Publisher.schedule`` says.
 
         Raises:
@@ -123,16 +125,16 @@ class Core:
         stream = self._stream_of(subject)
         if not stream.config.schedules or not stream.takes(target) or subject == target:
             raise BusError(f"{stream.config.name} cannot schedule {target!r} on {subject!r}")
+        when = Timetable(at=at) if isinstance(at, datetime) else at
         # As the server writes it down, so that whoever reads the subject sees when what is due.
-        about = {"Nats-Schedule": f"@at {at.astimezone(UTC).isoformat()}", "Nats-Schedule-Target": target}
+        about = {"Nats-Schedule": _pattern(when), "Nats-Schedule-Target": target}
         replaced = stream.last(subject)
         receipt = stream.store(subject, data, {**headers, **about}, time=self.now())
         if receipt.duplicate:
             return receipt
         if replaced is not None:
             stream.remove(replaced.sequence)
-        fire = partial(self._fire, stream, receipt.sequence, target)
-        self.timers.call_after(max(0.0, (at - self.now()).total_seconds()), fire)
+        self._arm(stream, receipt.sequence, when, target)
         return receipt
 
     def unschedule(self, subject: str) -> None:
@@ -161,13 +163,23 @@ class Core:
                 return self.stream(name)
         raise StreamNotFoundError(f"a stream for {subject}")
 
-    def _fire(self, stream: MemoryStream, sequence: int, target: str) -> None:
+    def _arm(self, stream: MemoryStream, sequence: int, when: Timetable, target: str) -> datetime:
+        now = self.now()
+        at = next_after(when, now, now) or now
+        self.timers.call_after((at - now).total_seconds(), partial(self._fire, stream, sequence, when, target))
+        return at
+
+    def _fire(self, stream: MemoryStream, sequence: int, when: Timetable, target: str) -> None:
         scheduled = stream.get(sequence)
         if scheduled is None:
             return
-        stream.remove(sequence)
+        if when.at is None:
+            following = self._arm(stream, sequence, when, target).isoformat()
+        else:
+            stream.remove(sequence)
+            following = "purge"
         own = {name: value for name, value in scheduled.headers.items() if name not in _TAKEN_AWAY}
-        about = {"Nats-Scheduler": scheduled.subject, "Nats-Schedule-Next": "purge"}
+        about = {"Nats-Scheduler": scheduled.subject, "Nats-Schedule-Next": following}
         stream.store(target, scheduled.data, {**own, **about}, time=self.now())
 
     def _find(self, bucket: str, digest: str) -> _Blob | None:
@@ -176,6 +188,12 @@ class Core:
         blob = self._blobs.get((bucket, digest))
         age = timedelta(seconds=self._buckets[bucket].max_age_s)
         return blob if blob is not None and self.now() - blob.stored_at <= age else None
+
+
+def _pattern(when: Timetable) -> str:
+    if when.at is not None:
+        return f"@at {when.at.astimezone(UTC).isoformat()}"
+    return when.cron or f"@every {when.every_s:g}s"
 
 
 def check_size(subject: str, data: bytes, headers: Mapping[str, str]) -> None:

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import msgspec
 
-from testwright.bus import Receipt
+from testwright.bus import Receipt, When
 from testwright.bus._nats_api import NO_RESPONDERS, call, insist, streams_of
 from testwright.bus._nats_link import Link
 from testwright.bus._nats_wire import Message, size, timestamp
@@ -19,8 +19,10 @@ from testwright.errors import (
     StreamNotFoundError,
     SubjectFullError,
 )
+from testwright.timetable import MIN_EVERY_S, with_seconds
 from testwright_schemas.envelope import MESSAGE_ID
 from testwright_schemas.publication import Expect
+from testwright_schemas.schedule import Timetable
 
 _WRONG_LAST_SEQUENCE = (10071, 10164)
 _STORE_FAILED = 10077
@@ -96,13 +98,21 @@ def message_headers(message_id: str, own: Mapping[str, str] | None, expect: Expe
     return result
 
 
-def schedule_headers(own: Mapping[str, str] | None, at: datetime, target: str) -> dict[str, str]:
+def schedule_headers(own: Mapping[str, str] | None, at: When, target: str) -> dict[str, str]:
     """Return the headers of a schedule; the server takes its own ones away when it fires."""
-    return {
-        **message_headers(uuid4().hex, own),
-        "Nats-Schedule": f"@at {timestamp(at)}",
-        "Nats-Schedule-Target": target,
-    }
+    return {**message_headers(uuid4().hex, own), **_pattern(at), "Nats-Schedule-Target": target}
+
+
+def _pattern(when: When) -> dict[str, str]:
+    match when:
+        case datetime():
+            return {"Nats-Schedule": f"@at {timestamp(when)}"}
+        case Timetable(at=datetime() as at):
+            return {"Nats-Schedule": f"@at {timestamp(at)}"}
+        case Timetable(cron=str(cron), time_zone=zone):
+            return {"Nats-Schedule": with_seconds(cron), "Nats-Schedule-Time-Zone": zone}
+        case Timetable(every_s=every_s):
+            return {"Nats-Schedule": f"@every {round((every_s or MIN_EVERY_S) * 1000)}ms"}
 
 
 async def purge(link: Link, subject: str, within_s: float) -> None:

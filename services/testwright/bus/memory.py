@@ -15,7 +15,7 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup
 
-from testwright.bus import Delivery, Receipt, Slot, Stored
+from testwright.bus import Delivery, Receipt, Slot, Stored, When
 from testwright.bus._memory_core import Core, check_size
 from testwright.bus._memory_faults import Dice, Faults
 from testwright.bus._memory_feed import MemoryFeed
@@ -136,7 +136,7 @@ class MemoryBus:
         return await self._link.publish(subject, lambda: self._core.store(subject, data, own, expect))
 
     async def schedule(
-        self, subject: str, data: bytes, *, at: datetime, target: str, headers: Mapping[str, str] | None = None
+        self, subject: str, data: bytes, *, at: When, target: str, headers: Mapping[str, str] | None = None
     ) -> Receipt:
         """Have a message published later."""
         own = {**(headers or {}), MESSAGE_ID: self._core.next_id()}

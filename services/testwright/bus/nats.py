@@ -7,11 +7,10 @@ ones that know asyncio and nats-py.
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import datetime
 
 import anyio
 
-from testwright.bus import Receipt, Slot, Stored
+from testwright.bus import Receipt, Slot, Stored, When
 from testwright.bus._nats_feed import feed
 from testwright.bus._nats_link import Link
 from testwright.bus._nats_multi import last_per_subject
@@ -32,10 +31,12 @@ class NatsBus:
     Args:
         link: an open connection.
         timeout_s: how long an operation is tried again while the server does not answer.
+        leased: whether slots say which deliveries they hold.
     """
 
-    def __init__(self, link: Link, timeout_s: float) -> None:
+    def __init__(self, link: Link, timeout_s: float, *, leased: bool = False) -> None:
         self._link = link
+        self._leased = leased
         self._timeout_s = timeout_s
 
     async def publish(
@@ -52,9 +53,9 @@ class NatsBus:
         return await Publishing(self._link, subject, data, about).run(self._timeout_s)
 
     async def schedule(
-        self, subject: str, data: bytes, *, at: datetime, target: str, headers: Mapping[str, str] | None = None
+        self, subject: str, data: bytes, *, at: When, target: str, headers: Mapping[str, str] | None = None
     ) -> Receipt:
-        """Have the server publish ``data`` on ``target`` at a time."""
+        """Have the server publish ``data`` on ``target`` at a time, or again and again."""
         about = schedule_headers(headers, at, target)
         return await Publishing(self._link, subject, data, about).run(self._timeout_s)
 
@@ -85,7 +86,7 @@ class NatsBus:
 
     def slot(self, stream: str, consumers: Sequence[str]) -> AbstractAsyncContextManager[Slot]:
         """Open a slot over durable consumers, highest priority first."""
-        return open_slot(self._link, stream, consumers, self._timeout_s)
+        return open_slot(self._link, stream, consumers, self._timeout_s, leased=self._leased)
 
     async def put(self, bucket: str, data: bytes) -> str:
         """Store content once and return its SHA-256 in hexadecimal; storing it again costs one look-up."""
@@ -107,6 +108,7 @@ async def connect(
     name: str,
     inbox_prefix: str | None = None,
     publish_timeout_s: float = 30.0,
+    leased: bool = False,
     on_state: Callable[[str, str], None] | None = None,
 ) -> AsyncGenerator[NatsBus]:
     """Connect to a server; the connection ends with the context.
@@ -119,6 +121,8 @@ async def connect(
         name: what the server calls the connection in its logs.
         inbox_prefix: subject under which this connection listens for answers, where permissions demand one.
         publish_timeout_s: how long an operation is tried again while the server does not answer.
+        leased: whether it says which deliveries it holds, so that they can be handed on at once when it ends; see
+            ``testwright.bus.reclaim``.
         on_state: told ``connected``, ``disconnected`` or ``closed``, with a detail.
 
     Raises:
@@ -128,7 +132,7 @@ async def connect(
     link = Link(inbox_prefix or "_INBOX", on_state)
     try:
         await link.open(url, name)
-        yield NatsBus(link, publish_timeout_s)
+        yield NatsBus(link, publish_timeout_s, leased=leased)
     finally:
         with anyio.CancelScope(shield=True):
             await link.close()

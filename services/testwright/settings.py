@@ -18,6 +18,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         server: URL of a NATS server (``NATS_URL``), with credentials in it if it needs them; ``None`` to embed one.
+        system_server: the same server with credentials of its system account (``TESTWRIGHT_SYSTEM_SERVER``), where an
+            operator gives them; see ``testwright.bus.reclaim``.
         namespace: ``TESTWRIGHT_NAMESPACE``, default ``default``.
         cache: folder for environments and engines that can be built again (``TESTWRIGHT_CACHE``).
         data: folder for what must survive (``TESTWRIGHT_DATA``).
@@ -25,6 +27,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     server: str | None
+    system_server: str | None = None
     namespace: str
     cache: Path
     data: Path
@@ -37,6 +40,7 @@ def load() -> Settings:
     data = os.environ.get("TESTWRIGHT_DATA")
     return Settings(
         server=os.environ.get("NATS_URL") or None,
+        system_server=os.environ.get("TESTWRIGHT_SYSTEM_SERVER") or None,
         namespace=os.environ.get("TESTWRIGHT_NAMESPACE") or "default",
         cache=Path(cache) if cache else platformdirs.user_cache_path("testwright"),
         data=Path(data) if data else platformdirs.user_data_path("testwright"),
@@ -102,13 +106,73 @@ def model_key() -> str | None:
     Raises:
         SettingError: the file cannot be read.
     """
-    file = _path("TESTWRIGHT_LLM_API_KEY_FILE")
+    return _secret("TESTWRIGHT_LLM_API_KEY")
+
+
+class AgentServerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the surroundings say of an ``openhands-agent-server``.
+
+    Attributes:
+        url: of the server (``TESTWRIGHT_OPENHANDS_URL``).
+        relay_host: name or address of this machine for the server (``TESTWRIGHT_OPENHANDS_RELAY_HOST``): there it finds
+            a relay to the model, and is given no key. ``None`` to give it the model's address and key.
+    """
+
+    url: str
+    relay_host: str | None = None
+
+
+def agent_server() -> AgentServerSettings | None:
+    """Return the agent server that is named, ``None`` where agents run here."""
+    url = _said("TESTWRIGHT_OPENHANDS_URL")
+    return AgentServerSettings(url=url, relay_host=_said("TESTWRIGHT_OPENHANDS_RELAY_HOST")) if url else None
+
+
+def agent_server_key() -> str | None:
+    """Return the key of the agent server: ``TESTWRIGHT_OPENHANDS_API_KEY``, else what the file of ``…_FILE`` holds.
+
+    Raises:
+        SettingError: the file cannot be read.
+    """
+    return _secret("TESTWRIGHT_OPENHANDS_API_KEY")
+
+
+def _secret(name: str) -> str | None:
+    file = _path(f"{name}_FILE")
     if file is None:
-        return _said("TESTWRIGHT_LLM_API_KEY")
+        return _said(name)
     try:
-        return _said("TESTWRIGHT_LLM_API_KEY") or file.read_text("utf-8").strip() or None
+        return _said(name) or file.read_text("utf-8").strip() or None
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingError("TESTWRIGHT_LLM_API_KEY_FILE", f"cannot be read: {error}") from error
+        raise SettingError(f"{name}_FILE", f"cannot be read: {error}") from error
+
+
+class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the surroundings say of the gateway.
+
+    Attributes:
+        tokens: who may ask, a token a line (``TESTWRIGHT_GATEWAY_TOKENS_FILE``, or one in ``TESTWRIGHT_GATEWAY_TOKEN``);
+            ``None`` where nothing is said.
+        hosts: names that it is reached by (``TESTWRIGHT_GATEWAY_HOSTS``, by commas).
+    """
+
+    tokens: str | None = None
+    hosts: tuple[str, ...] = ()
+
+
+def gateway() -> GatewaySettings:
+    """Return what the surroundings say of the gateway.
+
+    Raises:
+        SettingError: the file of tokens cannot be read.
+    """
+    file = _path("TESTWRIGHT_GATEWAY_TOKENS_FILE")
+    hosts = (_said("TESTWRIGHT_GATEWAY_HOSTS") or "").split(",")
+    try:
+        tokens = file.read_text("utf-8") if file else _said("TESTWRIGHT_GATEWAY_TOKEN")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError("TESTWRIGHT_GATEWAY_TOKENS_FILE", f"cannot be read: {error}") from error
+    return GatewaySettings(tokens=tokens, hosts=tuple(filter(None, map(str.strip, hosts))))
 
 
 def _said(name: str) -> str | None:

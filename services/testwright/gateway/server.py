@@ -1,0 +1,65 @@
+"""The gateway as a part of the process: starts with the others, and comes to rest with them."""
+
+import logging
+from typing import Any, cast
+
+import anyio
+from anyio.abc import TaskStatus
+from hypercorn.asyncio import serve  # pyright: ignore[reportUnknownVariableType]  its types are partial
+from hypercorn.config import Config
+
+from testwright.bus import Bus
+from testwright.gateway.api import Api
+from testwright.gateway.app import application
+from testwright.gateway.listening import Place
+from testwright.gateway.live import Live
+
+log = logging.getLogger("testwright.gateway")
+
+REST_S = 2.0
+"""Seconds that answers under way may take at the end; streams end at once, and their readers come again."""
+
+
+class Gateway:
+    """HTTP on a socket, over one connection to the bus.
+
+    Args:
+        bus: its connection.
+        place: where it listens.
+        namespace: of requests that name none.
+    """
+
+    def __init__(self, bus: Bus, place: Place, namespace: str) -> None:
+        self._live = Live(bus)
+        self._place = place
+        self._app = application(Api(bus, self._live, namespace), place.grants, place.hosts)
+        self._ended: anyio.Event | None = None
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Serve until it comes to rest; reports started when it shows what there is and answers."""
+        ended = self._ended = anyio.Event()
+        try:
+            async with anyio.create_task_group() as parts:
+                await parts.start(self._live.follow)
+                task_status.started()
+                # The socket listens already: who comes before the next line waits for an instant.
+                await serve(cast("Any", self._app), self._config(), shutdown_trigger=self._live.closing.wait)
+                parts.cancel_scope.cancel()
+        finally:
+            ended.set()
+
+    async def rest(self, grace_s: float) -> None:
+        """End streams and take no new requests; what is being answered has at most ``grace_s`` seconds."""
+        self._live.close()
+        if self._ended is not None:
+            with anyio.move_on_after(grace_s):
+                await self._ended.wait()
+
+    def _config(self) -> Config:
+        config = Config()
+        # The server closes what it is given.
+        config.bind = [f"fd://{self._place.socket.dup().detach()}"]
+        config.graceful_timeout = REST_S
+        config.include_server_header = False
+        config.errorlog = log
+        return config

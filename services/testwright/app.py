@@ -77,7 +77,9 @@ def workflow_tools(settings: Settings, functions: Mapping[str, Function] | None 
         functions: what stages call, by the name of the stage.
     """
     bench = Bench(LocalSandbox(), UvEnvironments(settings.cache))
-    return Tools(clock=clock.now, worker=settings.worker, judge=bench, functions=functions or {})
+    return Tools(
+        clock=clock.now, worker=settings.worker, judge=bench, sandbox=LocalSandbox(), functions=functions or {}
+    )
 
 
 @asynccontextmanager

@@ -32,12 +32,14 @@ class Commit:
     Attributes:
         branch: its short name.
         id: of the commit that the branch is at now.
-        files: of each suite, relative to the top of the repository.
+        top: folder of the repository.
+        files: of each suite, relative to ``top``.
         changed: whether that commit is new; ``False`` where the branch had all of this already.
     """
 
     branch: str
     id: str
+    top: Path
     files: tuple[tuple[str, ...], ...]
     changed: bool
 
@@ -73,20 +75,26 @@ def commit(folder: Path, branch: str, suites: Sequence[Mapping[Path, bytes]], de
         names = tuple(tuple(suite) for suite in placed)
         new = {name: content for suite in placed for name, content in suite.items() if content is not None}
         if not new:
-            return Commit(branch, before, names, changed=False)
+            return Commit(branch, before, repository.top, names, changed=False)
         made = repository.write(before, new, describe(names))
         if repository.move(before, made):
-            return Commit(branch, made, names, changed=True)
+            return Commit(branch, made, repository.top, names, changed=True)
     raise BranchError(branch, "it is moved again and again by somebody else: try again")
 
 
 def content(folder: Path, commit_id: str, name: str) -> bytes:
     """Return a file of a commit.
 
+    Args:
+        folder: in the repository.
+        commit_id: of the commit.
+        name: relative to ``folder``.
+
     Raises:
         BranchError: there is no such commit or file.
     """
-    return _Repository(folder, commit_id).git("cat-file", "blob", f"{commit_id}:{name}")
+    repository = _Repository(folder, commit_id)
+    return repository.git("cat-file", "blob", f"{commit_id}:{repository.inside(folder / name)}")
 
 
 def _placed(

@@ -9,6 +9,7 @@ import anyio
 from tests.support.world import World
 from testwright.bus.memory import MemoryBus
 from testwright.engines import Progress
+from testwright.sandbox.local import LocalSandbox
 from testwright.verification.inquiry import Finding
 from testwright.workflow.definition import check
 from testwright.workflow.driver import FOLLOWED, begin, drive
@@ -88,7 +89,7 @@ class Runner:
 
     def tools(self, functions: Mapping[str, Function] | None = None) -> Tools:
         """Return what driving takes."""
-        return Tools(self.world.server.now, "worker", self.judge, functions or {})
+        return Tools(self.world.server.now, "worker", self.judge, LocalSandbox(), functions or {})
 
     def command(self) -> RunWorkflow:
         """Return the command that asks for the run."""

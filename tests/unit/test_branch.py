@@ -1,12 +1,11 @@
 """Delivery as a change: suites reach a branch, and nothing of the user's own work moves."""
 
-import os
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.support.repository import configure, git, make, state
 from testwright import branch
 from testwright.delivery import is_untouched
 from testwright.errors import BranchError
@@ -15,44 +14,22 @@ SUITE = b"def test_one():\n    assert 1 + 1 == 2\n"
 BETTER = b"def test_two():\n    assert 2 + 2 == 4\n"
 
 
-def git(folder: Path, *arguments: str) -> str:
-    ended = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True)
-    return ended.stdout.strip()
-
-
 def described(files: Sequence[Sequence[str]]) -> str:
     return "Add tests\n\n" + "\n".join(name for suite in files for name in suite) + "\n"
 
 
-@pytest.fixture(autouse=True)
-def _committer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [name for name in os.environ if name.startswith("GIT_")]:
-        monkeypatch.delenv(name)
-    configuration = tmp_path / "gitconfig"
-    configuration.write_text("[user]\n name = Ada\n email = ada@example.org\n[init]\n defaultBranch = main\n")
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(configuration))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-
-
 @pytest.fixture
-def repository(tmp_path: Path) -> Path:
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    configure(monkeypatch, tmp_path / "gitconfig")
     folder = tmp_path / "shop"
     folder.mkdir()
-    git(folder, "init", "--quiet")
     (folder / "pricing.py").write_text("def price():\n    return 1\n")
-    git(folder, "add", ".")
-    git(folder, "commit", "--quiet", "-m", "Begin")
+    make(folder)
     return folder
 
 
 def suites(repository: Path, text: bytes = SUITE, name: str = "test_pricing.py") -> list[dict[Path, bytes]]:
     return [{repository / "tests" / "generated" / name: text}]
-
-
-def state(repository: Path) -> tuple[str, ...]:
-    """Return everything that a user would miss: files, what is staged, where HEAD is."""
-    files = sorted(str(path) for path in repository.rglob("*") if ".git" not in path.parts)
-    return (*files, git(repository, "status", "--porcelain=v2", "--branch"), git(repository, "diff", "--cached"))
 
 
 def test_suites_are_committed_while_the_users_own_work_stays_as_it_is(repository: Path) -> None:

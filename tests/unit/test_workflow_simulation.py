@@ -18,6 +18,7 @@ from testwright.bus.topology import declare
 from testwright.engines import Progress
 from testwright.errors import BusClosedError
 from testwright.pacing import until
+from testwright.sandbox.local import LocalSandbox
 from testwright.verification.inquiry import Finding
 from testwright.voice import Voice
 from testwright.workflow.actor import workflow
@@ -121,7 +122,7 @@ async def main(seed: int) -> tuple[Plan, list[Stored]]:
         anyio.create_task_group() as tg,
         server.connect("client") as bus,
     ):
-        tools = Tools(server.now, "worker", never, functions)
+        tools = Tools(server.now, "worker", never, LocalSandbox(), functions)
         processes = [Process(server, f"workflow-{number}", tools) for number in range(2)]
         for process in processes:
             tg.start_soon(process.live)

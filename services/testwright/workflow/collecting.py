@@ -1,15 +1,15 @@
 """How a workflow collects a job: each suite is held against the files as they are now before it is delivered."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from anyio.to_thread import run_sync
 from msgspec.structs import replace
 
 from testwright.bus import Bus
-from testwright.collecting import deliver_to
-from testwright.delivery import default_output
+from testwright.collecting import Collected, commit
+from testwright.delivery import default_output, targets, write
 from testwright.engines import Progress
 from testwright.errors import BlobNotFoundError, SnapshotError, TestwrightError
 from testwright.history import TaskHistory
@@ -37,6 +37,15 @@ STILL_GOOD = {"kept", "redundant"}
 
 
 @dataclass(frozen=True, slots=True)
+class _Found:
+    """What became of a task, before anything is delivered; ``files`` by where they belong in the working tree."""
+
+    result: ModuleResult
+    end: TaskFinished | None = None
+    files: Mapping[Path, bytes] = field(default_factory=dict[Path, bytes])
+
+
+@dataclass(frozen=True, slots=True)
 class Collector:
     """Collects tasks for a run.
 
@@ -45,45 +54,64 @@ class Collector:
         namespace: of the tasks.
         root: folder of the run.
         judge: holds suites against files that have changed.
+        branch: that the suites are committed on; ``None`` for the working tree.
+        run_id: of the run, for the commit's message.
     """
 
     bus: Bus
     namespace: str
     root: Path
     judge: Judge
+    branch: str | None = None
+    run_id: str = ""
 
-    async def collect(self, task_ids: Sequence[str]) -> tuple[ModuleResult, ...]:
-        """Return what became of tasks; a suite is where its submission asked for it if it still passes."""
+    async def collect(self, task_ids: Sequence[str]) -> tuple[tuple[ModuleResult, ...], str | None]:
+        """Return what became of tasks, and the commit if one has their suites.
+
+        A suite is where its submission asked for it, or on the branch, if it still passes.
+
+        Raises:
+            BranchError: nothing can be committed on the branch.
+        """
         archive = Archive(self.bus)
         histories = {task_id: await archive.task(self.namespace, task_id) for task_id in task_ids}
         # Before anything is delivered: what we write ourselves is no change.
         now = await run_sync(
             _bundled, self.root, [one.submitted.target.path for one in histories.values() if one.submitted]
         )
-        return tuple([await self._collected(task_id, history, now) for task_id, history in histories.items()])
+        found = [await self._collected(task_id, history, now) for task_id, history in histories.items()]
+        if self.branch is None:
+            return tuple([await run_sync(_written, one, self.root) for one in found]), None
+        return await run_sync(self._committed, found, self.branch)
 
-    async def _collected(self, task_id: str, history: TaskHistory, now: Bundle | None) -> ModuleResult:
+    def _committed(self, found: Sequence[_Found], branch: str) -> tuple[tuple[ModuleResult, ...], str | None]:
+        ended = [(one, one.end) for one in found if one.end]
+        tasks = [Collected(end, one.files, one.result.message) for one, end in ended]
+        made = commit(self.root, branch, tasks, {"Testwright-Run": self.run_id})
+        if made is None:
+            return tuple(one.result for one in found), None
+        paths = {end.task_id: names for (_, end), names in zip(ended, made.files, strict=True)}
+        root = self.root.resolve()
+        return tuple(
+            replace(one.result, files=tuple(_name(made.top / name, root) for name in paths.get(one.result.task_id, ())))
+            for one in found
+        ), made.id
+
+    async def _collected(self, task_id: str, history: TaskHistory, now: Bundle | None) -> _Found:
         task, end = history.submitted, history.finished
         if task is None or end is None:
             module = task.target.module if task else task_id
-            return ModuleResult(task_id=task_id, module=module, fate="pending", message="it has not ended")
+            return _Found(ModuleResult(task_id=task_id, module=module, fate="pending", message="it has not ended"))
         if end.outcome != "completed":
             message = f"{end.error.cause}: {end.error.message}" if end.error else ""
-            return ModuleResult(task_id=task_id, module=end.module, fate=end.outcome, message=message)
+            return _Found(ModuleResult(task_id=task_id, module=end.module, fate=end.outcome, message=message), end)
         try:
-            return await self._delivered(history, task, end, now)
+            suite = {file.name: await self.bus.fetch(subjects.ARTIFACTS, file.digest) for file in end.files}
+            files, stale = await self._rechecked(history, task, suite, now)
+            belong = targets(files, Path(task.policy.output or default_output(self.root)))
         except (BlobNotFoundError, SnapshotError) as error:
-            return _result(end, "failed", str(error))
-
-    async def _delivered(
-        self, history: TaskHistory, task: TaskSubmitted, end: TaskFinished, now: Bundle | None
-    ) -> ModuleResult:
-        suite = {file.name: await self.bus.fetch(subjects.ARTIFACTS, file.digest) for file in end.files}
-        files, stale = await self._rechecked(history, task, suite, now)
-        output = task.policy.output or str(default_output(self.root))
-        written = await run_sync(deliver_to, output, files)
-        names = tuple(_name(path, self.root) for path in written)
-        return _result(end, "stale" if stale else "delivered", stale, names)
+            return _Found(_result(end, "failed", str(error)), end)
+        return _Found(_result(end, "stale" if stale else "delivered", stale), end, belong)
 
     async def _rechecked(
         self, history: TaskHistory, task: TaskSubmitted, files: Mapping[str, bytes], now: Bundle | None
@@ -135,16 +163,23 @@ def _target(before: Target, now: Bundle) -> Target:
     return next((target for target in now.targets if target.path == before.path), before)
 
 
-def _result(end: TaskFinished, fate: ModuleFate, message: str, files: tuple[str, ...] = ()) -> ModuleResult:
+def _result(end: TaskFinished, fate: ModuleFate, message: str) -> ModuleResult:
     return ModuleResult(
         task_id=end.task_id,
         module=end.module,
         fate=fate,
         message=message,
-        files=files,
         threshold_met=end.threshold_met,
         line=end.coverage.line if end.coverage else None,
     )
+
+
+def _written(found: _Found, root: Path) -> ModuleResult:
+    """Write a suite into the working tree, and return what became of it."""
+    try:
+        return replace(found.result, files=tuple(_name(path, root) for path in write(found.files)))
+    except SnapshotError as error:
+        return replace(found.result, fate="failed", message=str(error))
 
 
 def _name(path: Path, root: Path) -> str:

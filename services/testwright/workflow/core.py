@@ -61,6 +61,7 @@ class Run:
         started: how it began.
         cancel_requested: set once someone asked for its end.
         attempts: how often each stage was begun.
+        begun: when each stage was begun first.
         ended: the end of each stage that has one.
         jobs: the ends of jobs by id.
         finished: its end.
@@ -69,6 +70,7 @@ class Run:
     started: WorkflowStarted | None = None
     cancel_requested: WorkflowCancelRequested | None = None
     attempts: dict[str, int] = field(default_factory=dict[str, int])
+    begun: dict[str, datetime] = field(default_factory=dict[str, datetime])
     ended: dict[str, StageFinished] = field(default_factory=dict[str, StageFinished])
     jobs: dict[str, JobEnd] = field(default_factory=dict[str, JobEnd])
     finished: WorkflowFinished | None = None
@@ -101,7 +103,7 @@ def evolve(run: Run, event: Followed, at: datetime) -> Run:
             return replace(run, cancel_requested=run.cancel_requested or event)
         case StageStarted():
             attempts = {**run.attempts, event.stage: max(event.attempt, run.attempts.get(event.stage, 0))}
-            return replace(run, attempts=attempts)
+            return replace(run, attempts=attempts, begun={event.stage: event.started_at, **run.begun})
         case StageFinished():
             return replace(run, ended={event.stage: event, **run.ended})
         case WorkflowFinished():
@@ -155,6 +157,17 @@ def followed_jobs(namespace: str, run_id: str, plan: Plan) -> dict[str, str]:
     """Return the jobs that the stages of a plan submit, by the name of the stage."""
     submitting = (spec.name for spec in plan.stages if isinstance(spec.work, SubmitModules))
     return {name: job_id(namespace, run_id, name) for name in submitting}
+
+
+def leans_on(spec: StageSpec) -> str | None:
+    """Return the stage whose end says what this one has to work with."""
+    match spec.work:
+        case CollectSuites(stage=stage):
+            return stage
+        case RunCommand(suites_of=stage):
+            return stage
+        case _:
+            return None
 
 
 def _digest(*parts: str) -> str:
@@ -222,6 +235,7 @@ def _conclude(started: WorkflowStarted, spec: StageSpec, outcome: StageOutcome, 
 def _finish(run: Run, started: WorkflowStarted, at: datetime) -> tuple[Decision, ...]:
     failed = _failed(run, started.plan)
     outcome: RunOutcome = "cancelled" if run.cancel_requested else "failed" if failed else "completed"
+    abandoned = [] if outcome == "completed" else _abandoned(run, started)
     message = (run.cancel_requested.reason if run.cancel_requested else "") or _blamed(run, started.plan)
     end = WorkflowFinished(
         namespace=started.namespace,
@@ -229,9 +243,9 @@ def _finish(run: Run, started: WorkflowStarted, at: datetime) -> tuple[Decision,
         outcome=outcome,
         message=message,
         timing=timing(started.plan, run.ended, started.started_at, at),
+        withdrawn=tuple(abandoned),
         completed_at=at,
     )
-    abandoned = () if outcome == "completed" else _abandoned(run, started)
     withdrawals = (
         CancelTasks(
             namespace=started.namespace,

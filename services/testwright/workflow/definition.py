@@ -3,13 +3,16 @@
 In TOML a stage is a table below ``stages``, with exactly one of these keys beside the common ``needs`` and
 ``optional``:
 
-- ``command = ["program", "argument"]`` with ``timeout``, ``retries``, ``skip_codes``, ``repeatable``
+- ``command = ["program", "argument"]`` with ``timeout``, ``retries``, ``skip_codes``, ``repeatable``, ``sandbox``,
+  ``suites_of``
+- ``call = "package.module:function"`` with the same: the project's ``python`` calls it, in a process of its own
 - ``generate = ["src"]`` with a table ``policy``
-- ``collect = "name of a generating stage"`` with ``timeout``, ``cancel_pending``
+- ``collect = "name of a generating stage"`` with ``timeout``, ``cancel_pending``, ``branch``
 - ``skip = "reason"``
 """
 
 import graphlib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
@@ -18,6 +21,7 @@ import msgspec
 from msgspec.structs import replace
 
 from testwright.errors import WorkflowDefinitionError
+from testwright.workflow.core import leans_on
 from testwright_schemas import (
     CollectSuites,
     NoWork,
@@ -31,22 +35,41 @@ from testwright_schemas import (
 
 _PLAN_KEYS = {"name", "on_failure", "stages"}
 _COMMON_KEYS = {"needs", "optional"}
+_PROCESS = {
+    "timeout": "timeout_s",
+    "retries": "retries",
+    "skip_codes": "skip_codes",
+    "repeatable": "repeatable",
+    "sandbox": "sandboxed",
+    "suites_of": "suites_of",
+}
 # Of each kind: what its own keys are called in a definition, and in the struct.
 _KINDS: dict[str, tuple[type[RunCommand | SubmitModules | CollectSuites | NoWork], dict[str, str]]] = {
     "command": (
         RunCommand,
         {
             "command": "argv",
-            "timeout": "timeout_s",
-            "retries": "retries",
-            "skip_codes": "skip_codes",
-            "repeatable": "repeatable",
+            **_PROCESS,
         },
     ),
+    "call": (RunCommand, {"call": "argv", **_PROCESS}),
     "generate": (SubmitModules, {"generate": "paths", "policy": "policy"}),
-    "collect": (CollectSuites, {"collect": "stage", "timeout": "timeout_s", "cancel_pending": "cancel_pending"}),
+    "collect": (
+        CollectSuites,
+        {"collect": "stage", "timeout": "timeout_s", "cancel_pending": "cancel_pending", "branch": "branch"},
+    ),
     "skip": (NoWork, {"skip": "reason"}),
 }
+
+
+_CALL = """\
+import asyncio, functools, importlib, inspect, sys
+
+module, _, name = sys.argv[1].partition(":")
+result = functools.reduce(getattr, name.split("."), importlib.import_module(module))()
+result = asyncio.run(result) if inspect.iscoroutine(result) else result
+print("" if result is None else result)
+"""
 
 
 def parse(text: str) -> Plan:
@@ -78,11 +101,13 @@ def read(document: Mapping[str, Any]) -> Plan:
 
 
 def check(plan: Plan) -> Plan:
-    """Return a plan in an order in which every stage comes behind those it needs; ``collect`` implies a need.
+    """Return a plan in an order in which every stage comes behind those it needs.
+
+    Whoever collects from a stage, or leans on what it has collected, needs it.
 
     Raises:
         WorkflowDefinitionError: a name is taken twice or unknown, stages need each other in a circle, or something
-            else than a generating stage, or the same one twice, is to be collected.
+            else than a generating stage, or the same one twice, is to be collected, or to be leaned on.
     """
     _converted("workflow", msgspec.to_builtins(plan), Plan)
     stages: dict[str, StageSpec] = {}
@@ -144,6 +169,8 @@ def _stage(name: str, table: Any) -> StageSpec:
     type_, names = _KINDS[kinds[0]]
     _check_keys(place, given, _COMMON_KEYS | names.keys())
     fields = {field: given[key] for key, field in names.items() if key in given}
+    if kinds == ["call"]:
+        fields["argv"] = _calling(place, fields["argv"])
     if "policy" in fields:
         fields["policy"] = policy(f"{place}.policy", fields["policy"])
     work = _converted(place, {"kind": type_.__struct_config__.tag, **msgspec.to_builtins(fields)}, type_)
@@ -167,14 +194,15 @@ def _check_keys(place: str, given: Mapping[str, Any], known: Iterable[str]) -> N
 
 
 def _with_implied_need(spec: StageSpec) -> StageSpec:
-    if isinstance(spec.work, CollectSuites) and spec.work.stage not in spec.needs:
-        return replace(spec, needs=(*spec.needs, spec.work.stage))
-    return spec
+    implied = leans_on(spec)
+    return replace(spec, needs=(*spec.needs, implied)) if implied and implied not in spec.needs else spec
 
 
 def _check_collected(stages: Mapping[str, StageSpec]) -> None:
     collected: dict[str, str] = {}
     for spec in stages.values():
+        if isinstance(spec.work, RunCommand) and spec.work.suites_of:
+            _check_leaned_on(spec.name, stages[spec.work.suites_of])
         if not isinstance(spec.work, CollectSuites):
             continue
         other = spec.work.stage
@@ -184,6 +212,19 @@ def _check_collected(stages: Mapping[str, StageSpec]) -> None:
             reason = f"stage {collected[other]!r} collects {other!r} already"
             raise WorkflowDefinitionError(f"stages.{spec.name}.collect", reason)
         collected[other] = spec.name
+
+
+def _check_leaned_on(name: str, other: StageSpec) -> None:
+    if not isinstance(other.work, CollectSuites) or not other.work.branch:
+        reason = f"stage {other.name!r} commits no suites on a branch: what it collects is in the folder already"
+        raise WorkflowDefinitionError(f"stages.{name}.suites_of", reason)
+
+
+def _calling(place: str, name: Any) -> tuple[str, ...]:
+    """Return the command that calls a function by its name; what it returns is printed, what it raises fails."""
+    if not isinstance(name, str) or not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*", name):
+        raise WorkflowDefinitionError(f"{place}.call", 'name a function as "package.module:function"')
+    return ("python", "-c", _CALL, name)
 
 
 def _ordered(stages: Mapping[str, StageSpec]) -> tuple[StageSpec, ...]:

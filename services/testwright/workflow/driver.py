@@ -19,7 +19,7 @@ from testwright.bus import Bus, Stored
 from testwright.errors import BusError, ConflictError, RunNotFoundError
 from testwright.voice import Voice
 from testwright.workflow import core
-from testwright.workflow.stages import Place, Report, Tools, perform
+from testwright.workflow.stages import Place, Report, Tools, Work, perform
 from testwright_schemas import (
     CollectSuites,
     Expect,
@@ -156,13 +156,14 @@ class _Driver:
         started = StageStarted(
             **names, stage=spec.name, attempt=begin.attempt, claim_id=self._claim.claim_id, started_at=started_at
         )
-        collected = spec.work.stage if isinstance(spec.work, CollectSuites) else ""
-        submission = self._run.ended.get(collected)
+        basis = self._run.ended.get(core.leans_on(spec) or "")
+        begun = self._run.begun.get(spec.name, started_at)
         report = Report(outcome="cancelled", message="ended before it was done")
         with self._busy[spec.name]:
             await self._say(started)
-            report = await perform(self._place, self._tools, spec, submission, self._job_end)
-        job = self._run.jobs.get((submission and submission.job_id) or "")
+            report = await perform(self._place, self._tools, Work(spec, basis, begun), self._job_end)
+        collected = basis.job_id if basis and isinstance(spec.work, CollectSuites) else None
+        job = self._run.jobs.get(collected or "")
         times = {
             "started_at": started_at,
             "completed_at": self._tools.clock(),
@@ -173,5 +174,7 @@ class _Driver:
         await self._say(end)
 
     async def _job_end(self, job: str) -> core.JobEnd:
-        await self._job_ends[job].wait()
+        # Waiting gives way even where there is nothing to wait for, and the time for it may be over already.
+        if job not in self._run.jobs:
+            await self._job_ends[job].wait()
         return self._run.jobs[job]

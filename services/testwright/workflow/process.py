@@ -1,6 +1,7 @@
 """The only place that runs the commands of a workflow: the user's own programs, in the user's own folder.
 
-Nothing of ours or of an engine's runs here; that is what the sandbox is for.
+They run with the user's rights, or in the sandbox where their stage asks for it. Nothing of ours or of an engine's runs
+here.
 """
 
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 import anyio
 from anyio.abc import Process
 
+from testwright.sandbox import Command, Limits, Sandbox
 from testwright.settings import tool_path
 
 GRACE_S = 5.0
@@ -37,10 +39,15 @@ async def run(argv: Sequence[str], folder: Path, timeout_s: float) -> Ended:
     """Run a program to its end and return what it printed on both streams.
 
     Cancelled or out of time, it and everything it has started in its session is ended.
+
+    Args:
+        argv: program, by an absolute path or a name on the PATH, and arguments.
+        folder: that it runs in.
+        timeout_s: seconds that it may take.
     """
     try:
         process = await anyio.open_process(
-            [_program(argv[0], folder), *argv[1:]],
+            list(argv),
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
@@ -64,7 +71,34 @@ async def run(argv: Sequence[str], folder: Path, timeout_s: float) -> Ended:
     return Ended(process.returncode, bytes(printed))
 
 
-def _program(name: str, folder: Path) -> str:
+async def run_sandboxed(sandbox: Sandbox, argv: Sequence[str], folder: Path, timeout_s: float) -> Ended:
+    """Run a program as ``run`` does, without network and credentials; it can write nothing but the folder.
+
+    Raises:
+        SandboxError: it cannot be started.
+    """
+    command = Command(
+        argv=argv,
+        cwd=folder,
+        env={"PATH": tool_path()},
+        readable=_installations(Path(argv[0])),
+        writable=(folder,),
+        limits=Limits(wall_s=timeout_s, memory_mb=None, output_bytes=MAX_OUTPUT),
+    )
+    ended = await sandbox.run(command)
+    output = ended.stdout + ended.stderr
+    if ended.timed_out:
+        return Ended(None, output, f"not done within {timeout_s:g} s")
+    return Ended(ended.returncode, output)
+
+
+def _installations(program: Path) -> tuple[Path, ...]:
+    """Return the folders that hold what a program is made of: a virtual environment, and the one it was made from."""
+    found = (path.parent.parent for path in (program, program.resolve()) if path.parent.name == "bin")
+    return tuple(dict.fromkeys(path for path in found if path.is_absolute() and path != Path("/")))
+
+
+def program(name: str, folder: Path) -> str:
     """Return where a program is: in the folder, on the PATH, or beside this interpreter."""
     if os.sep in name:
         return str(folder / name)

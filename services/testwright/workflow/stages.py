@@ -1,7 +1,9 @@
 """What stages do, one function for each kind of work; each returns how it ended and never raises what it can tell."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from inspect import isawaitable
 from pathlib import Path
 
@@ -13,12 +15,14 @@ from testwright.bus import Bus
 from testwright.client import Client
 from testwright.errors import BusClosedError, TestwrightError
 from testwright.pacing import Backoff
+from testwright.sandbox import Sandbox
 from testwright.snapshots.bundle import bundle
 from testwright.submission import Job, TaskRef
 from testwright.voice import Archive, Clock, Voice
 from testwright.workflow import process
 from testwright.workflow.collecting import Collector, Judge
 from testwright.workflow.core import JobEnd, job_id, task_id
+from testwright.workflow.overlay import with_suites
 from testwright_schemas import (
     Artifact,
     CallFunction,
@@ -38,6 +42,9 @@ from testwright_schemas import (
 TAIL = 4000
 """Characters of a program's output that travel with the end of its stage."""
 
+LINE = 200
+"""Characters of a program's last line that are told as its message."""
+
 Function = Callable[[], object]
 """What a stage may call: plain functions in a thread, coroutine functions on the event loop."""
 
@@ -50,12 +57,14 @@ class Tools:
         clock: time of day.
         worker: name of this process.
         judge: holds suites against files that have changed.
+        sandbox: where commands run that ask for it.
         functions: what stages call, by the name of the stage.
     """
 
     clock: Clock
     worker: str
     judge: Judge
+    sandbox: Sandbox
     functions: Mapping[str, Function]
 
 
@@ -71,6 +80,7 @@ class Report(Record, frozen=True, kw_only=True):
     job_id: str | None = None
     task_ids: tuple[str, ...] = ()
     modules: tuple[ModuleResult, ...] = ()
+    commit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,24 +97,39 @@ Wait = Callable[[str], Awaitable[JobEnd]]
 """Returns the end of a job, now or when it comes."""
 
 
-async def perform(place: Place, tools: Tools, spec: StageSpec, submission: StageFinished | None, wait: Wait) -> Report:
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A stage that is to be done.
+
+    Attributes:
+        spec: what it is.
+        basis: the end of the stage that it collects from, or whose suites it works with.
+        begun: when it was begun first, by whichever process.
+    """
+
+    spec: StageSpec
+    basis: StageFinished | None
+    begun: datetime
+
+
+async def perform(place: Place, tools: Tools, work: Work, wait: Wait) -> Report:
     """Do the work of a stage.
 
     Args:
         place: where.
         tools: with what.
-        spec: the stage.
-        submission: the end of the stage that a collecting one collects.
+        work: the stage.
         wait: for the end of a job.
     """
+    spec = work.spec
     try:
         match spec.work:
             case RunCommand():
-                return await command(place, spec.work)
+                return await command(place, tools, spec.work, work.basis)
             case SubmitModules():
                 return await submit(place, tools, spec.name, spec.work)
-            case CollectSuites() if submission is not None:
-                return await collect(place, tools, spec.work, submission, wait)
+            case CollectSuites() if work.basis is not None:
+                return await collect(place, tools, work, spec.work, wait)
             case CallFunction():
                 return await call(tools.functions.get(spec.name), spec.work)
             case _:
@@ -115,15 +140,20 @@ async def perform(place: Place, tools: Tools, spec: StageSpec, submission: Stage
         return Report(outcome="failed", message=str(error))
 
 
-async def command(place: Place, work: RunCommand) -> Report:
+async def command(place: Place, tools: Tools, work: RunCommand, basis: StageFinished | None) -> Report:
     """Run a program, again after a pause where it failed and may be retried."""
     pace, tries = Backoff(base_s=0.5), 0
-    while True:
-        tries += 1
-        ended = await process.run(work.argv, place.root, work.timeout_s)
-        if ended.exit_code == 0 or ended.exit_code in work.skip_codes or tries > work.retries:
-            break
-        await pace.pause()
+    argv = (process.program(work.argv[0], place.root), *work.argv[1:])
+    async with _folder(place, basis) as folder:
+        while True:
+            tries += 1
+            if work.sandboxed:
+                ended = await process.run_sandboxed(tools.sandbox, argv, folder, work.timeout_s)
+            else:
+                ended = await process.run(argv, folder, work.timeout_s)
+            if ended.exit_code == 0 or ended.exit_code in work.skip_codes or tries > work.retries:
+                break
+            await pace.pause()
     outcome, message = _judged(work, ended)
     digest = await place.bus.put(subjects.ARTIFACTS, ended.output) if ended.output else None
     return Report(
@@ -136,13 +166,33 @@ async def command(place: Place, work: RunCommand) -> Report:
     )
 
 
+@asynccontextmanager
+async def _folder(place: Place, basis: StageFinished | None) -> AsyncGenerator[Path]:
+    """Yield the run's folder, or a copy of it with the suites that are on a branch."""
+    if basis is None or basis.commit is None:
+        yield place.root
+        return
+    names = [name for module in basis.modules for name in module.files]
+    async with with_suites(place.root, basis.commit, names) as copy:
+        yield copy
+
+
 def _judged(work: RunCommand, ended: process.Ended) -> tuple[StageOutcome, str]:
-    """Return how a stage ended whose program has ended, and why."""
+    """Return how a stage ended whose program has ended, and why: tools say what they found in their last line."""
+    last = _last_line(ended.output)
     if ended.exit_code == 0:
-        return "completed", ""
+        return "completed", last
     if ended.exit_code in work.skip_codes:
         return "skipped", f"there was nothing to do: {work.argv[0]} has ended with {ended.exit_code}"
-    return "failed", ended.reason or f"{work.argv[0]} has ended with {ended.exit_code}"
+    if ended.reason:
+        return "failed", ended.reason
+    reason = f"{work.argv[0]} has ended with {ended.exit_code}"
+    return "failed", f"{reason}: {last}" if last else reason
+
+
+def _last_line(output: bytes) -> str:
+    lines = [line.strip(" =") for line in output.decode(errors="replace").splitlines()]
+    return next((line for line in reversed(lines) if line), "")[:LINE]
 
 
 async def submit(place: Place, tools: Tools, stage: str, work: SubmitModules) -> Report:
@@ -159,28 +209,31 @@ async def submit(place: Place, tools: Tools, stage: str, work: SubmitModules) ->
     return Report(outcome="completed", message=_counted(made), job_id=job, task_ids=_ids(made.tasks))
 
 
-async def collect(place: Place, tools: Tools, work: CollectSuites, submission: StageFinished, wait: Wait) -> Report:
+async def collect(place: Place, tools: Tools, work: Work, how: CollectSuites, wait: Wait) -> Report:
     """Wait for a job, and deliver what still passes of the suites that are there in time."""
-    job = submission.job_id or ""
+    submission = work.basis
+    job = (submission and submission.job_id) or ""
+    task_ids = submission.task_ids if submission else ()
     end: JobEnd | None = None
-    with anyio.move_on_after(work.timeout_s):
+    with anyio.move_on_after(max(how.timeout_s - (tools.clock() - work.begun).total_seconds(), 0.0)):
         end = await wait(job)
     if end and end.refused:
         return Report(outcome="failed", message=end.refused, job_id=job)
-    collector = Collector(place.bus, place.namespace, place.root, tools.judge)
-    modules = await collector.collect(submission.task_ids)
+    collector = Collector(place.bus, place.namespace, place.root, tools.judge, how.branch, place.run_id)
+    modules, commit = await collector.collect(task_ids)
     pending = tuple(result.task_id for result in modules if result.fate == "pending")
-    if pending and work.cancel_pending:
+    if pending and how.cancel_pending:
         command_id = f"cancel-{job.removeprefix('job-')}"
-        reason = f"not done within {work.timeout_s:g} s of the beginning of its collection"
+        reason = f"not done within {how.timeout_s:g} s of the beginning of its collection"
         withdrawal = CancelTasks(namespace=place.namespace, command_id=command_id, task_ids=pending, reason=reason)
         await Voice(place.bus, "workflow", tools.clock).say(Publish(message=withdrawal), {})
     return Report(
         outcome=_outcome(modules),
-        message=_fates(modules),
+        message=_fates(modules) + (f"; on {how.branch}, at {commit[:12]}" if commit else ""),
         job_id=job,
-        task_ids=submission.task_ids,
+        task_ids=task_ids,
         modules=modules,
+        commit=commit,
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from testwright.environments import Environment, Environments
 from testwright.sandbox import Sandbox
-from testwright_schemas import CaseVerdict, Coverage, Isolation, Mutation, Policy, Target, Usage
+from testwright_schemas import Brief, CaseVerdict, Coverage, Isolation, Mutation, Policy, Target, Usage
 
 Progress = Callable[..., Awaitable[None]]
 """Called as ``progress(message, tests=…, coverage=…)``, like ``testwright.engines.Progress``."""
@@ -77,6 +77,7 @@ class Finding:
         isolation: how far the runs were kept from the machine.
         python: version of the interpreter that ran them, e.g. ``3.12.1``.
         wall_s: seconds that all of it took.
+        brief: what another round could mend, without the accepted files.
     """
 
     cases: tuple[CaseVerdict, ...]
@@ -87,3 +88,4 @@ class Finding:
     isolation: Isolation
     python: str
     wall_s: float
+    brief: Brief | None = None

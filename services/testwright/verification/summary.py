@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from testwright import __version__ as version
+from testwright.verification.briefing import brief
 from testwright.verification.candidate import Candidate
 from testwright.verification.conditions import Condition
 from testwright.verification.delivery import Delivery
@@ -70,15 +71,17 @@ class Summary:
 
     def finding(self, laps: Mapping[str, float]) -> Finding:
         """Return the answer; ``laps`` are seconds by step."""
+        report = self._report(laps)
         return Finding(
             cases=tuple(self._verdicts()),
             coverage=self._coverage,
             mutation=self._mutation,
             files=self._files(),
-            report=self._report(laps).encode(),
+            report=report.encode(),
             isolation=self.inquiry.sandbox.isolation,
             python=self.trial.python,
             wall_s=sum(laps.values()),
+            brief=brief(report),
         )
 
     def _files(self) -> dict[str, bytes]:

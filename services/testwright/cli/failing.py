@@ -4,7 +4,9 @@ from typing import cast
 
 from testwright.errors import (
     BlobNotFoundError,
+    BranchError,
     DeadLetterNotFoundError,
+    EvidenceNotFoundError,
     InvalidSubmissionError,
     RunNotFoundError,
     SnapshotError,
@@ -26,10 +28,12 @@ INTERRUPTED = 130
 _CODES: tuple[tuple[type[BaseException], int], ...] = (
     (InvalidSubmissionError, USAGE),
     (SnapshotError, USAGE),
+    (BranchError, USAGE),
     (WorkflowDefinitionError, USAGE),
     (TaskNotFoundError, NOT_FOUND),
     (RunNotFoundError, NOT_FOUND),
     (DeadLetterNotFoundError, NOT_FOUND),
+    (EvidenceNotFoundError, NOT_FOUND),
     (BlobNotFoundError, NOT_FOUND),
     (WaitTimeoutError, TIMEOUT),
 )

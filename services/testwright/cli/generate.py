@@ -8,9 +8,11 @@ import anyio
 import typer
 
 from testwright import clock
+from testwright.branch import check_branch
 from testwright.cli import output, policy, report
+from testwright.cli.committing import committed
 from testwright.cli.job import Desk, Order, carry_out
-from testwright.cli.options import Json, Namespace, Output, Paths, Server, Verbose
+from testwright.cli.options import Branch, Json, Namespace, Output, Paths, Server, Verbose
 from testwright.cli.progress import Row
 from testwright.cli.screen import following
 from testwright.delivery import check, default_output
@@ -27,6 +29,7 @@ def generate(
     coverage: policy.Coverage = None,
     budget: policy.Budget = None,
     output_dir: Output = None,
+    branch: Branch = None,
     python: policy.Python = None,
     no_mutants: policy.NoMutants = False,
     concurrency: Annotated[
@@ -62,7 +65,10 @@ def generate(
     )
     bundled = bundle(paths)
     suites = (output_dir or default_output(bundled.root)).absolute()
-    check(suites)
+    if branch is None:
+        check(suites)
+    else:
+        check_branch(bundled.root, branch)
     order = Order(
         bundled=bundled,
         policy=policy.for_modules(wanted, len(bundled.targets)),
@@ -70,6 +76,7 @@ def generate(
         server=server,
         namespace=namespace,
         concurrency=concurrency or min(os.cpu_count() or 1, MAX_CONCURRENCY),
+        branch=branch,
     )
     raise typer.Exit(report.exit_code(_carried_out(order, as_json=as_json, plain=verbose)))
 
@@ -79,16 +86,20 @@ def _carried_out(order: Order, *, as_json: bool, plain: bool) -> report.Report:
     rows: dict[str, Row] = {}
     with following(output.console(stderr=as_json), rows, clock.now, in_place=not plain) as changed:
         anyio.run(carry_out, order, Desk(made, rows, changed, output.tell))
+    if order.branch:
+        made.commit = committed(order.branch, order.bundled.root, order.output, made)
     if as_json:
         output.document(report.document(made))
     else:
         _show(made, Path.cwd())
+        if order.branch:
+            output.say(report.on_branch(order.branch, made.commit))
     return made
 
 
 def _show(made: report.Report, here: Path) -> None:
     if made.results:
-        rows = [report.cells(result, made.written[id_], here) for id_, result in made.results.items()]
+        rows = [report.cells(result, made.places(id_), here) for id_, result in made.results.items()]
         output.show(output.table(report.COLUMNS, rows, report.RIGHT))
     for remark in report.remarks(made.results):
         output.say(remark)

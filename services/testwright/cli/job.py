@@ -34,6 +34,7 @@ class Order:
         server: URL, ``None`` to find one or to start it.
         namespace: of the tasks, ``None`` for the usual one.
         concurrency: attempts at a time where the server is our own.
+        branch: that will take the suites; ``None`` for the working tree.
     """
 
     bundled: Bundle
@@ -42,6 +43,7 @@ class Order:
     server: str | None
     namespace: str | None
     concurrency: int
+    branch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Desk:
 
 
 async def carry_out(order: Order, desk: Desk) -> None:
-    """Submit the job, follow it, and write each suite as its task ends.
+    """Submit the job, follow it, and write each suite as its task ends; for a branch they are kept in the report.
 
     The first Ctrl-C (or SIGTERM) cancels the tasks and sees them end; the second one stops at once.
 
@@ -118,7 +120,10 @@ async def _take(client: Client, order: Order, desk: Desk, event: EventMessage) -
         case TaskEvent():
             if isinstance(event, TaskFinished):
                 files = await client.files(event)
-                desk.report.written[event.task_id] = await run_sync(deliver, files, order.output)
+                if order.branch is None:
+                    desk.report.written[event.task_id] = await run_sync(deliver, files, order.output)
+                else:
+                    desk.report.suites[event.task_id] = files
                 desk.report.results[event.task_id] = event
             before = desk.rows[event.task_id]
             desk.rows[event.task_id] = evolve(before, event)

@@ -46,6 +46,14 @@ Ids = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of tasks, or o
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder for the suites; else the project's tests.")
 ]
+Branch = Annotated[
+    str | None,
+    typer.Option(
+        "--branch",
+        metavar="NAME",
+        help="Commit the suites on this git branch, with a report; else they go into the working tree.",
+    ),
+]
 Timeout = Annotated[
     float | None, typer.Option("--timeout", parser=seconds, metavar="TIME", help="Wait no longer, e.g. 90s or 5m.")
 ]

@@ -1,14 +1,15 @@
 """What ``generate`` has to say in the end: the table, the JSON document and the exit code. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import msgspec
 
+from testwright.branch import Commit
 from testwright.cli import failing
-from testwright.cli.output import NONE, percent
+from testwright.cli.output import NONE, counted, percent
 from testwright_schemas import TaskFinished
 
 UNUSABLE_CAUSES = frozenset(
@@ -36,6 +37,8 @@ class Report:
         job: its id, once it was submitted.
         results: of the tasks that have ended, by id.
         written: files of theirs, by task id.
+        suites: files that are to go on a branch, by task id and name.
+        commit: where they have gone.
         interrupted: whether the user ended it.
     """
 
@@ -43,7 +46,15 @@ class Report:
     job: str | None = None
     results: dict[str, TaskFinished] = field(default_factory=dict[str, TaskFinished])
     written: dict[str, list[Path]] = field(default_factory=dict[str, list[Path]])
+    suites: dict[str, Mapping[str, bytes]] = field(default_factory=dict[str, Mapping[str, bytes]])
+    commit: Commit | None = None
     interrupted: bool = False
+
+    def places(self, task_id: str) -> Sequence[PurePath]:
+        """Return where the files of a task are: in the working tree, or relative to its top on the branch."""
+        if self.commit and task_id in self.suites:
+            return [PurePath(name) for name in self.commit.files[list(self.results).index(task_id)]]
+        return self.written.get(task_id, [])
 
     @property
     def complete(self) -> bool:
@@ -72,6 +83,7 @@ def document(report: Report) -> dict[str, Any]:
         "job": report.job,
         "exit_code": exit_code(report),
         "interrupted": report.interrupted,
+        "commit": of_commit(report.commit),
         "tasks": [
             of_task(report.results[task_id], report.written.get(task_id, []))
             for task_id in report.modules
@@ -85,12 +97,31 @@ def document(report: Report) -> dict[str, Any]:
     }
 
 
-def of_task(result: TaskFinished, written: list[Path]) -> dict[str, Any]:
-    """Return a result for programs, with the files that were written for it."""
-    return {**msgspec.to_builtins(result), "written": [str(path) for path in written]}
+def of_commit(commit: Commit | None) -> dict[str, Any] | None:
+    """Return a commit for programs."""
+    if commit is None:
+        return None
+    files = [name for names in commit.files for name in names]
+    return {"branch": commit.branch, "id": commit.id, "changed": commit.changed, "files": files}
 
 
-def cells(result: TaskFinished, written: list[Path], here: Path) -> tuple[str, ...]:
+def on_branch(branch: str, commit: Commit | None) -> str:
+    """Return one line about what a branch has got."""
+    if commit is None:
+        return f"nothing was committed on {branch}: there is no suite"
+    if not commit.changed:
+        return f"{branch} has all of this already, at {commit.id[:12]}"
+    count = sum(len(names) for names in commit.files)
+    return f"{counted(count, 'file')} committed on {branch}, at {commit.id[:12]}"
+
+
+def of_task(result: TaskFinished, written: list[Path], commit: Commit | None = None) -> dict[str, Any]:
+    """Return a result for programs, with the files that were written for it, or the commit that has them."""
+    committed = {"commit": of_commit(commit)} if commit else {}
+    return {**msgspec.to_builtins(result), "written": [str(path) for path in written], **committed}
+
+
+def cells(result: TaskFinished, written: Sequence[PurePath], here: Path) -> tuple[str, ...]:
     """Return a result as the cells of its line; files below ``here`` are named relative to it. See ``COLUMNS``."""
     kept = sum(case.verdict == "kept" for case in result.tests)
     began = result.started_at or result.created_at
@@ -108,7 +139,7 @@ def cells(result: TaskFinished, written: list[Path], here: Path) -> tuple[str, .
     )
 
 
-def _near(path: Path, here: Path) -> Path:
+def _near(path: PurePath, here: Path) -> PurePath:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 

@@ -7,9 +7,11 @@ import anyio
 import typer
 from anyio.to_thread import run_sync
 
+from testwright.branch import check_branch
 from testwright.cli import output, report
+from testwright.cli.committing import committed
 from testwright.cli.ids import tasks_of
-from testwright.cli.options import Ids, Json, Namespace, Output, Server, Timeout, Verbose
+from testwright.cli.options import Branch, Ids, Json, Namespace, Output, Server, Timeout, Verbose
 from testwright.cli.session import with_client
 from testwright.client import Client
 from testwright.delivery import default_output, deliver
@@ -67,27 +69,40 @@ def result(
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended.")] = False,
     timeout: Timeout = None,
     output_dir: Output = None,
+    branch: Branch = None,
     server: Server = None,
     namespace: Namespace = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Return the result of a task and write its suite.
+    """Return the result of a task and write its suite, or commit it on a branch.
 
     Exit code 4: there is no such task; 5: it has not ended (in time).
     """
     folder = (output_dir or default_output(Path.cwd())).absolute()
 
-    async def ask(client: Client) -> tuple[TaskFinished, list[Path]]:
+    if branch is not None:
+        check_branch(Path.cwd(), branch)
+
+    async def ask(client: Client) -> report.Report:
         found = await client.wait(task_id, timeout) if wait or timeout is not None else await client.results(task_id)
         if found is None:
             raise WaitTimeoutError(task_id, 0.0)
-        return found, await run_sync(deliver, await client.files(found), folder)
+        files = await client.files(found)
+        told = report.Report(modules={task_id: found.module}, results={task_id: found}, suites={task_id: files})
+        if branch is not None:
+            told.commit = await run_sync(committed, branch, Path.cwd(), folder, told)
+        else:
+            told.written[task_id] = await run_sync(deliver, files, folder)
+        return told
 
-    found, written = with_client(ask, server, namespace)
+    told = with_client(ask, server, namespace)
+    found = told.results[task_id]
     if as_json:
-        output.document(report.of_task(found, written))
+        output.document(report.of_task(found, told.written.get(task_id, []), told.commit))
         return
-    output.show(output.table(report.COLUMNS, [report.cells(found, written, Path.cwd())], report.RIGHT))
-    for remark in report.remarks({task_id: found}):
+    output.show(output.table(report.COLUMNS, [report.cells(found, told.places(task_id), Path.cwd())], report.RIGHT))
+    for remark in report.remarks(told.results):
         output.say(remark)
+    if branch is not None:
+        output.say(report.on_branch(branch, told.commit))

@@ -6,11 +6,7 @@ from testwright_schemas._base import Message, Time, Token
 class LanePaused(Message, frozen=True, kw_only=True):
     """A provider asked to be left alone: no attempt on the lane begins before ``until``.
 
-    Attributes:
-        namespace: whose attempts.
-        lane: name of the engine.
-        until: by the clock of the worker that was told so.
-        reason: for people.
+    ``lane`` is the name of the engine; ``until`` is by the clock of the worker that was told so.
     """
 
     namespace: Token

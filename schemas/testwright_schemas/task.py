@@ -133,16 +133,9 @@ class SuiteGenerated(TaskEvent, frozen=True, kw_only=True):
 class SuiteVerified(TaskEvent, frozen=True, kw_only=True):
     """A candidate was judged, test by test, with what was accepted before. No judgement is worse than the last one.
 
-    Attributes:
-        attempt: that made the candidate.
-        judgement: the best one so far.
-        judged: digest of the candidate.
-        usage: of this attempt.
-        log: of the engine.
-        requirements: packages that the judged suite needs besides pytest.
-        best: whose judgement it is, where this attempt has added nothing to that of an earlier one.
-        rounds: candidates of the task that were judged so far.
-        spent: usage of all attempts up to this one.
+    ``judged`` is the digest of the candidate, ``log`` of the engine; ``requirements`` are packages that the suite needs
+    besides pytest. ``best`` is the attempt whose judgement it is, where this one has added nothing to it. ``rounds``
+    counts the candidates of the task that were judged. ``usage`` is of this attempt, ``spent`` of all up to this one.
     """
 
     attempt: Attempt

@@ -26,14 +26,15 @@ from testwright_schemas import (
     TaskMessage,
     TaskProgressed,
     TaskSubmitted,
+    Usage,
 )
 
 TaskState = Literal["queued", "running", "verifying", "waiting", "completed", "failed", "cancelled"]
-"""``waiting`` is a failed attempt whose retry has not begun."""
+"""``waiting`` is between two attempts: the last one has failed, or left something to do, and none has begun since."""
 
 
 class TaskHistory(Record, frozen=True, kw_only=True):
-    """The last event of each kind, and the stream sequence of the last ``started``."""
+    """The last event of each kind, and the stream sequences of the last ``started`` and of the last ``verified``."""
 
     submitted: TaskSubmitted | None = None
     cancel_requested: TaskCancelRequested | None = None
@@ -42,6 +43,7 @@ class TaskHistory(Record, frozen=True, kw_only=True):
     progressed: TaskProgressed | None = None
     generated: SuiteGenerated | None = None
     verified: SuiteVerified | None = None
+    verified_sequence: int = 0
     failed: AttemptFailed | None = None
     finished: TaskFinished | None = None
 
@@ -64,6 +66,20 @@ class TaskHistory(Record, frozen=True, kw_only=True):
         numbers = (event.attempt.number for event in (self.generated, self.verified, self.failed) if event)
         return max(numbers, default=0)
 
+    @property
+    def accepted(self) -> SuiteVerified | None:
+        """The best verdicts so far, where any test was kept: whatever ends the task delivers it."""
+        return self.verified if self.verified and self.verified.judgement.kept else None
+
+    @property
+    def spent(self) -> Usage:
+        """What all attempts that were concluded have used."""
+        told = [event for event in (self.generated, self.verified, self.failed) if event]
+        last = max(told, key=lambda event: event.attempt.number, default=None)
+        if last is None:
+            return Usage()
+        return last.usage if last.spent is None else last.spent
+
 
 def fold(events: Iterable[tuple[int, TaskMessage]]) -> TaskHistory:
     """Return the history in events, each with its stream sequence, in any order."""
@@ -80,7 +96,13 @@ def fold(events: Iterable[tuple[int, TaskMessage]]) -> TaskHistory:
 
 def _with(history: TaskHistory, sequence: int, event: TaskMessage) -> TaskHistory:
     history = replace(history, **{_FIELDS[type(event)]: event})
-    return replace(history, fence=sequence) if isinstance(event, AttemptStarted) else history
+    match event:
+        case AttemptStarted():
+            return replace(history, fence=sequence)
+        case SuiteVerified():
+            return replace(history, verified_sequence=sequence)
+        case _:
+            return history
 
 
 _FIELDS: dict[type[TaskMessage], str] = {
@@ -173,10 +195,10 @@ def state(history: TaskHistory) -> TaskState:
     """Return where a task stands."""
     if history.finished:
         return history.finished.outcome
-    if history.started is None:
-        return "queued"
     number = history.attempts
-    if history.failed and history.failed.attempt.number == number:
+    if not number:
+        return "queued"
+    if any(told and told.attempt.number == number for told in (history.failed, history.verified)):
         return "waiting"
     if history.generated and history.generated.attempt.number == number:
         return "verifying"

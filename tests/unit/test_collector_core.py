@@ -20,7 +20,8 @@ from tests.support.tasks import (
     submitted,
     verified,
 )
-from testwright.collector.core import Collected, ahead, decide, retry_delay_s
+from testwright.collector.attempts import retry_delay_s
+from testwright.collector.core import Collected, ahead, decide
 from testwright_schemas import (
     Effect,
     GenerateSuite,
@@ -101,8 +102,8 @@ def test_a_suite_with_a_kept_test_completes_the_task():
     assert result.error is None
 
 
-def test_coverage_below_the_policy_completes_without_meeting_the_threshold():
-    event = verified(None, "kept", line=79.9)
+def test_coverage_below_the_policy_completes_without_meeting_the_threshold_when_no_engine_is_left():
+    event = verified(first(2, engine_index=1), "kept", line=79.9)
 
     result = outcome(decide(history(submitted(), started(), generated(), event), event, LATER))
 

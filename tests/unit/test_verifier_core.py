@@ -1,6 +1,7 @@
 """Which candidates are still worth judging."""
 
 from tests.support import tasks
+from testwright.history import TaskHistory
 from testwright.verifier.core import MAX_CASES_BYTES, fitting, obsolete, verified
 from testwright_schemas import CaseVerdict, Expect, Judgement, SuiteVerified, Verdict, envelope, subjects
 
@@ -36,7 +37,7 @@ def cases(number: int, verdict: Verdict) -> tuple[CaseVerdict, ...]:
 
 
 def test_thousands_of_verdicts_fit_into_a_message_and_those_on_kept_tests_come_first():
-    message = verified(tasks.to_verify(), Judgement(cases=(*cases(9000, "failing"), *cases(1000, "kept")))).message
+    message = verified(tasks.to_verify(), Judgement(cases=(*cases(9000, "failing"), *cases(1000, "kept"))), TaskHistory()).message
 
     assert isinstance(message, SuiteVerified)
     assert len(envelope.encode(message)) < MAX_CASES_BYTES + 5000
@@ -57,7 +58,10 @@ def test_the_candidate_of_an_ended_task_is_not_judged():
     assert obsolete(history, tasks.to_verify()) == "the task is cancelled"
 
 
-def test_verdicts_are_said_only_while_their_attempt_is_the_newest():
-    publish = verified(tasks.to_verify(fence=2), Judgement())
+def test_verdicts_are_said_only_if_they_build_on_the_last_ones():
+    first, second = tasks.first(1), tasks.first(2)
+    history = tasks.history(tasks.submitted(), tasks.started(first), tasks.verified(first), tasks.started(second))
 
-    assert publish.expect == Expect(subject=subjects.task_event("default", "task-1", "started"), sequence=2)
+    publish = verified(tasks.to_verify(second, fence=4), Judgement(), history)
+
+    assert publish.expect == Expect(subject=subjects.task_event("default", "task-1", "verified"), sequence=3)

@@ -4,22 +4,25 @@ The rules, in the order in which a task meets them:
 
 1. A submitted task gets its first attempt, with the policy's first engine, and its deadline, by the server's clock.
 2. A generated candidate goes to verification.
-3. A verified suite with a kept test completes the task; one without goes to the next engine.
+3. A verified suite with a kept test completes the task if it covers what the policy asks for. Otherwise the same engine
+   gets another round with what is left to do, as long as the last one has gained something, the policy allows for
+   another, and enough of the budget is left. Then the next engine gets the rest, as it does where nothing was kept.
 4. A failed attempt that may be retried is tried again after the back-off, as often as the policy says; otherwise the
-   next engine gets an attempt; after the last one the task has failed, with that cause.
-5. A cancel request, a deadline or a dead letter ends the task at once.
-6. Whatever ends a task is published once; whoever is second says nothing.
+   next engine gets an attempt. One that a provider gave back is tried again when the provider says so: that is no try.
+5. After the last engine the task is completed with what was accepted, or has failed with the last cause.
+6. A cancel request, a deadline or a dead letter ends the task at once, with what was accepted so far.
+7. Whatever ends a task is published once; whoever is second says nothing.
 
 An event of an attempt that a newer one has replaced changes nothing, and neither does one that was handled before.
 Two verifiers that held the same candidate may say different things of one attempt: a kept test counts for more than a
 failure, and a failure for more than nothing kept, so that one path is taken and not two.
 """
 
-import hashlib
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from testwright.collector.finishing import Ending, end, finish
+from testwright.collector import attempts
+from testwright.collector.finishing import Ending, end, finish, meets
 from testwright.history import TaskHistory
 from testwright_schemas import (
     Attempt,
@@ -29,7 +32,6 @@ from testwright_schemas import (
     GenerateSuite,
     MessageDeadLettered,
     Publish,
-    RetryPolicy,
     Schedule,
     SuiteGenerated,
     SuiteVerified,
@@ -93,13 +95,6 @@ def ahead(history: TaskHistory, event: Collected) -> bool:
             return False
 
 
-def retry_delay_s(policy: RetryPolicy, engine_try: int, seed: str) -> float:
-    """Return the seconds between a failed try and the next one; the jitter comes from ``seed``."""
-    nominal = min(policy.base_s * policy.factor ** (engine_try - 1), policy.max_s)
-    share = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4], "big") / 0xFFFFFFFF
-    return nominal * (1 + policy.jitter * (2 * share - 1))
-
-
 def _begin(history: TaskHistory, task: TaskSubmitted) -> tuple[Effect, ...]:
     if history.attempts:
         return ()
@@ -107,7 +102,7 @@ def _begin(history: TaskHistory, task: TaskSubmitted) -> tuple[Effect, ...]:
     if task.joined_to:
         # Another task does the work; the submitter ends this one as that one ends.
         return (deadline,)
-    return (deadline, _attempt(task, Attempt(number=1, engine=task.policy.engines[0])))
+    return (deadline, _attempt(history, task, Attempt(number=1, engine=task.policy.engines[0])))
 
 
 def _verify(history: TaskHistory, task: TaskSubmitted, event: SuiteGenerated) -> tuple[Effect, ...]:
@@ -127,60 +122,54 @@ def _verify(history: TaskHistory, task: TaskSubmitted, event: SuiteGenerated) ->
         requirements=event.requirements,
         usage=event.usage,
         log=event.log,
+        spent=event.spent,
     )
     return (Publish(message=item),)
 
 
 def _judge(history: TaskHistory, task: TaskSubmitted, event: SuiteVerified, at: datetime) -> tuple[Effect, ...]:
-    if event.attempt.number < history.attempts:
+    attempt, judgement = event.attempt, event.judgement
+    if attempt.number < history.attempts:
         return ()
-    if event.judgement.kept:
+    disputed = history.failed is not None and history.failed.attempt.number == attempt.number
+    if disputed and not judgement.kept:
+        return ()
+    # What follows a failure of the attempt may be on its way: an end is the one thing that cannot be said twice.
+    if disputed or meets(task.policy, judgement):
         return (finish(history, task, "completed", at, None),)
-    if history.failed and history.failed.attempt.number == event.attempt.number:
-        return ()
-    message = f"none of the {len(event.judgement.cases)} tests by {event.attempt.engine} was kept"
-    return _next_engine(
-        history, task, event.attempt, at, TaskError(cause="nothing-kept", message=message, log=event.log)
-    )
+    if not judgement.kept:
+        return _next_engine(history, task, attempt, at, _nothing_kept(event))
+    gained = event.best is None
+    again = attempts.another_round(history, task.policy, attempt) if gained else None
+    return (_attempt(history, task, again),) if again else _next_engine(history, task, attempt, at, None)
 
 
 def _after_failure(history: TaskHistory, task: TaskSubmitted, event: AttemptFailed, at: datetime) -> tuple[Effect, ...]:
-    attempt, retry, verified = event.attempt, task.policy.retry, history.verified
-    if attempt.number < history.attempts:
+    attempt, accepted = event.attempt, history.accepted
+    if attempt.number < history.attempts or (accepted and accepted.attempt.number == attempt.number):
         return ()
-    if verified and verified.attempt.number == attempt.number and verified.judgement.kept:
-        return ()
-    if event.failure.retryable and attempt.engine_try < retry.max_attempts:
-        delay_s = retry_delay_s(retry, attempt.engine_try, f"{task.task_id}/{attempt.number}")
-        timer = TimerFired(namespace=task.namespace, task_id=task.task_id, kind="retry", attempt=attempt.number)
-        return (Schedule(timer=timer, at=at + timedelta(seconds=delay_s)),)
-    return _next_engine(history, task, attempt, at, _error(event.failure, event.log))
+    delay_s = attempts.delay_s(task.policy.retry, event)
+    if delay_s is None:
+        return _next_engine(history, task, attempt, at, _error(event.failure, event.log))
+    timer = TimerFired(namespace=task.namespace, task_id=task.task_id, kind="retry", attempt=attempt.number)
+    return (Schedule(timer=timer, at=at + timedelta(seconds=delay_s)),)
 
 
 def _retry(history: TaskHistory, task: TaskSubmitted, event: TimerFired) -> tuple[Effect, ...]:
     failed = history.failed
     if failed is None or failed.attempt.number != event.attempt or history.attempts > event.attempt:
         return ()
-    last = failed.attempt
-    again = Attempt(
-        number=last.number + 1,
-        engine=last.engine,
-        engine_index=last.engine_index,
-        engine_try=last.engine_try + 1,
-    )
-    return (_attempt(task, again),)
+    return (_attempt(history, task, attempts.another_try(failed)),)
 
 
 def _next_engine(
-    history: TaskHistory, task: TaskSubmitted, last: Attempt, at: datetime, error: TaskError
+    history: TaskHistory, task: TaskSubmitted, last: Attempt, at: datetime, error: TaskError | None
 ) -> tuple[Effect, ...]:
-    index = last.engine_index + 1
-    if index >= len(task.policy.engines):
-        return (finish(history, task, "failed", at, error),)
-    return (_attempt(task, Attempt(number=last.number + 1, engine=task.policy.engines[index], engine_index=index)),)
+    attempt = attempts.next_engine(task.policy, last)
+    return (_attempt(history, task, attempt) if attempt else finish(history, task, "failed", at, error),)
 
 
-def _attempt(task: TaskSubmitted, attempt: Attempt) -> Publish:
+def _attempt(history: TaskHistory, task: TaskSubmitted, attempt: Attempt) -> Publish:
     return Publish(
         message=GenerateSuite(
             namespace=task.namespace,
@@ -189,9 +178,16 @@ def _attempt(task: TaskSubmitted, attempt: Attempt) -> Publish:
             attempt=attempt,
             target=task.target,
             snapshot=task.snapshot,
-            policy=task.policy,
+            policy=attempts.budgeted(task.policy, attempt),
+            brief=history.verified.judgement.brief if history.verified else None,
+            spent=history.spent,
         )
     )
+
+
+def _nothing_kept(event: SuiteVerified) -> TaskError:
+    message = f"none of the {len(event.judgement.cases)} tests by {event.attempt.engine} was kept"
+    return TaskError(cause="nothing-kept", message=message, log=event.log)
 
 
 def _error(failure: Failure, log: Artifact | None) -> TaskError:

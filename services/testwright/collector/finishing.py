@@ -10,13 +10,13 @@ from testwright_schemas import (
     Judgement,
     MessageDeadLettered,
     Outcome,
+    Policy,
     Publish,
     TaskCancelRequested,
     TaskError,
     TaskFinished,
     TaskSubmitted,
     TimerFired,
-    Usage,
     brief,
 )
 
@@ -44,34 +44,34 @@ def end(history: TaskHistory, task: TaskSubmitted, event: Ending, at: datetime) 
 def finish(
     history: TaskHistory, task: TaskSubmitted, outcome: Outcome, at: datetime, error: TaskError | None
 ) -> Publish:
-    """Return the end of a task with what was verified so far.
+    """Return the end of a task with the best that was verified so far.
 
     Args:
         history: of the task.
         task: its submission.
-        outcome: how it ends.
+        outcome: how it ends; ``failed`` becomes ``completed`` where tests were accepted: they are never lost.
         at: when, by the server's clock (UTC).
         error: why, where it did not just succeed.
     """
     verified = history.verified
     judgement = verified.judgement if verified else Judgement()
-    line = judgement.coverage.line if judgement.coverage else None
     return Publish(
         message=TaskFinished(
             namespace=task.namespace,
             job_id=task.job_id,
             task_id=task.task_id,
             module=task.target.module,
-            outcome=outcome,
-            threshold_met=line is not None and bool(judgement.kept) and line >= task.policy.coverage,
+            outcome="completed" if outcome == "failed" and judgement.kept else outcome,
+            threshold_met=meets(task.policy, judgement),
             files=judgement.files,
             coverage=judgement.coverage,
             mutation=judgement.mutation,
             tests=judgement.cases,
             omitted=judgement.omitted,
-            usage=verified.usage if verified else (history.failed.usage if history.failed else Usage()),
+            usage=history.spent,
             attempts=history.attempts,
-            engine=verified.attempt.engine if verified else None,
+            rounds=verified.rounds if verified else 0,
+            engine=(verified.best or verified.attempt).engine if verified else None,
             isolation=judgement.isolation,
             report=judgement.report,
             error=replace(error, message=brief(error.message)) if error else None,
@@ -81,3 +81,9 @@ def finish(
         ),
         once=True,
     )
+
+
+def meets(policy: Policy, judgement: Judgement) -> bool:
+    """Return whether the kept tests reach the coverage that was asked for."""
+    line = judgement.coverage.line if judgement.coverage else None
+    return line is not None and bool(judgement.kept) and line >= policy.coverage

@@ -70,7 +70,7 @@ class EngineStatus:
 
 
 class Engine(Protocol):
-    """A writer of candidate tests.
+    """A writer of candidate tests. ``rounds`` says whether it makes more of a second call that has a brief.
 
     Cancelling ``generate`` ends everything it started. What it raises as ``EngineError`` fails the attempt with that
     cause; an empty candidate counts as ``EngineError("nothing-generated")``.
@@ -79,6 +79,7 @@ class Engine(Protocol):
     name: str
     summary: str
     needs_environment: bool
+    rounds: bool = False
 
     def status(self) -> EngineStatus:
         """Say whether it can run here, without starting anything slow."""

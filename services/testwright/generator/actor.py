@@ -21,7 +21,8 @@ from testwright.errors import (
     WorkError,
     unexpected,
 )
-from testwright.generator import core
+from testwright.generator import core, lanes
+from testwright.generator.lanes import Lanes
 from testwright.reporter import Reporter
 from testwright.sources import Sources
 from testwright.voice import Archive, Clock, Voice
@@ -29,9 +30,11 @@ from testwright_schemas import (
     PRIORITIES,
     Artifact,
     Attempt,
+    AttemptFailed,
     Effect,
     Failure,
     GenerateSuite,
+    Isolation,
     Publish,
     SuiteGenerated,
     Usage,
@@ -44,13 +47,18 @@ log = logging.getLogger("testwright.generator")
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A candidate, packed: ``files`` are the names in ``archive``; see ``testwright.engines.Candidate``."""
+    """A candidate, packed: ``files`` are the names in ``archive``; see ``testwright.engines.Candidate``.
+
+    ``rounds`` says whether the engine has use for another round.
+    """
 
     archive: bytes
     files: tuple[str, ...]
     requirements: tuple[str, ...] = ()
     usage: Usage = field(default_factory=Usage)
     log: bytes = b""
+    isolation: Isolation = "none"
+    rounds: bool = False
 
 
 class Produce(Protocol):
@@ -76,6 +84,7 @@ class _Generator:
         self._produce = produce
         self._turns = itertools.count(1)
         self.endings = Endings(bus)
+        self.lanes = Lanes(bus)
 
     async def handle(self, item: GenerateSuite, stored: Stored) -> Sequence[Effect]:
         with self.endings.watch(item.namespace, item.task_id):
@@ -89,7 +98,9 @@ class _Generator:
 
     async def _attempt(self, item: GenerateSuite, stored: Stored) -> None:
         history = await self._archive.task(item.namespace, item.task_id)
-        match core.decide(history, item, self._worker, self._clock(), turn=next(self._turns)):
+        now = self._clock()
+        pause = self.lanes.paused(item.namespace, item.attempt.engine, now)
+        match core.decide(history, item, self._worker, now, turn=next(self._turns), pause=pause):
             case core.Drop(reason=reason):
                 log.info("dropped task=%s: %s", item.task_id, reason)
             case core.GiveUp(failure=failure):
@@ -100,14 +111,34 @@ class _Generator:
     async def _run(self, item: GenerateSuite, stored: Stored, attempt: Attempt, announcement: Publish) -> None:
         receipt = await self._voice.say(announcement, stored.headers)
         fence = receipt.sequence if receipt else 0
-        outcome = await self._outcome(item, stored, attempt, fence)
+        try:
+            outcome = await self._outcome(item, stored, attempt, fence)
+        except WorkError as error:
+            await self._pause(item, error, stored)
+            outcome = await self._failed(item, attempt, fence, error)
         try:
             await self._voice.say(outcome, stored.headers)
         except PayloadTooLargeError as error:
-            too_large = await self._failed(item, attempt, fence, WorkError("result-too-large", str(error)))
-            await self._voice.say(too_large, stored.headers)
+            usage = outcome.message.usage if isinstance(outcome.message, SuiteGenerated | AttemptFailed) else None
+            too_large = WorkError("result-too-large", str(error), usage=usage)
+            await self._voice.say(await self._failed(item, attempt, fence, too_large), stored.headers)
+
+    async def _pause(self, item: GenerateSuite, error: WorkError, stored: Stored) -> None:
+        if error.retry_after_s is None:
+            return
+        # Said before the failure is: whoever gets the attempt back knows of it.
+        pause = lanes.pause(
+            item.namespace, item.attempt.engine, self._clock(), error.retry_after_s, reason=brief(str(error))
+        )
+        self.lanes.note(pause)
+        await self._voice.say(Publish(message=pause), stored.headers)
 
     async def _outcome(self, item: GenerateSuite, stored: Stored, attempt: Attempt, fence: int) -> Publish:
+        """Return what an attempt has led to.
+
+        Raises:
+            WorkError: to nothing.
+        """
         reporter = Reporter(self._voice, item, attempt.number, "generate", stored.headers)
         try:
             with anyio.fail_after(item.policy.timeout_s):
@@ -115,17 +146,15 @@ class _Generator:
                 product = await self._produce(item, snapshot, reporter)
             return await self._generated(item, attempt, fence, product)
         except (BlobNotFoundError, BlobCorruptError) as error:
-            return await self._failed(item, attempt, fence, WorkError("snapshot-lost", str(error)))
-        except TimeoutError:
+            raise WorkError("snapshot-lost", str(error)) from error
+        except TimeoutError as error:
             message = f"the attempt took longer than {item.policy.timeout_s:g} s"
-            return await self._failed(item, attempt, fence, WorkError("timeout", message, retryable=True))
-        except WorkError as error:
-            return await self._failed(item, attempt, fence, error)
-        except BusError:
+            raise WorkError("timeout", message, retryable=True) from error
+        except (WorkError, BusError):
             raise
         except Exception as error:
             log.exception("unexpected task=%s", item.task_id)
-            return await self._failed(item, attempt, fence, unexpected(error))
+            raise unexpected(error) from error
 
     async def _generated(self, item: GenerateSuite, attempt: Attempt, fence: int, product: Product) -> Publish:
         message = SuiteGenerated(
@@ -139,13 +168,22 @@ class _Generator:
             requirements=product.requirements,
             usage=product.usage,
             log=await self._keep(f"{attempt.engine}.log", product.log) if product.log else None,
+            isolation=product.isolation,
+            rounds=product.rounds,
+            spent=item.spent.plus(product.usage),
         )
         return Publish(message=message, expect=core.under(item, fence))
 
     async def _failed(self, item: GenerateSuite, attempt: Attempt, fence: int, error: WorkError) -> Publish:
         artifact = await self._keep(f"{attempt.engine}.log", error.log) if error.log else None
-        failure = Failure(cause=error.cause, message=brief(str(error)), retryable=error.retryable)
-        return core.failed(item, attempt, "generate", failure, fence=fence, log=artifact)
+        failure = Failure(
+            cause=error.cause,
+            message=brief(str(error)),
+            retryable=error.retryable,
+            retry_after_s=None if error.retry_after_s is None else lanes.bounded(error.retry_after_s),
+        )
+        setback = core.Setback(phase="generate", failure=failure, usage=error.usage or Usage(), log=artifact)
+        return core.failed(item, attempt, setback, fence)
 
     async def _keep(self, name: str, data: bytes) -> Artifact:
         return Artifact(name=name, digest=await self._bus.put(subjects.ARTIFACTS, data), size=len(data))
@@ -168,4 +206,4 @@ def generator(
     part = _Generator(bus, voice, clock, worker, produce)
     consumers = tuple(subjects.generate_consumer(engine, priority) for priority in PRIORITIES for engine in engines)
     reaction = Reaction(stream=subjects.WORK, consumers=consumers, type_=GenerateSuite, handle=part.handle, slots=slots)
-    return Actor("generator", bus, voice, (reaction,), background=(part.endings.follow,))
+    return Actor("generator", bus, voice, (reaction,), background=(part.endings.follow, part.lanes.follow))

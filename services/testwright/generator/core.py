@@ -2,10 +2,13 @@
 
 A delivery may be the first one, or come again after a worker died or handed it back. It becomes a new attempt with a
 higher number, unless the task has ended or the attempt was concluded before its delivery could be acked. A task whose
-attempts end again and again without a word takes its workers down with it and is given up.
+attempts end again and again without a word takes its workers down with it and is given up. One whose lane is paused is
+answered at once, so that no worker is kept waiting.
 """
 
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from testwright.history import TaskHistory
 from testwright_schemas import (
@@ -15,15 +18,26 @@ from testwright_schemas import (
     Expect,
     Failure,
     GenerateSuite,
+    LanePaused,
     Phase,
     Publish,
     Record,
+    Usage,
     subjects,
 )
 from testwright_schemas.suite import Artifact
 
 MAX_LOST = 5
 """Deliveries of one work item that may end without a word before the task is given up."""
+
+
+class Setback(Record, frozen=True, kw_only=True):
+    """Why an attempt has yielded nothing: when, what, what it has used all the same, and the engine's log."""
+
+    phase: Phase
+    failure: Failure
+    usage: Usage = Usage()
+    log: Artifact | None = None
 
 
 class Start(Record, frozen=True, kw_only=True):
@@ -46,7 +60,7 @@ class Drop(Record, frozen=True, kw_only=True):
 
 
 def decide(
-    history: TaskHistory, item: GenerateSuite, worker: str, now: datetime, *, turn: int
+    history: TaskHistory, item: GenerateSuite, worker: str, now: datetime, *, turn: int, pause: LanePaused | None = None
 ) -> Start | GiveUp | Drop:
     """Return what to do with a work item.
 
@@ -56,21 +70,20 @@ def decide(
         worker: who has it.
         now: time of day by the worker's clock.
         turn: number of this decision among the worker's.
+        pause: of the item's lane, if there is one.
     """
     if history.finished:
         return Drop(reason=f"the task is {history.finished.outcome}")
     if history.concluded >= item.attempt.number and history.concluded >= history.attempts:
         return Drop(reason=f"attempt {history.concluded} is concluded")
     number = max(item.attempt.number, history.attempts + 1)
-    attempt = Attempt(
-        number=number,
-        engine=item.attempt.engine,
-        engine_index=item.attempt.engine_index,
-        engine_try=item.attempt.engine_try,
-    )
+    attempt = replace(item.attempt, number=number)
     if number - item.attempt.number >= MAX_LOST:
         lost = Failure(cause="worker-lost", message=f"{MAX_LOST} workers took the task and died or stopped")
-        return GiveUp(failure=failed(item, attempt, "prepare", lost, fence=history.fence))
+        return GiveUp(failure=failed(item, attempt, Setback(phase="prepare", failure=lost), history.fence))
+    if pause and (left_s := (pause.until - now).total_seconds()) > 0:
+        told = Failure(cause="lane-paused", message=pause.reason, retryable=True, retry_after_s=left_s)
+        return GiveUp(failure=failed(item, attempt, Setback(phase="prepare", failure=told), history.fence))
     announcement = AttemptStarted(
         namespace=item.namespace,
         job_id=item.job_id,
@@ -85,18 +98,18 @@ def decide(
     return Start(attempt=attempt, announcement=Publish(message=announcement, expect=expect))
 
 
-def failed(
-    item: GenerateSuite, attempt: Attempt, phase: Phase, failure: Failure, *, fence: int, log: Artifact | None = None
-) -> Publish:
+def failed(item: GenerateSuite, attempt: Attempt, setback: Setback, fence: int) -> Publish:
     """Return the failure of an attempt, to be said only while it is the newest."""
     message = AttemptFailed(
         namespace=item.namespace,
         job_id=item.job_id,
         task_id=item.task_id,
         attempt=attempt,
-        phase=phase,
-        failure=failure,
-        log=log,
+        phase=setback.phase,
+        failure=setback.failure,
+        log=setback.log,
+        usage=setback.usage,
+        spent=item.spent.plus(setback.usage),
     )
     return Publish(message=message, expect=under(item, fence))
 

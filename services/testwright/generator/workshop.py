@@ -1,6 +1,8 @@
 """Does an attempt for real: unpacks the snapshot, builds the environment, runs the engine in the sandbox."""
 
+import anyio
 from anyio.to_thread import run_sync
+from msgspec.structs import replace
 
 from testwright.engines import Assignment, Progress
 from testwright.engines.registry import load
@@ -45,14 +47,23 @@ class Workshop:
                 policy=item.policy,
                 sandbox=self._sandbox,
                 environments=self._environments,
+                brief=item.brief,
             )
+            began = anyio.current_time()
             candidate = await engine.generate(assignment, progress)
+            searched_s = round(anyio.current_time() - began, 3)
         if not candidate.files:
-            raise EngineError("nothing-generated", f"{engine.name} delivered no file", log=candidate.log)
+            raise EngineError(
+                "nothing-generated", f"{engine.name} delivered no file", log=candidate.log, usage=candidate.usage
+            )
         return Product(
             archive=await run_sync(pack, candidate.files),
             files=tuple(sorted(candidate.files)),
             requirements=candidate.requirements,
-            usage=candidate.usage,
+            # Rounds share one budget, so none may be free of charge.
+            usage=replace(candidate.usage, wall_s=candidate.usage.wall_s or searched_s),
             log=candidate.log,
+            isolation=candidate.isolation,
+            # One of a third party may be older than the attribute.
+            rounds=getattr(engine, "rounds", False),
         )

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import anyio
+from anyio.to_thread import run_sync
+from msgspec.structs import replace
 
 from testwright.actor import Actor, Reaction, SupersededError
 from testwright.bus import Bus, Stored
@@ -20,10 +22,12 @@ from testwright.errors import (
     WorkError,
     unexpected,
 )
+from testwright.history import TaskHistory
 from testwright.reporter import Reporter
+from testwright.snapshots.archive import pack, read
 from testwright.sources import Sources
 from testwright.verification.inquiry import Finding
-from testwright.verifier import core
+from testwright.verifier import core, merging
 from testwright.voice import Archive, Clock, Voice
 from testwright_schemas import (
     PRIORITIES,
@@ -32,6 +36,7 @@ from testwright_schemas import (
     Failure,
     Judgement,
     Publish,
+    SuiteVerified,
     VerifySuite,
     brief,
     subjects,
@@ -69,7 +74,7 @@ class _Verifier:
             if reason:
                 log.info("dropped task=%s: %s", item.task_id, reason)
                 return ()
-            outcome = await self._outcome(item, stored)
+            outcome = await self._outcome(item, history, stored)
             try:
                 await self._say(item, stored, outcome)
             except ConflictError as error:
@@ -85,14 +90,16 @@ class _Verifier:
             too_large = await self._failed(item, WorkError("result-too-large", str(error)))
             await self._voice.say(too_large, stored.headers)
 
-    async def _outcome(self, item: VerifySuite, stored: Stored) -> Publish:
+    async def _outcome(self, item: VerifySuite, history: TaskHistory, stored: Stored) -> Publish:
         reporter = Reporter(self._voice, item, item.attempt.number, "verify", stored.headers)
         try:
             with anyio.fail_after(item.policy.timeout_s):
                 snapshot = await self._sources.fetch(item.snapshot.digest)
                 candidate = await self._bus.fetch(subjects.ARTIFACTS, item.candidate.digest)
+                if history.accepted:
+                    item, candidate = await self._joined(item, candidate, history.accepted)
                 finding = await self._judge(item, snapshot, candidate, reporter)
-            return core.verified(item, await self._judgement(finding))
+            return core.verified(item, await self._judgement(finding), history)
         except (BlobNotFoundError, BlobCorruptError, SnapshotError) as error:
             return await self._failed(item, WorkError("candidate-lost", str(error)))
         except TimeoutError:
@@ -106,6 +113,15 @@ class _Verifier:
             log.exception("unexpected task=%s", item.task_id)
             return await self._failed(item, unexpected(error))
 
+    async def _joined(self, item: VerifySuite, candidate: bytes, accepted: SuiteVerified) -> tuple[VerifySuite, bytes]:
+        """Return the item for a candidate together with what was accepted, and that as an archive, which is kept."""
+        files = accepted.judgement.files
+        before = {file.name: await self._bus.fetch(subjects.ARTIFACTS, file.digest) for file in files}
+        archive = await run_sync(pack, merging.merged(before, await run_sync(read, candidate)))
+        kept = await self._keep("candidate.tar.gz", archive)
+        needed = merging.united(accepted.requirements, item.requirements)
+        return replace(item, candidate=kept, requirements=needed), archive
+
     async def _judgement(self, finding: Finding) -> Judgement:
         files = [await self._keep(name, content) for name, content in sorted(finding.files.items())]
         return Judgement(
@@ -113,6 +129,7 @@ class _Verifier:
             coverage=finding.coverage,
             mutation=finding.mutation,
             files=tuple(files),
+            brief=replace(finding.brief, accepted=tuple(files)) if finding.brief else None,
             report=await self._keep("report.json", finding.report),
             isolation=finding.isolation,
             python=finding.python,

@@ -1,6 +1,7 @@
 """What a verifier may do with a candidate, and how it says what it found.
 
-Verdicts are published only while the attempt that made the candidate is still the newest one.
+Verdicts are published only if they build on the last ones: no test that was accepted is lost, whoever is late.
+A failure is published only while the attempt that made the candidate is still the newest one.
 """
 
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from msgspec import json
 from msgspec.structs import replace
 
 from testwright.history import TaskHistory
+from testwright.verifier.merging import with_news, worth
 from testwright_schemas import (
     Artifact,
     AttemptFailed,
@@ -60,8 +62,15 @@ def _fitting(cases: Sequence[CaseVerdict], order: Sequence[int]) -> list[int]:
     return fit
 
 
-def verified(item: VerifySuite, judgement: Judgement) -> Publish:
-    """Return the verdicts on a candidate."""
+def verified(item: VerifySuite, judgement: Judgement, history: TaskHistory) -> Publish:
+    """Return the verdicts on a candidate, judged together with what was accepted before.
+
+    They are said only if no others have been said since the history was read: none may fall behind.
+    """
+    earlier = history.accepted
+    rounds = (history.verified.rounds if history.verified else 0) + 1
+    if earlier and worth(judgement) <= worth(earlier.judgement):
+        return _said(_stays(item, earlier, judgement, rounds), history)
     message = SuiteVerified(
         namespace=item.namespace,
         job_id=item.job_id,
@@ -71,8 +80,29 @@ def verified(item: VerifySuite, judgement: Judgement) -> Publish:
         judged=item.candidate.digest,
         usage=item.usage,
         log=item.log,
+        requirements=item.requirements,
+        rounds=rounds,
+        spent=item.spent,
     )
-    return Publish(message=message, expect=_under(item))
+    return _said(message, history)
+
+
+def _stays(item: VerifySuite, earlier: SuiteVerified, judgement: Judgement, rounds: int) -> SuiteVerified:
+    return replace(
+        earlier,
+        previous=None,
+        attempt=item.attempt,
+        judgement=fitting(with_news(earlier.judgement, judgement)),
+        usage=item.usage,
+        log=item.log,
+        best=earlier.best or earlier.attempt,
+        rounds=rounds,
+        spent=item.spent,
+    )
+
+
+def _said(message: SuiteVerified, history: TaskHistory) -> Publish:
+    return Publish(message=message, expect=Expect(subject=subjects.event(message), sequence=history.verified_sequence))
 
 
 def failed(item: VerifySuite, failure: Failure, log: Artifact | None) -> Publish:
@@ -86,6 +116,7 @@ def failed(item: VerifySuite, failure: Failure, log: Artifact | None) -> Publish
         failure=failure,
         log=log,
         usage=item.usage,
+        spent=item.spent,
     )
     return Publish(message=message, expect=_under(item))
 

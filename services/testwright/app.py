@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import anyio
@@ -12,6 +13,7 @@ from testwright.actor import Actor
 from testwright.background import beside
 from testwright.bus import Bus
 from testwright.bus.nats import connect
+from testwright.bus.reclaim import reclaiming
 from testwright.collector.actor import collector
 from testwright.engines import registry
 from testwright.environments.uv import UvEnvironments
@@ -40,11 +42,14 @@ class Options:
         concurrency: attempts, and candidates, at a time in this process.
         engines: whose queues the generator serves; all installed ones if empty.
         grace_s: see ``GRACE_S``.
+        system_url: the same server with credentials of its system account; with them, what a dead worker held is handed
+            on at once, and not after the ack wait.
     """
 
     concurrency: int = 1
     engines: tuple[str, ...] = ()
     grace_s: float = GRACE_S
+    system_url: str | None = None
 
 
 def build(role: Role, bus: Bus, settings: Settings, options: Options) -> Actor:
@@ -98,9 +103,10 @@ async def serving(
     async with AsyncExitStack() as stack:
         actors: list[Actor] = []
         for role in roles:
-            bus = await stack.enter_async_context(connect(url, name=f"testwright-{role}"))
+            bus = await stack.enter_async_context(connect(url, name=f"testwright-{role}", leased=True))
             actors.append(build(role, bus, settings, options))
-        async with beside(*(actor.run for actor in actors)):
+        reclaimers = [partial(reclaiming, url, options.system_url)] if options.system_url else []
+        async with beside(*(actor.run for actor in actors), *reclaimers):
             try:
                 yield
             finally:

@@ -49,6 +49,11 @@ class ReliableClient(Client):
         self._turn = itertools.count()
         self._problem: Exception | None = None
 
+    @property
+    def identity(self) -> str:
+        """Return the ids of the server and of this connection there, as the server announces its end."""
+        return f"{self._server_info.get('server_id', '')}/{self.client_id}"
+
     async def try_connect(self, servers: list[str], name: str, inbox: str) -> Exception | None:
         """Connect if that is possible now, otherwise return why it is not."""
         try:

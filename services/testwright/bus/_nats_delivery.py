@@ -7,6 +7,7 @@ from testwright.bus._nats_api import NO_RESPONDERS, insist
 from testwright.bus._nats_link import Link
 from testwright.bus._nats_wire import NS, Message, origin, stored
 from testwright.errors import BusError, BusTimeoutError
+from testwright_schemas import Lease, subjects
 
 NAK = b"-NAK"
 
@@ -24,16 +25,19 @@ class NatsDelivery:
         link: the connection.
         message: as it was delivered.
         within_s: how long an answer is repeated until the server confirms it.
+        leased: whether to say who holds it, see ``testwright.bus.reclaim``.
     """
 
-    def __init__(self, link: Link, message: Message, within_s: float) -> None:
+    def __init__(self, link: Link, message: Message, within_s: float, *, leased: bool = False) -> None:
         where = origin(message.reply)
         self._link = link
+        self._leased = leased
         self._reply = message.reply
         self._within_s = within_s
         self.message: Stored = stored(message)
         self.consumer: str = where.consumer
         self.count: int = where.count
+        self._say_held(True)
 
     async def ack(self) -> None:
         """Take it off the queue; returns when the server has confirmed."""
@@ -69,6 +73,12 @@ class NatsDelivery:
             return None if answer.status == NO_RESPONDERS else True
 
         await insist(ask, judge, within_s=self._within_s, timed_out=lambda: self._unanswered(self._within_s))
+        self._say_held(False)
+
+    def _say_held(self, held: bool) -> None:
+        if self._leased and self._link.connected:
+            lease = Lease(connection=self._link.identity, ack=self._reply, held=held)
+            self._link.post(subjects.LEASES, msgspec.json.encode(lease))
 
     def _unanswered(self, after_s: float) -> BusError:
         return BusTimeoutError(f"message {self.message.sequence} of {self.consumer}, which comes again", after_s)

@@ -10,12 +10,13 @@ import itertools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import anyio
 import nats.errors
 from nats.aio.msg import Msg
 
+from testwright.bus._nats_answers import Answer, checked, settle
 from testwright.bus._nats_client import BROKEN, Callbacks, ReliableClient, dial, is_refusal, public
 from testwright.bus._nats_refusals import Refusals, Refuse
 from testwright.bus._nats_wire import Message
@@ -25,9 +26,6 @@ State = Literal["connected", "disconnected", "closed"]
 Handler = Callable[[Message], None]
 Retire = Callable[[], None]
 """Ends a subscription without losing what is on its way to its handler."""
-Answer = asyncio.Future[Message | BusError | None]
-
-T = TypeVar("T")
 
 _CLOSE_S = 5.0
 
@@ -68,6 +66,11 @@ class Link:
     def connected(self) -> bool:
         """Return whether a message would reach the server now."""
         return self._up.is_set() and not self._failure
+
+    @property
+    def identity(self) -> str:
+        """Return what the server calls this connection, until it goes away; see ``testwright_schemas.Lease``."""
+        return self._client.identity
 
     async def open(self, url: str, name: str) -> None:
         """Connect.
@@ -136,7 +139,7 @@ class Link:
         answer: Answer = asyncio.get_running_loop().create_future()
 
         def refuse() -> None:
-            _settle(answer, PermissionDeniedError(operation, subject))
+            settle(answer, PermissionDeniedError(operation, subject))
 
         result: Message | BusError | None = None
         self._answers[token] = answer
@@ -150,7 +153,7 @@ class Link:
         finally:
             del self._answers[token]
             self._series.pop(token, None)
-        return _checked(result)
+        return checked(result)
 
     def post(
         self,
@@ -169,9 +172,9 @@ class Link:
             try:
                 await self._client.publish(subject, data, reply, dict(headers) if headers else None)
             except BROKEN:
-                _settle(answer, None)
+                settle(answer, None)
             except nats.errors.Error as error:
-                _settle(answer, BusError(f"cannot send to {subject}: {error}"))
+                settle(answer, BusError(f"cannot send to {subject}: {error}"))
 
         self._outbox.put_nowait(call)
 
@@ -186,7 +189,7 @@ class Link:
         await self.ready()
         made: asyncio.Future[Retire | BusError] = asyncio.get_running_loop().create_future()
         self._outbox.put_nowait(lambda: self._subscribe(subject, handler, refused, made))
-        return _checked(await made)
+        return checked(await made)
 
     @contextmanager
     def listening(self, listener: Callable[[State], None]) -> Generator[None]:
@@ -225,9 +228,9 @@ class Link:
         try:
             subscription = await self._client.listen(subject, deliver)
         except nats.errors.Error as error:
-            _settle(made, BusClosedError(f"cannot subscribe to {subject}: {error}"))
+            settle(made, BusClosedError(f"cannot subscribe to {subject}: {error}"))
             return
-        _settle(made, retire)
+        settle(made, retire)
         if made.cancelled():
             retire()
 
@@ -252,13 +255,13 @@ class Link:
 
     def _settle_all(self, result: BusError | None) -> None:
         for answer in self._answers.values():
-            _settle(answer, result)
+            settle(answer, result)
 
     def _on_answer(self, message: Message) -> None:
         token = message.subject.rpartition(".")[2]
         series = self._series.get(token)
         if series is None or message.status:
-            _settle(self._answers.get(token), message)
+            settle(self._answers.get(token), message)
         else:
             series.append(message)
 
@@ -287,14 +290,3 @@ class Link:
         if is_refusal(error) and self._inbox:
             # While reconnecting nats-py would try the same credentials for ever.
             self._spawn(self._client.close(), self._tasks)
-
-
-def _settle(future: "asyncio.Future[T] | None", result: T) -> None:
-    if future is not None and not future.done():
-        future.set_result(result)
-
-
-def _checked(result: T | BusError) -> T:
-    if isinstance(result, BusError):
-        raise result
-    return result

@@ -33,10 +33,14 @@ class NatsSlot:
         stream: where the queues are.
         consumers: their names, the most urgent first.
         within_s: how long an answer to a delivery is repeated until the server confirms it.
+        leased: whether to say which deliveries it holds.
     """
 
-    def __init__(self, link: Link, stream: str, consumers: Sequence[str], within_s: float) -> None:
+    def __init__(
+        self, link: Link, stream: str, consumers: Sequence[str], within_s: float, *, leased: bool = False
+    ) -> None:
         self._link = link
+        self._leased = leased
         self._stream = stream
         self._consumers = tuple(consumers)
         self._within_s = within_s
@@ -52,7 +56,7 @@ class NatsSlot:
             message = await self._round(self._pulls or await self._open())
             if message is not None:
                 self._backoff.reset()
-                return NatsDelivery(self._link, message, self._within_s)
+                return NatsDelivery(self._link, message, self._within_s, leased=self._leased)
 
     def signal(self, signal: Signal) -> None:
         """Interrupt whoever waits: with an error, or to have all queues asked again."""
@@ -120,9 +124,11 @@ class NatsSlot:
 
 
 @asynccontextmanager
-async def open_slot(link: Link, stream: str, consumers: Sequence[str], within_s: float) -> AsyncGenerator[NatsSlot]:
+async def open_slot(
+    link: Link, stream: str, consumers: Sequence[str], within_s: float, *, leased: bool = False
+) -> AsyncGenerator[NatsSlot]:
     """Open a slot over durable consumers, highest priority first."""
-    slot = NatsSlot(link, stream, consumers, within_s)
+    slot = NatsSlot(link, stream, consumers, within_s, leased=leased)
 
     def again(_advisory: Message) -> None:
         slot.signal("again")

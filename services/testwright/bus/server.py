@@ -23,6 +23,7 @@ from testwright.pacing import Backoff
 from testwright.settings import tool_path
 
 _USER = "testwright"
+_SYSTEM_USER = "testwright-system"
 _START_S = 30.0
 _STOP_S = 15.0
 _LOCK_TRIES = 4
@@ -57,6 +58,11 @@ class EmbeddedServer:
     def url(self) -> str:
         """Return its address with credentials; it stays the same when the server restarts."""
         return f"nats://{_USER}:{self._password}@127.0.0.1:{self.port}"
+
+    @property
+    def system_url(self) -> str:
+        """Return its address with credentials of the system account, where it announces what happens to it."""
+        return f"nats://{_SYSTEM_USER}:{self._password}@127.0.0.1:{self.port}"
 
     async def start(self) -> None:
         """Start it and return when it is ready.
@@ -112,6 +118,7 @@ class EmbeddedServer:
             "host": "127.0.0.1",
             "port": self.port or -1,
             "authorization": {"users": [{"user": _USER, "password": self._password}]},
+            "accounts": {"$SYS": {"users": [{"user": _SYSTEM_USER, "password": self._password}]}},
             "jetstream": {
                 "store_dir": str(self._folder),
                 "limits": {"default_max_consumers": -1},

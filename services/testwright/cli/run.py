@@ -1,27 +1,34 @@
 """The verb run: one actor as a process of its own."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import anyio
 import typer
 
 from testwright import app, settings
-from testwright.cli import output
+from testwright.cli import gateway, output
 from testwright.cli.foreground import in_foreground
 from testwright.cli.options import Concurrency, Grace, Json, Namespace, Server, Verbose, log_to_stderr
 from testwright.cli.session import address
 from testwright.engines import registry
 from testwright.errors import InvalidSubmissionError
 
+Process = Literal["submitter", "generator", "verifier", "collector", "workflow", "gateway"]
+"""Every actor, and the gateway."""
+
 
 def run(
-    role: Annotated[app.Role, typer.Argument(help="Which actor.")],
+    role: Annotated[Process, typer.Argument(help="Which actor.")],
     *,
     concurrency: Concurrency = 1,
     engine: Annotated[
         list[str] | None, typer.Option("--engine", "-e", metavar="NAME", help="Serve this engine's queues only.")
     ] = None,
     grace: Grace = app.GRACE_S,
+    listen: Annotated[
+        str | None,
+        typer.Option("--listen", metavar="HOST:PORT", help="Where the gateway is. [127.0.0.1:8420, or a free port]"),
+    ] = None,
     server: Server = None,
     namespace: Namespace = None,
     as_json: Json = False,
@@ -32,6 +39,9 @@ def run(
     SIGTERM or Ctrl-C lets running work finish for a while, then stops; a second one stops at once.
 
     It binds to what `testwright topology apply` has made, and creates nothing. It serves every namespace.
+
+    The gateway takes the tokens in TESTWRIGHT_GATEWAY_TOKENS_FILE (a token a line, and behind it the namespace it is for),
+    or else makes one of its own and prints it.
     """
     log_to_stderr(True)
     for name in engine or ():
@@ -39,11 +49,28 @@ def run(
             raise InvalidSubmissionError(
                 "--engine", f"no engine {name!r} here: there are {', '.join(registry.names())}"
             )
-    options = app.Options(concurrency=concurrency, engines=tuple(engine or ()), grace_s=grace)
+    if role == "gateway":
+        raise typer.Exit(_gateway(server, listen, as_json=as_json))
     here = settings.load()
+    options = app.Options(
+        concurrency=concurrency,
+        engines=tuple(engine or ()),
+        grace_s=grace,
+        system_url=here.system_server if role == "collector" else None,
+    )
 
     def greet(_: object) -> None:
         output.line({"running": role, "worker": here.worker}) if as_json else output.say(f"{role} is running")
 
     service = app.serving(address(server), [role], here, options)
     raise typer.Exit(anyio.run(in_foreground, service, greet))
+
+
+def _gateway(server: str | None, listen: str | None, *, as_json: bool) -> int:
+    where = gateway.place(listen)
+
+    def greet(_: object) -> None:
+        shown = where.url if settings.gateway().tokens else where.invitation
+        output.line({"running": "gateway", "page": shown}) if as_json else output.say(f"gateway is running: {shown}")
+
+    return anyio.run(in_foreground, gateway.service(address(server), where), greet)

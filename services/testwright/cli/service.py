@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from anyio.to_thread import run_sync
@@ -51,6 +52,7 @@ async def complete(
     """
     async with embedded(data, port=port, durable=durable) as server:
         await apply_topology(server.url, declare(registry.names()))
+        options = replace(options, system_url=server.system_url)
         async with app.serving(server.url, app.ROLES, settings.load(), options):
             yield server.url
 

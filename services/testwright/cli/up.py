@@ -12,11 +12,12 @@ import typer
 
 from testwright import app, settings
 from testwright.bus.nats import connect
-from testwright.cli import output
+from testwright.cli import gateway, output
 from testwright.cli.foreground import in_foreground
 from testwright.cli.options import Concurrency, Grace, Json, Verbose, log_to_stderr
 from testwright.cli.service import complete
 from testwright.errors import ConnectError
+from testwright.gateway.listening import Place
 from testwright.running import announced, locate
 from testwright_schemas import subjects
 
@@ -29,6 +30,7 @@ class Wish:
     port: int
     durable: bool
     options: app.Options
+    page: Place
     as_json: bool
 
 
@@ -39,6 +41,10 @@ def up(
     durable: Annotated[
         bool, typer.Option("--durable", help="Have each message on disk before it is confirmed, against power cuts.")
     ] = False,
+    listen: Annotated[
+        str | None,
+        typer.Option("--listen", metavar="HOST:PORT", help="Where the page is. [127.0.0.1:8420, or a free port]"),
+    ] = None,
     concurrency: Concurrency = 1,
     grace: Grace = app.GRACE_S,
     as_json: Json = False,
@@ -50,11 +56,12 @@ def up(
 
     Ctrl-C (or SIGTERM) lets running work finish for a while, then stops; interrupted work goes on at the next start. A
     second Ctrl-C stops at once. The line for `nats` holds the password of this server: it listens on this machine only.
+    The address of the page holds the token that opens it.
     """
     log_to_stderr(True)
     here = settings.load()
     options = app.Options(concurrency=concurrency, grace_s=grace)
-    wish = Wish(data or here.data, port, durable, options, as_json)
+    wish = Wish(data or here.data, port, durable, options, gateway.place(listen), as_json)
     raise typer.Exit(anyio.run(_up, wish, here.data))
 
 
@@ -66,8 +73,9 @@ async def _up(wish: Wish, announce: Path) -> int:
 @asynccontextmanager
 async def _service(wish: Wish, announce: Path) -> AsyncGenerator[str]:
     async with complete(wish.data, wish.options, port=wish.port, durable=wish.durable) as url:
-        with announced(announce, url):
-            yield url
+        async with gateway.service(url, wish.page):  # noqa: SIM117  the address is known only now
+            with announced(announce, url):
+                yield url
 
 
 async def _check_alone(announce: Path) -> None:
@@ -82,12 +90,14 @@ async def _check_alone(announce: Path) -> None:
 def _greet(wish: Wish, url: str) -> None:
     sub = f"nats sub --server '{url}' '{subjects.EVENTS_ALL}'"
     if wish.as_json:
-        output.line({"url": url, "sub": sub, "data": str(wish.data), "roles": app.ROLES})
+        page = wish.page.invitation
+        output.line({"url": url, "sub": sub, "data": str(wish.data), "roles": (*app.ROLES, "gateway"), "page": page})
         return
     output.say(f"server   {public(url)}")
     output.say(f"data     {wish.data}")
-    output.say(f"running  {', '.join(app.ROLES)}; {wish.options.concurrency} at a time")
+    output.say(f"running  {', '.join((*app.ROLES, 'gateway'))}; {wish.options.concurrency} at a time")
     output.say(f"watch    testwright watch, or: {sub}")
+    output.say(f"page     {wish.page.invitation}")
     output.say("ready: submit with `testwright submit PATH`, stop with Ctrl-C")
 
 

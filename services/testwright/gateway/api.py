@@ -13,7 +13,7 @@ from starlette.responses import Response
 from testwright import clock as real
 from testwright.bus import Bus
 from testwright.client import Client
-from testwright.errors import BlobNotFoundError, RequestRefusedError, TaskNotFoundError
+from testwright.errors import BlobNotFoundError, RequestRefusedError, RunNotFoundError, TaskNotFoundError
 from testwright.gateway import content
 from testwright.gateway.access import COOKIE
 from testwright.gateway.asking import (
@@ -37,8 +37,8 @@ from testwright.history import TaskHistory
 from testwright.snapshots import archive
 from testwright.snapshots.bundle import MAX_BYTES, Bundle, targets_in
 from testwright.submission import Job, check_id
-from testwright.voice import Archive, Clock
-from testwright_schemas import Snapshot, Target, subjects
+from testwright.voice import Archive, Clock, Voice
+from testwright_schemas import CancelWorkflow, Publish, Snapshot, Target, subjects
 
 MAX_SNAPSHOT = MAX_BYTES
 """Bytes of an uploaded snapshot, packed as well as unpacked."""
@@ -167,6 +167,16 @@ class Api:
         if not any(row.job == job for row in rows):
             raise TaskNotFoundError(job)
         await self._client(request).cancel(job, reason=reason)
+        return Response(status_code=202)
+
+    async def cancel_run(self, request: Request) -> Response:
+        """Ask for the end of a workflow run."""
+        reason = (await read(request, Reason, empty=b"{}")).reason
+        namespace, run_id = namespace_of(request, self._namespace), request.path_params["run"]
+        if not any(row.id == run_id for row in self._live.board.runs((namespace,))):
+            raise RunNotFoundError(run_id)
+        command = CancelWorkflow(namespace=namespace, run_id=run_id, command_id=self._new_id("cancel"), reason=reason)
+        await Voice(self._bus, "gateway", self._clock).say(Publish(message=command), {})
         return Response(status_code=202)
 
     async def list_runs(self, request: Request) -> Response:

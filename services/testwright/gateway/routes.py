@@ -159,6 +159,16 @@ OPERATIONS = (
         refusals=(404,),
         optional=True,
     ),
+    Operation(
+        "cancel_run",
+        "POST",
+        "/api/v1/runs/{run}/cancel",
+        "Ask for the end of a workflow run.",
+        202,
+        takes=Reason,
+        refusals=(404,),
+        optional=True,
+    ),
     Operation("list_runs", "GET", "/api/v1/runs", "List workflow runs with their stages.", gives=RunList),
     Operation(
         "follow_board",

@@ -1,6 +1,8 @@
 """The gateway as a part of the process: starts with the others, and comes to rest with them."""
 
 import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import anyio
@@ -8,7 +10,9 @@ from anyio.abc import TaskStatus
 from hypercorn.asyncio import serve  # pyright: ignore[reportUnknownVariableType]  its types are partial
 from hypercorn.config import Config
 
+from testwright.background import beside
 from testwright.bus import Bus
+from testwright.bus.nats import connect
 from testwright.gateway.api import Api
 from testwright.gateway.app import application
 from testwright.gateway.listening import Place
@@ -63,3 +67,25 @@ class Gateway:
         config.include_server_header = False
         config.errorlog = log
         return config
+
+
+@asynccontextmanager
+async def serving(url: str, place: Place, namespace: str) -> AsyncGenerator[Place]:
+    """Run a gateway, on a connection of its own, for as long as the body runs; it creates nothing on the server.
+
+    Args:
+        url: of the server.
+        place: where it listens.
+        namespace: of requests that name none.
+
+    Raises:
+        ConnectError: the server cannot be reached.
+        StreamNotFoundError: the topology was not applied.
+    """
+    async with connect(url, name="testwright-gateway") as bus:
+        gateway = Gateway(bus, place, namespace)
+        async with beside(gateway.run):
+            try:
+                yield place
+            finally:
+                await gateway.rest(REST_S)

@@ -66,6 +66,14 @@ class WorkflowDefinitionError(TestwrightError):
         super().__init__(f"{place}: {reason}")
 
 
+class ScheduleNotFoundError(TestwrightError):
+    """Raised when there is no schedule with this id (or its events have expired)."""
+
+    def __init__(self, schedule_id: str) -> None:
+        self.schedule_id = schedule_id
+        super().__init__(f"no schedule {schedule_id!r}: check the id with `testwright schedule list`")
+
+
 class RunNotFoundError(TestwrightError):
     """Raised when nobody has ever started a workflow run with this id (or its events have expired)."""
 
@@ -235,6 +243,15 @@ class DeadLetterNotFoundError(TestwrightError):
     def __init__(self, letter_id: str) -> None:
         self.letter_id = letter_id
         super().__init__(f"no dead letter {letter_id!r}: check the id with `testwright dead list`")
+
+
+class EvidenceNotFoundError(TestwrightError):
+    """Raised when what was to be verified is neither a file, nor a folder, nor what an id looks like."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} is no file, no folder and no id: `testwright result ID --bundle FILE` writes a bundle"
+        )
 
 
 def unexpected(error: Exception) -> WorkError:

@@ -8,7 +8,7 @@ import typer
 from anyio.to_thread import run_sync
 
 from testwright.branch import check_branch
-from testwright.cli import output, report
+from testwright.cli import evidence, output, report
 from testwright.cli.committing import committed
 from testwright.cli.ids import tasks_of
 from testwright.cli.options import Branch, Ids, Json, Namespace, Output, Server, Timeout, Verbose
@@ -17,6 +17,15 @@ from testwright.client import Client
 from testwright.delivery import default_output, deliver
 from testwright.errors import WaitTimeoutError
 from testwright_schemas import TaskFinished
+
+
+ReportFile = Annotated[
+    Path | None, typer.Option("--report", metavar="FILE", help="Write the evidence as a page: .html, .md or .json.")
+]
+BundleFile = Annotated[
+    Path | None,
+    typer.Option("--bundle", metavar="FILE", help="Write all that `testwright verify` takes, as a .tar.gz archive."),
+]
 
 
 def wait(
@@ -70,6 +79,8 @@ def result(
     timeout: Timeout = None,
     output_dir: Output = None,
     branch: Branch = None,
+    report_file: ReportFile = None,
+    bundle: BundleFile = None,
     server: Server = None,
     namespace: Namespace = None,
     as_json: Json = False,
@@ -81,10 +92,11 @@ def result(
     """
     folder = (output_dir or default_output(Path.cwd())).absolute()
 
+    evidence.check(report_file)
     if branch is not None:
         check_branch(Path.cwd(), branch)
 
-    async def ask(client: Client) -> report.Report:
+    async def ask(client: Client) -> tuple[report.Report, list[str]]:
         found = await client.wait(task_id, timeout) if wait or timeout is not None else await client.results(task_id)
         if found is None:
             raise WaitTimeoutError(task_id, 0.0)
@@ -94,15 +106,15 @@ def result(
             told.commit = await run_sync(committed, branch, Path.cwd(), folder, told)
         else:
             told.written[task_id] = await run_sync(deliver, files, folder)
-        return told
+        return told, await evidence.write(client, found, report_file, bundle)
 
-    told = with_client(ask, server, namespace)
+    told, said = with_client(ask, server, namespace)
     found = told.results[task_id]
     if as_json:
         output.document(report.of_task(found, told.written.get(task_id, []), told.commit))
         return
     output.show(output.table(report.COLUMNS, [report.cells(found, told.places(task_id), Path.cwd())], report.RIGHT))
-    for remark in report.remarks(told.results):
+    for remark in (*report.remarks(told.results), *said):
         output.say(remark)
     if branch is not None:
         output.say(report.on_branch(branch, told.commit))

@@ -28,6 +28,7 @@ VERBS = {
     "list": Verb("tasks:list_", "List the tasks that are still kept, oldest first."),
     "wait": Verb("results:wait", "Wait until tasks have ended."),
     "result": Verb("results:result", "Return the result of a task and write its suite."),
+    "verify": Verb("verify:verify", "Run the evidence of a result again, and say whether it still holds."),
     "watch": Verb("watch:watch", "Show events as they come."),
     "cancel": Verb("tasks:cancel", "Ask for the end of tasks, or of all tasks of jobs."),
     "retry": Verb("tasks:retry", "Submit tasks that have ended again, as a new job."),

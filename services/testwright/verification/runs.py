@@ -71,7 +71,7 @@ class Heard:
         unfinished = [case for case in cases if case not in self.outcomes]
         if self.completed.timed_out:
             return dict.fromkeys(unfinished, Outcome("hung", reason="the time for all tests was over"))
-        hung = b"Timeout (" in self.completed.stderr
+        hung = any(isinstance(event, events.Overdue) for event in self.events)
         last = next((event for event in reversed(self.events) if isinstance(event, _PLACES)), None)
         match last:
             case events.Started(case=case):
@@ -234,13 +234,13 @@ class Bench:
         return min(worst, share_s, timeout_s)
 
 
-async def prepare(inquiry: Inquiry) -> Bench:
-    """Return a bench with the packages that the tests need.
+async def prepare(inquiry: Inquiry, pins: Sequence[str] = PINS) -> Bench:
+    """Return a bench with the packages that the tests need besides the project's own: ``pins`` and what was asked for.
 
     Raises:
         EnvironmentBuildError: they cannot be installed.
     """
-    requirements = [*PINS, *inquiry.requirements]
+    requirements = [*pins, *inquiry.requirements]
     overlay = await inquiry.environments.overlay("verification", requirements, like=inquiry.environment)
     return Bench(inquiry, overlay, await _clock(inquiry))
 

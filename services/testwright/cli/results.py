@@ -18,7 +18,6 @@ from testwright.delivery import default_output, deliver
 from testwright.errors import WaitTimeoutError
 from testwright_schemas import TaskFinished
 
-
 ReportFile = Annotated[
     Path | None, typer.Option("--report", metavar="FILE", help="Write the evidence as a page: .html, .md or .json.")
 ]

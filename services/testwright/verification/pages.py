@@ -77,4 +77,4 @@ def _fenced(text: str, language: str = "") -> str:
 
 
 def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:.1f} %"
+    return "-" if share is None else f"{share:.1f} %"

@@ -19,8 +19,9 @@ from testwright.bus.nats import connect
 from testwright.errors import InvalidSubmissionError, TaskNotFoundError, WaitTimeoutError
 from testwright.history import TaskStatus, status
 from testwright.running import locate
+from testwright.schedules import Schedules
 from testwright.snapshots.bundle import Bundle, bundle
-from testwright.submission import Job, TaskRef, check, check_id, check_namespace, is_job
+from testwright.submission import Job, TaskRef, Terms, check_id, check_namespace, is_job, prepare
 from testwright.voice import Archive, Clock, Voice
 from testwright.waiting import Prospect, WaitingRoom
 from testwright.watching import accepted, watched
@@ -34,7 +35,6 @@ from testwright_schemas import (
     RetryTasks,
     SubmitJob,
     TaskFinished,
-    TaskSpec,
     envelope,
     subjects,
 )
@@ -51,6 +51,9 @@ class Client:
         namespace: of everything it submits and sees.
         clock: time of day.
         new_id: makes an id of a kind.
+
+    Attributes:
+        schedules: submissions that are made later.
 
     Raises:
         InvalidSubmissionError: the namespace cannot be one.
@@ -72,6 +75,7 @@ class Client:
         self._voice = Voice(bus, "client", clock)
         self._archive = Archive(bus)
         self._room = WaitingRoom(bus, namespace)
+        self.schedules = Schedules(bus, namespace, clock, new_id)
 
     @classmethod
     @asynccontextmanager
@@ -95,12 +99,15 @@ class Client:
         async with beside(self._room.follow):
             yield self
 
-    async def submit(self, paths: Sequence[Path | str], policy: Policy | None = None) -> Job:
+    async def submit(
+        self, paths: Sequence[Path | str], policy: Policy | None = None, terms: Terms | None = None
+    ) -> Job:
         """Submit modules of a project (files, or folders for all modules below); return as soon as that is stored.
 
         Args:
             paths: of the modules.
             policy: how it is done; the default if ``None``.
+            terms: how it stands to other submissions; by default it does its own work, beside all others.
 
         Raises:
             SnapshotError: the files cannot be bundled.
@@ -108,22 +115,12 @@ class Client:
             BusError: the server did not confirm.
         """
         bundled = await anyio.to_thread.run_sync(bundle, [Path(path) for path in paths])
-        return await self.submit_bundle(bundled, policy)
+        return await self.submit_bundle(bundled, policy, terms)
 
-    async def submit_bundle(self, bundled: Bundle, policy: Policy | None = None) -> Job:
+    async def submit_bundle(self, bundled: Bundle, policy: Policy | None = None, terms: Terms | None = None) -> Job:
         """Submit the targets of a bundle; see ``submit``."""
-        specs = tuple(TaskSpec(task_id=self._new_id("task"), target=target) for target in bundled.targets)
-        command = SubmitJob(
-            namespace=self.namespace,
-            job_id=self._new_id("job"),
-            tasks=specs,
-            snapshot=bundled.snapshot,
-            policy=policy or Policy(),
-            submitted_at=self._clock(),
-        )
-        check(command)
+        job, command = prepare(bundled, policy, terms, namespace=self.namespace, new_id=self._new_id, now=self._clock())
         await self.bus.put(subjects.SNAPSHOTS, bundled.data)
-        job = Job(command.job_id, tuple(TaskRef(spec.task_id, spec.target.module) for spec in specs))
         return await self._order(job, command)
 
     async def retry(self, *task_ids: str) -> Job:

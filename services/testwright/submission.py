@@ -1,11 +1,14 @@
 """Submissions: what a client gets for one, and what is checked before anything is sent."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 
-from testwright.errors import InvalidSubmissionError, TaskNotFoundError
-from testwright_schemas import SubmitJob, envelope, is_word
+from testwright.errors import InvalidSubmissionError, ScheduleNotFoundError, TaskNotFoundError
+from testwright.snapshots.bundle import Bundle
+from testwright_schemas import Policy, ScheduleJob, SubmitJob, TaskSpec, envelope, is_word
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +27,62 @@ class Job:
     tasks: tuple[TaskRef, ...]
 
 
-def check(command: SubmitJob) -> None:
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a submission stands to others.
+
+    Attributes:
+        join: whether the same content under the same policy is not worked on again: a running task is joined, a stored
+            result is returned at once.
+        supersede: whether older tasks about the same modules of the same project are cancelled.
+        concurrency: tasks of the job that may be worked on at a time; ``None`` for as many as there are workers.
+    """
+
+    join: bool = False
+    supersede: bool = False
+    concurrency: int | None = None
+
+
+def prepare(
+    bundled: Bundle,
+    policy: Policy | None,
+    terms: Terms | None,
+    *,
+    namespace: str,
+    new_id: Callable[[str], str],
+    now: datetime,
+) -> tuple[Job, SubmitJob]:
+    """Return the submission of a bundle's targets, under new ids.
+
+    Raises:
+        InvalidSubmissionError: a field is out of range.
+    """
+    stance = terms or Terms()
+    specs = tuple(TaskSpec(task_id=new_id("task"), target=target) for target in bundled.targets)
+    command = SubmitJob(
+        namespace=namespace,
+        job_id=new_id("job"),
+        tasks=specs,
+        snapshot=bundled.snapshot,
+        policy=policy or Policy(),
+        submitted_at=now,
+        join=stance.join,
+        supersede=stance.supersede,
+        project=bundled.project,
+        concurrency=stance.concurrency,
+    )
+    check(command)
+    return Job(command.job_id, tuple(TaskRef(spec.task_id, spec.target.module) for spec in specs)), command
+
+
+def check(command: SubmitJob | ScheduleJob) -> None:
     """Have the receiver's checks made before anything is sent.
 
     Raises:
         InvalidSubmissionError: a field is out of range.
     """
     try:
-        envelope.decode(envelope.encode(command), SubmitJob)
+        envelope.decode(envelope.encode(command), type(command))
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `$.")
         raise InvalidSubmissionError(path.rstrip("`") or "policy", reason) from error
@@ -55,6 +106,16 @@ def check_id(id_: str) -> None:
     """
     if not is_word(id_):
         raise TaskNotFoundError(id_)
+
+
+def check_schedule_id(id_: str) -> None:
+    """Return if this can be the id of a schedule.
+
+    Raises:
+        ScheduleNotFoundError: it cannot, so there is none.
+    """
+    if not is_word(id_):
+        raise ScheduleNotFoundError(id_)
 
 
 def is_job(id_: str) -> bool:

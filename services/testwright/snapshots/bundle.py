@@ -22,6 +22,7 @@ class Bundle:
         targets: the modules meant, sorted by path.
         root: folder of the project on this machine.
         skipped: files below the folders named that are no targets, with the reason.
+        project: its name, see ``project.name``; empty where nobody needs it.
     """
 
     snapshot: Snapshot
@@ -29,6 +30,7 @@ class Bundle:
     targets: tuple[Target, ...]
     root: Path
     skipped: Mapping[str, str]
+    project: str = ""
 
 
 def bundle(paths: Sequence[Path], *, max_bytes: int = MAX_BYTES) -> Bundle:
@@ -60,7 +62,8 @@ def bundle(paths: Sequence[Path], *, max_bytes: int = MAX_BYTES) -> Bundle:
     targets, skipped = targets_in([PurePosixPath(path.relative_to(root).as_posix()) for path in named], files)
     data = archive.pack(files)
     digest = hashlib.sha256(data).hexdigest()
-    return Bundle(Snapshot(digest=digest, size=len(data), files=len(files)), data, targets, root, skipped)
+    snapshot = Snapshot(digest=digest, size=len(data), files=len(files))
+    return Bundle(snapshot, data, targets, root, skipped, project.name(root))
 
 
 def _existing(path: Path) -> Path:

@@ -6,6 +6,7 @@ other ``.py`` files of its folder; any other folder is taken as it is.
 """
 
 import re
+import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,6 +19,9 @@ MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 SKIPPED_FOLDERS = frozenset({"test", "tests", "testing", "doc", "docs", "migrations"})
 SKIPPED_FILES = frozenset({"setup.py", "conftest.py", "noxfile.py", "__main__.py"})
 """Configuration, and what runs a program when it is imported."""
+
+MAX_NAME = 200
+"""Characters of a project's name."""
 
 _DEFINITION = re.compile(rb"^[ \t]*(?:async[ \t]+def|def|class)[ \t]", re.MULTILINE)
 
@@ -56,6 +60,16 @@ def of(path: Path) -> Project:
     if (folder / INIT).exists():
         return Project(package.parent, package)
     return Project(folder, folder, deep=path.is_dir())
+
+
+def name(root: Path) -> str:
+    """Return what a project is called: ``project.name`` of its ``pyproject.toml``, else the name of its folder."""
+    try:
+        declared = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["name"]
+    except (OSError, ValueError, LookupError, TypeError):
+        # Whoever needs what stands there tells what is wrong with it.
+        declared = None
+    return (declared if isinstance(declared, str) else root.name)[:MAX_NAME]
 
 
 def skip_reason(name: str, content: bytes) -> str | None:

@@ -10,27 +10,59 @@ from testwright.bus import Bus, Stored
 from testwright.errors import TaskNotFoundError
 from testwright.history import JobHistory, TaskHistory
 from testwright.submitter import core
+from testwright.submitter.contents import Contents
+from testwright.submitter.joins import joins
+from testwright.submitter.schedules import Schedules
 from testwright.voice import Archive, Clock, Voice
-from testwright_schemas import CancelTasks, CommandMessage, Effect, Id, RetryTasks, SubmitJob, Token, envelope, subjects
+from testwright_schemas import (
+    CancelSchedule,
+    CancelTasks,
+    CommandMessage,
+    Effect,
+    Id,
+    RetryTasks,
+    ScheduleCommand,
+    ScheduleDue,
+    ScheduleJob,
+    SubmitJob,
+    Token,
+    envelope,
+    subjects,
+)
 
 
 class _Submitter:
-    def __init__(self, archive: Archive, voice: Voice, engines: Collection[str]) -> None:
-        self._archive = archive
+    def __init__(self, bus: Bus, voice: Voice, engines: Collection[str]) -> None:
+        self._archive = Archive(bus)
+        self._contents = Contents(bus, voice)
         self._voice = voice
         self._engines = engines
+        self.schedules = Schedules(bus, engines, self.submit)
 
-    async def handle(self, message: CommandMessage, stored: Stored) -> Sequence[Effect]:
+    async def handle(self, message: CommandMessage | ScheduleCommand, stored: Stored) -> Sequence[Effect]:
         match message:
             case SubmitJob():
-                return core.submit(message, await self._claims(message), self._engines, stored.time)
+                return await self.submit(message, stored)
             case CancelTasks():
                 return await self._cancel(message, stored)
             case RetryTasks():
                 old = await self._old(message.namespace, {spec.retry_of for spec in message.tasks})
                 return core.retry(message, await self._claims(message), old, stored.time)
+            case ScheduleJob():
+                return await self.schedules.ask(message, stored)
+            case CancelSchedule():
+                return await self.schedules.cancel(message, stored)
             case _:
                 assert_never(message)
+
+    async def submit(self, command: SubmitJob, stored: Stored) -> Sequence[Effect]:
+        """Return what a submission leads to; where it is accepted, its contents are claimed already."""
+        claims = await self._claims(command)
+        answer = core.submit(command, claims, self._engines, stored.time)
+        if not core.is_acceptance(answer):
+            return answer
+        joined = await self._contents.sources(command, claims.owners, stored)
+        return core.submit(command, claims, self._engines, stored.time, joined)
 
     async def refuse(self, stored: Stored, error: msgspec.DecodeError) -> bool:
         """Answer a submission of the wrong shape with a rejection, if it says at least which job it is."""
@@ -85,13 +117,19 @@ def submitter(bus: Bus, clock: Clock, engines: Collection[str], *, slots: int = 
         slots: commands handled at a time; one keeps a cancel behind the submission it is about.
     """
     voice = Voice(bus, "submitter", clock)
-    part = _Submitter(Archive(bus), voice, engines)
-    reaction = Reaction(
+    part = _Submitter(bus, voice, engines)
+    commands = Reaction(
         stream=subjects.COMMANDS,
         consumers=(subjects.SUBMITTER_CONSUMER,),
-        type_=CommandMessage,
+        type_=CommandMessage | ScheduleCommand,
         handle=part.handle,
         slots=slots,
         refused=part.refuse,
     )
-    return Actor("submitter", bus, voice, (reaction,))
+    due = Reaction(
+        stream=subjects.TIMERS,
+        consumers=(subjects.SCHEDULES_CONSUMER,),
+        type_=ScheduleDue,
+        handle=part.schedules.due,
+    )
+    return Actor("submitter", bus, voice, (commands, joins(bus), due))

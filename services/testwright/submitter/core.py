@@ -5,15 +5,17 @@ reason; nothing in between, and the answer does not change when the command come
 names the one it repeats: the old one keeps its result.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from testwright.history import JobHistory, TaskHistory
+from testwright.submitter import joining
 from testwright_schemas import (
     CancelTasks,
     Effect,
     JobRejected,
     JobSubmitted,
+    ModuleTaken,
     Publish,
     Record,
     RetryTasks,
@@ -33,7 +35,13 @@ class Claims(Record, frozen=True, kw_only=True):
     owners: Mapping[str, str] = {}
 
 
-def submit(command: SubmitJob, claims: Claims, engines: Collection[str], at: datetime) -> tuple[Effect, ...]:
+def submit(
+    command: SubmitJob,
+    claims: Claims,
+    engines: Collection[str],
+    at: datetime,
+    joined: Mapping[str, str | None] | None = None,
+) -> tuple[Effect, ...]:
     """Return the events of a submission.
 
     Args:
@@ -41,7 +49,9 @@ def submit(command: SubmitJob, claims: Claims, engines: Collection[str], at: dat
         claims: what is taken.
         engines: names of the engines that this bus has queues for.
         at: when the command was stored (UTC).
+        joined: which task joins which.
     """
+    sources = joined or {}
     tasks = [
         TaskSubmitted(
             namespace=command.namespace,
@@ -51,10 +61,18 @@ def submit(command: SubmitJob, claims: Claims, engines: Collection[str], at: dat
             snapshot=command.snapshot,
             policy=command.policy,
             created_at=at,
+            joined_to=sources.get(spec.task_id),
+            project=command.project,
         )
         for spec in command.tasks
     ]
-    return _answer(command, tasks, _unserved(command, engines), claims, at)
+    answer = _answer(command, tasks, unserved(command, engines), claims, at)
+    return (*answer, *_entries(command, tasks)) if is_acceptance(answer) else answer
+
+
+def is_acceptance(effects: Sequence[Effect]) -> bool:
+    """Return whether a submission that leads to these effects is accepted."""
+    return any(isinstance(effect, Publish) and isinstance(effect.message, JobSubmitted) for effect in effects)
 
 
 def cancel(
@@ -149,11 +167,33 @@ def _answer(
     refusal = refusal or _taken(command.job_id, ids, claims.owners)
     if refusal and not before:
         return (rejected(command.namespace, command.job_id, *refusal),)
-    job = JobSubmitted(namespace=command.namespace, job_id=command.job_id, task_ids=ids, created_at=at)
+    job = JobSubmitted(
+        namespace=command.namespace,
+        job_id=command.job_id,
+        task_ids=ids,
+        created_at=at,
+        concurrency=command.concurrency if isinstance(command, SubmitJob) else None,
+    )
     return (Publish(message=job, once=True), *(Publish(message=task, once=True) for task in tasks))
 
 
-def _unserved(command: SubmitJob, engines: Collection[str]) -> Refusal | None:
+def _entries(command: SubmitJob, tasks: Sequence[TaskSubmitted]) -> Iterator[Publish]:
+    """Yield what the tasks are found by later; each comes after the task itself."""
+    for task in tasks:
+        if task.joined_to:
+            yield Publish(message=joining.joining(task, task.joined_to), once=True)
+        if task.project:
+            taken = ModuleTaken(
+                namespace=task.namespace,
+                module=joining.module(task.project, task.target.path),
+                task_id=task.task_id,
+                supersede=command.supersede,
+            )
+            yield Publish(message=taken, once=True)
+
+
+def unserved(command: SubmitJob, engines: Collection[str]) -> Refusal | None:
+    """Return the engine of a submission that this bus has no queue for, as a refusal."""
     for index, engine in enumerate(command.policy.engines):
         if engine not in engines:
             return f"policy.engines[{index}]", f"no engine {engine!r} here: there are {', '.join(sorted(engines))}"

@@ -1,0 +1,77 @@
+"""Ends tasks as those end that they have joined, and asks for the end of those that newer ones supersede."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import msgspec
+
+from testwright.actor import Reaction
+from testwright.bus import Bus, Stored
+from testwright.history import TaskHistory
+from testwright.submitter import joining
+from testwright.voice import Archive
+from testwright_schemas import Effect, ModuleTaken, TaskFinished, TaskJoined, envelope, subjects
+
+Entry = TypeVar("Entry", TaskJoined, ModuleTaken)
+
+
+class _Joins:
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._archive = Archive(bus)
+
+    async def handle(self, message: TaskFinished | TaskJoined | ModuleTaken, stored: Stored) -> Sequence[Effect]:
+        match message:
+            case TaskFinished():
+                return joining.follow(message, await self._joined(message, stored), stored.time)
+            case TaskJoined():
+                return await self._join(message, stored)
+            case ModuleTaken():
+                return await self._supersede(message, stored) if message.supersede else ()
+
+    async def _joined(self, end: TaskFinished, stored: Stored) -> list[TaskHistory]:
+        subject = subjects.joined_event(end.namespace, end.task_id)
+        ids = [entry.task_id for _, entry in await self._entries(subject, TaskJoined, stored.sequence)]
+        return await self._histories(end.namespace, ids, stored.sequence)
+
+    async def _join(self, entry: TaskJoined, stored: Stored) -> Sequence[Effect]:
+        # Only now that the entry is there: whoever ends the source after this look finds it.
+        subject = subjects.task_event(entry.namespace, entry.source_id, "finished")
+        end = await self._bus.last(subjects.EVENTS, subject)
+        if end is None:
+            return ()
+        tasks = await self._histories(entry.namespace, [entry.task_id], stored.sequence)
+        return joining.follow(envelope.decode(end.data, TaskFinished), tasks, stored.time)
+
+    async def _supersede(self, entry: ModuleTaken, stored: Stored) -> Sequence[Effect]:
+        subject = subjects.taken_event(entry.namespace, entry.module)
+        entries = await self._entries(subject, ModuleTaken, stored.sequence)
+        older = [each.task_id for sequence, each in entries if sequence < stored.sequence]
+        newer = await self._archive.task(entry.namespace, entry.task_id, at_least=stored.sequence)
+        return joining.supersede(newer, await self._histories(entry.namespace, older, stored.sequence))
+
+    async def _entries(self, subject: str, type_: type[Entry], at_least: int) -> list[tuple[int, Entry]]:
+        found: list[tuple[int, Entry]] = []
+        async for stored in self._bus.last_per_subject(subjects.EVENTS, [subject], at_least=at_least):
+            try:
+                found.append((stored.sequence, envelope.decode(stored.data, type_)))
+            except msgspec.DecodeError:
+                # It is dead-lettered where it is consumed; here it must not hide the rest.
+                continue
+        return found
+
+    async def _histories(self, namespace: str, ids: Sequence[str], at_least: int) -> list[TaskHistory]:
+        if not ids:
+            return []
+        found = await self._archive.tasks(namespace, ids, at_least=at_least)
+        return [found[id_] for id_ in ids if id_ in found]
+
+
+def joins(bus: Bus) -> Reaction:
+    """Return what a submitter does about tasks that have ended, have joined others, or have superseded them."""
+    return Reaction(
+        stream=subjects.EVENTS,
+        consumers=(subjects.JOINS_CONSUMER,),
+        type_=TaskFinished | TaskJoined | ModuleTaken,
+        handle=_Joins(bus).handle,
+    )

@@ -41,6 +41,8 @@ async def deliver(bench: Bench, found: Candidate, kept: Sequence[str]) -> Delive
     Raises:
         VerificationError: the interpreter cannot run pytest.
     """
+    if not kept:
+        return Delivery()
     first, failed = await _attempt(bench, found, kept, "delivered")
     if not failed:
         return first

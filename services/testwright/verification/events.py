@@ -67,6 +67,16 @@ class Finished(Event, frozen=True, kw_only=True):
     touched: tuple[str, ...] = ()
 
 
+class Overdue(Event, frozen=True, kw_only=True):
+    """The run was ended because what it was doing last took too long."""
+
+
+class Hollow(Event, frozen=True, kw_only=True):
+    """Tests that pass even where the target is empty."""
+
+    cases: list[str]
+
+
 class Measured(Event, frozen=True, kw_only=True):
     """Coverage of the target by the whole run, as coverage.py counts it."""
 
@@ -133,6 +143,8 @@ AnyEvent = (
     | Collected
     | Started
     | Finished
+    | Overdue
+    | Hollow
     | Measured
     | Covered
     | Mutants

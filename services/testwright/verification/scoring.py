@@ -21,11 +21,13 @@ class Score:
         mutants: those that were run.
         total: how many there are on lines that the tests run.
         note: why there is no score; empty where there is one.
+        hollow: tests that pass even where the target is empty.
     """
 
     mutants: tuple[Mutant, ...] = ()
     total: int = 0
     note: str = ""
+    hollow: frozenset[str] = frozenset()
 
     def mutation(self, kept: Collection[str]) -> Mutation:
         """Return the score of a suite with only these tests.
@@ -75,7 +77,8 @@ async def score(
     note = next((event.reason for event in heard.events if isinstance(event, events.Unscored)), "")
     if not total and not note:
         note = "there is nothing to mutate on the lines that the tests run"
-    return Score(tuple(mutant for mutant in mutants if mutant.fate != "invalid"), total, note)
+    hollow = frozenset(case for event in heard.events if isinstance(event, events.Hollow) for case in event.cases)
+    return Score(tuple(mutant for mutant in mutants if mutant.fate != "invalid"), total, note, hollow)
 
 
 class _Count:

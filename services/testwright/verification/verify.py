@@ -41,8 +41,9 @@ async def verify(inquiry: Inquiry, progress: Progress) -> Finding:
         chosen, others = redundancy.by_gain(trial.passing, trial.measurement.arcs)
         result = await score(bench, trial, trial.measurement, [*chosen, *others], progress)
         clock.lap("mutants")
+        chosen, others = ([case for case in cases if case not in result.hollow] for cases in (chosen, others))
         worth = redundancy.worth_keeping(chosen, others, result.mutants)
-        redundant = [_redundant(case, result) for case in trial.passing if case not in worth]
+        redundant = [_unneeded(case, result) for case in trial.passing if case not in worth]
         delivery = await deliver(bench, found, [case for case in trial.passing if case in worth])
         clock.lap("deliver")
     evidence = Evidence(environment, bench.conditions(), tuple(bench.diary))
@@ -65,7 +66,9 @@ async def _environment(inquiry: Inquiry) -> EnvironmentRecord:
     )
 
 
-def _redundant(case: str, score: Score) -> CaseVerdict:
+def _unneeded(case: str, score: Score) -> CaseVerdict:
+    if case in score.hollow:
+        return CaseVerdict(id=case, verdict="vacuous", reason="passes even where the module under test is empty")
     tried = len(score.mutants)
     also = f" and notices none of {tried} mutants that others do not" if tried else ""
     return CaseVerdict(id=case, verdict="redundant", reason=f"adds no coverage{also}")

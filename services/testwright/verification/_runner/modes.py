@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from .channel import Channel, Say, one_line
+from .forks import shield, withhold
+from .judge import listen, listen_apart
 from .plan import Plan
 
 LINES = 2000
@@ -22,6 +24,7 @@ LINES = 2000
 def main() -> None:
     """Do what the plan on standard input says."""
     plan = Plan.decode(sys.stdin.buffer.read())
+    shield()
     say = _report_channel(plan.token).say
     _prepare(plan)
     say("prepared", python=platform.python_version())
@@ -31,19 +34,20 @@ def main() -> None:
         say("ended")
         return
     _travel(plan)
-    run: dict[str, Callable[[Plan, Say], None]] = {
+    run: dict[str, Callable[[Plan, Say], bool]] = {
         "apart": apart,
         "together": together,
         "mutate": mutate,
         "import": import_target,
     }
-    run[plan.mode](plan, say)
-    say("ended")
+    if run[plan.mode](plan, say):
+        say("ended")
 
 
 def _report_channel(token: str) -> Channel:
     """Take the standard output for ourselves; whatever else is written there goes nowhere."""
-    channel = Channel(os.dup(1), token)
+    channel = Channel(report := os.dup(1), token)
+    withhold(report)
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 0)
     os.dup2(nowhere, 1)
@@ -55,8 +59,8 @@ def _prepare(plan: Plan) -> None:
     sys.path.insert(0, plan.overlay)
     for name in ("pytest", "_pytest.unittest", "_pytest.assertion.rewrite", "coverage"):
         importlib.import_module(name)
-    sys.path[:0] = plan.paths
-    os.environ["PYTHONPATH"] = os.pathsep.join(plan.paths)
+    for name in importlib.import_module("_pytest.config").default_plugins:
+        importlib.import_module(f"_pytest.{name}")
     sys.dont_write_bytecode = True
 
 
@@ -83,17 +87,37 @@ def _travel(plan: Plan) -> None:
     travel(time.time() + plan.later_s, tick=True).start()
 
 
-def apart(plan: Plan, say: Say) -> None:
-    """Collect once, then run each test in a fork of its own."""
+def enter(plan: Plan) -> None:
+    """Let this process, a child of the judge, see the project."""
+    sys.path[:0] = plan.paths
+    os.environ["PYTHONPATH"] = os.pathsep.join(plan.paths)
+
+
+def apart(plan: Plan, say: Say) -> bool:
+    """Collect each file in a child, then run each test in a fork of that."""
+    listen_apart(plan, say, _apart)
+    return True
+
+
+def together(plan: Plan, say: Say) -> bool:
+    """Run all tests in one child, measured if the plan says so."""
+    heard = listen(plan, say, _together)
+    if heard.hung:
+        say("overdue")
+    return heard.ended
+
+
+def _apart(plan: Plan, say: Say) -> None:
     from .recorder import Recorder, run_pytest  # noqa: PLC0415  pytest is importable only now
 
+    enter(plan)
     run_pytest(plan, Recorder(plan, say, lambda _: None, apart=hasattr(os, "fork")))
 
 
-def together(plan: Plan, say: Say) -> None:
-    """Run all tests in this process, measured if the plan says so."""
+def _together(plan: Plan, say: Say) -> None:
     from .recorder import Recorder, run_pytest  # noqa: PLC0415  pytest is importable only now
 
+    enter(plan)
     if not plan.measure:
         run_pytest(plan, Recorder(plan, say, lambda _: None, apart=False))
         return
@@ -134,18 +158,27 @@ def _say_coverage(plan: Plan, say: Say, cov: Any) -> None:
             say("covered", case=context, lines=lines[start:end], arcs=arcs[start:end])
 
 
-def mutate(plan: Plan, say: Say) -> None:
+def mutate(plan: Plan, say: Say) -> bool:
     """Score mutants, where this platform can fork."""
     if not hasattr(os, "fork"):
         say("unscored", reason="mutants need a platform that can fork")
-        return
+        return True
     from .server import score  # noqa: PLC0415  pytest is importable only now
 
     score(plan, say)
+    return True
 
 
-def import_target(plan: Plan, say: Say) -> None:
-    """Import the target and say whether that works."""
+def import_target(plan: Plan, say: Say) -> bool:
+    """Import the target in a child and say whether that works."""
+    heard = listen(plan, say, _import)
+    if heard.hung:
+        say("imported", reason="it is not done in time")
+    return True
+
+
+def _import(plan: Plan, say: Say) -> None:
+    enter(plan)
     reason = "the process ended"
     with contextlib.ExitStack() as stack:
         stack.callback(lambda: say("imported", reason=reason))

@@ -140,17 +140,25 @@ class Recorder:
         finished([child], lambda each: b"\n" in each.heard)
         code = child.end()
         if lines := child.lines():
-            return End(**json.loads(lines[0]))
+            return _end_in(lines[0])
         if child.hung:
             return End("hung", reason=f"not done after {self._plan.case_limit_s:g} s")
         how = f"signal {-code}" if code < 0 else f"exit status {code}"
         return End("died", reason=f"ended the process ({how})")
 
     def _watch(self, limit_s: float | None) -> None:
-        """End the process after so many seconds, whatever it is doing; ``None`` lets it be."""
+        """Have it said what hangs after so many seconds, ``None`` for no more; ending it is the parent's part."""
         faulthandler.cancel_dump_traceback_later()
         if limit_s is not None:
-            faulthandler.dump_traceback_later(limit_s, exit=True, file=self._stderr)
+            faulthandler.dump_traceback_later(limit_s, file=self._stderr)
+
+
+def _end_in(line: bytes) -> End:
+    """Read what a test's own process says of it; that may be anything."""
+    try:
+        return End(**json.loads(line))
+    except (ValueError, TypeError, RecursionError):
+        return End("died", reason="what its process reports cannot be read")
 
 
 def _outcome(report: pytest.TestReport) -> str:

@@ -7,23 +7,24 @@ import ast
 import contextlib
 import gc
 import importlib
-import json
 import os
 import random
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from . import compiled
 from .channel import Channel, Say
 from .diffs import Diffs
 from .forks import Fork, finished, fork
 from .hook import install
+from .judge import decoded, strings
+from .modes import enter
 from .mutants import Mutant, compile_mutant, mutants, statement_lines
 from .plan import Plan
-from .recorder import Recorder, run_pytest
+from .recorder import CHUNK, Recorder, run_pytest
 
 LEAST_LIMIT_S = 2.0
 SLOWER = 5
@@ -55,13 +56,9 @@ def score(plan: Plan, say: Say) -> None:
     jobs = _jobs(plan, tree)
     say("mutants", total=len(jobs))
     chosen = jobs[: plan.max_mutants]
-    with tempfile.TemporaryDirectory() as folder:
-        # The first child compiles the test files and the rest of the project, the others find that done.
-        sys.pycache_prefix = folder
-        sys.dont_write_bytecode = False
-        limit_s = _baseline(plan, say) if chosen else 0.0
-        if limit_s is not None:
-            _Server(plan, say, tree, source.splitlines(), limit_s).run(chosen)
+    limit_s = _baseline(plan, say) if chosen else 0.0
+    if limit_s is not None:
+        _Server(plan, say, tree, source.splitlines(), limit_s).run(chosen)
 
 
 def _jobs(plan: Plan, tree: ast.Module) -> list[Job]:
@@ -85,14 +82,18 @@ def _jobs(plan: Plan, tree: ast.Module) -> list[Job]:
 def _baseline(plan: Plan, say: Say) -> float | None:
     """Return the limit of a mutant in seconds from a run without one; ``None`` where even that fails.
 
-    The first run says which libraries the tests load; this process then loads them too, for all children after it.
+    The first run says which libraries the tests load; this process then loads them too, for all children after it. Of
+    the project it only compiles what there is to import.
     """
+    compiled.keep()
     limit_s = plan.collect_limit_s + plan.case_limit_s * len(plan.cases or [])
     first = _Outcome.of(_run_fork(plan, None, limit_s))
     for name in first.libraries:
         # A library may refuse to be imported on its own; then the children go on importing it.
         with contextlib.suppress(Exception):
             importlib.import_module(name)
+    compiled.add_tests(f"{plan.suite}/{name}" for name in plan.files)
+    compiled.add_modules(file for file in first.sources if file.startswith(tuple(plan.paths)) and file != plan.path)
     # What is here now is here to stay: no child need look at it, and so copy it, to collect garbage.
     gc.freeze()
     started = time.monotonic()
@@ -100,11 +101,23 @@ def _baseline(plan: Plan, say: Say) -> float | None:
     if not second.survived:
         say("unscored", reason=f"the tests fail in a forked process: {second.detail}")
         return None
+    _hollow(plan, say, limit_s)
     return max(LEAST_LIMIT_S, SLOWER * (time.monotonic() - started) + 1)
 
 
-def _run_fork(plan: Plan, code: Any, limit_s: float) -> Fork:
-    child = fork(lambda fd: _child(plan, code, fd), limit_s)
+def _hollow(plan: Plan, say: Say, limit_s: float) -> None:
+    """Say which tests pass even where there is nothing in the target at all: they do not test it."""
+    child = _run_fork(plan, compile("", plan.path, "exec"), limit_s, stop=False)
+    events = [event for event in map(decoded, child.lines()) if event and event["type"] == "finished"]
+    passed = {event.get("case") for event in events if event.get("outcome") == "passed"}
+    failed = {event.get("case") for event in events if event.get("outcome") != "passed"}
+    hollow = [case for case in plan.cases or () if case in passed - failed]
+    for start in range(0, len(hollow), CHUNK):
+        say("hollow", cases=hollow[start : start + CHUNK])
+
+
+def _run_fork(plan: Plan, code: Any, limit_s: float, *, stop: bool = True) -> Fork:
+    child = fork(lambda fd: _child(plan, code, fd, stop=stop), limit_s)
     finished([child], _said_all)
     child.end()
     return child
@@ -114,15 +127,18 @@ def _said_all(each: Fork) -> bool:
     return _END in each.heard
 
 
-def _child(plan: Plan, code: Any, fd: int) -> None:
+def _child(plan: Plan, code: Any, fd: int, *, stop: bool = True) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    enter(plan)
     channel = Channel(fd, "")
     if code is not None:
         install(plan.module, plan.path, code)
     before = set(sys.modules)
-    run_pytest(plan, Recorder(plan, channel.say, lambda _: None, apart=False), "-x", "--tb=no", *_NO_EXTRAS)
+    options = ["-x"] if stop else []
+    run_pytest(plan, Recorder(plan, channel.say, lambda _: None, apart=False), *options, "--tb=no", *_NO_EXTRAS)
     if code is None:
-        channel.say("libraries", names=_libraries(plan, set(sys.modules) - before))
+        new = set(sys.modules) - before
+        channel.say("libraries", names=_libraries(plan, new), sources=_sources(plan, new))
     channel.say("ended")
 
 
@@ -137,34 +153,41 @@ def _libraries(plan: Plan, names: set[str]) -> list[str]:
     return result
 
 
+def _sources(plan: Plan, names: set[str]) -> list[str]:
+    """Return the files of the project's modules."""
+    files = (getattr(sys.modules.get(name), "__file__", None) or "" for name in sorted(names))
+    return [file for file in files if file.endswith(".py") and file.startswith(tuple(plan.paths))]
+
+
 @dataclass(frozen=True)
 class _Outcome:
     survived: bool
     killer: str
     detail: str
     libraries: list[str]
+    sources: list[str]
 
     @classmethod
     def of(cls, child: Fork) -> "_Outcome":
         """Read what a child said: it survived only if every test reported that it passed."""
-        last, killer, detail, ended, libraries = "", "", "", False, list[str]()
-        for line in child.lines():
-            event = json.loads(line)
-            match event["type"]:
-                case "started":
-                    last = event["case"]
-                case "finished" if event["outcome"] != "passed":
-                    killer, detail = event["case"], event["reason"]
-                case "uncollected":
-                    detail = event["reason"]
-                case "libraries":
-                    libraries = event["names"]
-                case "ended":
+        last, killer, detail, ended = "", "", "", False
+        libraries, sources = list[str](), list[str]()
+        for event in filter(None, map(decoded, child.lines())):
+            match event:
+                case {"type": "started", "case": str(case)}:
+                    last = case
+                case {"type": "finished", "case": str(case), "outcome": str(outcome)} if outcome != "passed":
+                    killer, detail = case, str(event.get("reason"))
+                case {"type": "uncollected"}:
+                    detail = str(event.get("reason"))
+                case {"type": "libraries"}:
+                    libraries, sources = strings(event.get("names")), strings(event.get("sources"))
+                case {"type": "ended"}:
                     ended = True
                 case _:
                     pass
         survived = ended and not killer and not detail and last != ""
-        return cls(survived, killer if ended else last, detail, libraries)
+        return cls(survived, killer if ended else last, detail, libraries, sources)
 
 
 class _Server:

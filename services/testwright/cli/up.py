@@ -72,10 +72,10 @@ async def _up(wish: Wish, announce: Path) -> int:
 
 @asynccontextmanager
 async def _service(wish: Wish, announce: Path) -> AsyncGenerator[str]:
-    async with complete(wish.data, wish.options, port=wish.port, durable=wish.durable) as url:
-        async with gateway.service(url, wish.page):  # noqa: SIM117  the address is known only now
-            with announced(announce, url):
-                yield url
+    service = complete(wish.data, wish.options, port=wish.port, durable=wish.durable)
+    async with service as url, gateway.service(url, wish.page):
+        with announced(announce, url):
+            yield url
 
 
 async def _check_alone(announce: Path) -> None:

@@ -29,7 +29,7 @@ from testwright.gateway.asking import (
 from testwright.gateway.frames import resumed
 from testwright.gateway.live import Live
 from testwright.gateway.messages import Reason, SourceView, Submission, SubmittedJob, SubmittedTask
-from testwright.gateway.routes import EventsWanted, ResultWanted
+from testwright.gateway.routes import EventsWanted, ResultWanted, Session
 from testwright.gateway.rows import TaskRow
 from testwright.gateway.selection import MAX_PAGE, Wanted, page
 from testwright.gateway.stream import EventStream
@@ -77,9 +77,13 @@ class Api:
         """Trade a token for the page's cookie."""
         headers = request.headers
         secure = request.url.scheme == "https" or headers.get("x-forwarded-proto") == "https"
-        response = answer({"namespace": grant_of(request).namespace, "default": self._namespace})
+        response = await self.show_session(request)
         response.set_cookie(COOKIE, grant_of(request).session, httponly=True, samesite="strict", secure=secure)
         return response
+
+    async def show_session(self, request: Request) -> Response:
+        """Say what a token opens."""
+        return answer(Session(namespace=grant_of(request).namespace, default=self._namespace))
 
     async def close_session(self, _: Request) -> Response:
         """Take the page's cookie back."""

@@ -74,6 +74,7 @@ class Operation:
 
 OPERATIONS = (
     Operation("open_session", "POST", "/api/v1/session", "Trade a token for the page's cookie.", gives=Session),
+    Operation("show_session", "GET", "/api/v1/session", "Say what the token or cookie opens.", gives=Session),
     Operation("close_session", "DELETE", "/api/v1/session", "Take the page's cookie back.", 204),
     Operation(
         "upload_snapshot",

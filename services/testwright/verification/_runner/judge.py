@@ -125,7 +125,7 @@ def decoded(line: bytes) -> dict[str, Any] | None:
 
 def strings(value: Any) -> list[str]:
     """Return the members of what ought to be a list of strings."""
-    members = cast("list[Any]", value) if isinstance(value, list) else []
+    members: list[Any] = value if isinstance(value, list) else []
     return [str(member) for member in members]
 
 
@@ -169,7 +169,8 @@ def listen_apart(plan: Plan, say: Say, work: Work) -> None:
             heard = listen(replace(plan, files=[file], cases=left), say, work)
             if heard.ended:
                 break
-            lost, reason = ([heard.case], "") if heard.case else (left, f"importing {file} ")
+            lost: list[str] = [heard.case] if heard.case else left
+            reason = "" if heard.case else f"importing {file} "
             reason += "is not done in time" if heard.hung else f"ends the process ({_how(heard.status)})"
             for case in lost:
                 if case not in heard.finished:

@@ -21,7 +21,7 @@ class SpecToProduction:
 
     Args:
         config: fields of ``testwright.workflow.pipeline.Config``; they take precedence over
-            ``[tool.testwright.workflow]`` of the project's ``pyproject.toml``.
+            ``[tool.testwright.workflow]`` and ``[tool.testwright]`` of the project's ``pyproject.toml``.
         root: folder of the project.
         client: a connected client; without one, the server is found as ``Client.connect`` finds it.
     """

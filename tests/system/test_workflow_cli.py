@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.cli import Shell
+from tests.support.repository import configure, git, make, state
 
 pytestmark = [pytest.mark.nats, pytest.mark.slow]
 
@@ -54,8 +55,38 @@ async def test_a_workflow_runs_where_no_server_does_and_reports(shell: Shell) ->
     assert ended.code == 0, ended.err
     assert outcomes(ended.json) == dict.fromkeys(("once", "generate", "held", "collect"), "completed")
     assert ended.json["timing"]["critical_path"][-1] == "collect"
-    assert len(ended.json["openhands_task_ids"]) == 1
+    assert ended.json["tasks"] == dict.fromkeys(ended.json["openhands_task_ids"], "delivered")
     assert (shell.project / "made" / "test_pricing.py").is_file()
+    assert shell.left() == []
+
+
+async def test_the_guides_pipeline_commits_on_a_branch_and_holds_its_gates_there(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(monkeypatch, shell.folder / "gitconfig")
+    make(shell.project)
+    before = state(shell.project)
+    given = {
+        "enable_openhands_test_generation": "true",
+        "modules": '["pricing.py"]',
+        "engine": "echo",
+        "coverage_threshold": "0",
+        "output": "made",
+        "policy": f'{{ repeats = 1, mutants = false, python = "{sys.executable}" }}',
+        "gates": '["cat", "made/test_pricing.py"]',
+        "testing": f'["{sys.executable}", "-m", "pytest", "-q", "-p", "no:cacheprovider"]',
+    }
+    options = [part for key, value in given.items() for part in ("--set", f"{key}={value}")]
+
+    ended = await shell.run("workflow", "run", "spec-to-production", "--branch", "generated", "--json", *options)
+
+    assert ended.code == 0, ended.err
+    stages = ended.json["stage_results"]
+    assert (stages["testing"]["outcome"], stages["production"]["outcome"]) == ("skipped", "skipped")
+    assert "1 passed" in stages["gates_tests"]["message"]
+    assert "def test_" in stages["gates_lint"]["output"]
+    assert stages["openhands_test_generation"]["commit"] == git(shell.project, "rev-parse", "generated")
+    assert state(shell.project) == before
     assert shell.left() == []
 
 
@@ -116,9 +147,11 @@ async def test_a_run_that_is_left_to_the_server_is_done_and_can_be_cancelled(she
     [
         (["workflow", "run", "nowhere.toml"], 2, "nowhere.toml: it cannot be read"),
         (["workflow", "run", "circle.toml"], 2, "need each other in a circle"),
+        (["workflow", "run", "release.toml", "--branch", "new"], 2, "make one with `git init`"),
+        (["workflow", "run", "spec-to-production", "--set", "covrage=1"], 2, "unknown field `covrage`"),
         (["workflow", "run", "release.toml", "--detach"], 3, "testwright up"),
     ],
-    ids=["missing", "circle", "no server"],
+    ids=["missing", "circle", "no repository", "no key", "no server"],
 )
 async def test_what_cannot_be_run_is_refused_in_one_line(
     shell: Shell, arguments: list[str], code: int, said: str

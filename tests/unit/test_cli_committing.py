@@ -69,7 +69,7 @@ def test_suites_are_not_lost_where_the_branch_has_gone_out_of_reach_meanwhile(re
     made = told(pricing={"test_pricing.py": SUITE})
     git(repository, "switch", "--quiet", "-c", "generated")
 
-    with pytest.raises(BranchError, match="the suites are in .*tests instead"):
+    with pytest.raises(BranchError, match=r"the suites are in .*tests instead"):
         committed("generated", repository, repository / "tests", made)
 
     assert (repository / "tests" / "test_pricing.py").read_bytes().startswith(SUITE)

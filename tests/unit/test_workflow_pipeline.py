@@ -7,11 +7,13 @@ from typing import Any
 import anyio
 import pytest
 
+from tests.support.repository import configure, git, make, state
 from tests.support.world import World, world
 from testwright import SpecToProduction, run_workflow
 from testwright.errors import WorkflowDefinitionError
 from testwright.workflow.core import Followed
-from testwright.workflow.pipeline import COLLECTION, config, plan
+from testwright.workflow.definition import branches, on_branch
+from testwright.workflow.pipeline import COLLECTION, COVERAGE, MEASURED, config, plan
 from testwright_schemas import (
     CallFunction,
     NoWork,
@@ -80,6 +82,45 @@ def test_what_is_given_comes_before_what_the_project_says() -> None:
     assert (found.coverage_threshold, found.timeout_seconds, found.types) == (95, 10, ())
 
 
+def test_the_guides_keys_may_stand_in_the_tools_own_table() -> None:
+    own = {"testwright": {"coverage_threshold": 70, "timeout_seconds": 9, "workflow": {"timeout_seconds": 10}, "x": {}}}
+
+    found = config({"tool": own}, {})
+
+    assert (found.coverage_threshold, found.timeout_seconds) == (70, 10)
+    with pytest.raises(WorkflowDefinitionError, match="unknown field `timeout_second`"):
+        config({"tool": {"testwright": {"timeout_second": 1}}}, {})
+
+
+def test_coverage_is_told_before_the_generation_and_is_a_gate_after_it() -> None:
+    found = config({"tool": {"coverage": {}}}, GENERATING)
+
+    specs = {spec.name: spec for spec in plan(found).stages}
+
+    assert specs["testing"].work == RunCommand(argv=MEASURED, timeout_s=300, skip_codes=(5,))
+    assert specs["testing_coverage"].work == RunCommand(argv=(*COVERAGE, "--fail-under=0"), timeout_s=300)
+    assert specs["gates_coverage"].work == RunCommand(argv=COVERAGE, timeout_s=300)
+    assert set(specs["staging"].needs) == {"gates_tests", "gates_coverage", "gates_lint"}
+    own = stages(coverage=("measure",))
+    assert isinstance(own["testing_coverage"].work, NoWork)
+    assert own["gates_coverage"].work == RunCommand(argv=("measure",), timeout_s=300)
+    given = config({"tool": {"coverage": {}}}, {"testing": ("true",)})
+    assert given.coverage is None
+
+
+def test_gates_look_at_the_branch_where_the_tests_are() -> None:
+    found = stages(**GENERATING, branch="generated", coverage=COVERAGE, gates=("ruff", "check"), sandboxed=True)
+
+    tests, lint = found["gates_tests"].work, found["gates_lint"].work
+    assert isinstance(tests, RunCommand)
+    assert isinstance(lint, RunCommand)
+    assert (tests.suites_of, lint.suites_of) == (COLLECTION, COLLECTION)
+    assert tests.argv == ("sh", "-c", "python -m pytest -q && python -m coverage report")
+    assert (tests.sandboxed, lint.sandboxed) == (True, False)
+    assert isinstance(found["gates_coverage"].work, NoWork)
+    assert branches(plan(config({}, {**GENERATING, "branch": "generated"}))) == ("generated",)
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -125,6 +166,7 @@ async def test_the_result_has_what_the_guide_asks_for(here: World, root: Path) -
     assert collected["modules"][0]["files"] == ["made/test_pricing.py"]
     assert (root / "made" / "test_pricing.py").is_file()
     assert list(result.openhands_task_ids) == collected["task_ids"]
+    assert set(result.tasks.values()) == {"delivered"}
     assert result.parallel_execution_savings_ms >= 0
     outcomes = {name: stage["outcome"] for name, stage in result.stage_results.items()}
     assert outcomes["staging"] == "completed"
@@ -164,6 +206,30 @@ async def test_a_generation_that_fails_is_said_and_stops_no_release(here: World,
     assert "pricing cannot be imported" in result.stage_results[COLLECTION]["modules"][0]["message"]
     assert result.stage_results["staging"]["outcome"] == "completed"
     assert (result.end.outcome, result.end.message) == ("completed", f"{COLLECTION} (optional)")
+
+
+async def test_tests_on_a_branch_leave_the_working_tree_alone_and_pass_the_gates_there(
+    here: World, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(monkeypatch, root.parent / "gitconfig")
+    (root / "pyproject.toml").write_text("[tool.testwright]\nbranch = 'generated'\n", encoding="utf-8")
+    make(root)
+    before = state(root)
+    wanted = {**GENERATING, **QUIET, "output": "made", "gates": ("cat", "made/test_pricing.py")}
+
+    result = await run(SpecToProduction(wanted, root=root, client=here.client))
+
+    assert result.success
+    assert state(root) == before
+    assert "def test_it" in result.stages["gates_lint"].output
+    assert result.stages[COLLECTION].commit == git(root, "rev-parse", "generated")
+    assert result.stages["production"].outcome == "skipped"
+
+
+def test_any_plan_can_be_put_on_a_branch() -> None:
+    moved = on_branch(plan(config({}, GENERATING)), "generated")
+
+    assert branches(moved) == ("generated",)
 
 
 async def test_a_gate_that_fails_stops_the_release(here: World, root: Path) -> None:

@@ -14,6 +14,7 @@ from tests.support.runs import Runner, calling, shell
 from tests.support.world import SUITE, World, world
 from testwright.workflow.definition import parse
 from testwright.workflow.driver import drive
+from testwright.workflow.runs import known, result
 from testwright_schemas import CollectSuites, Policy, RunCommand, StageSpec, SubmitModules, subjects
 
 FUNCTIONS = """
@@ -170,3 +171,24 @@ async def test_the_end_of_a_run_names_the_jobs_that_were_withdrawn(here: World, 
     assert end.withdrawn == (generated.job_id,)
     for task in generated.task_ids:
         assert (await here.client.wait(task, 10)).outcome == "cancelled"
+    told = result(await known(here.bus, "default", "run-1"), end)
+    assert told.tasks == dict.fromkeys(generated.task_ids, "cancelled")
+
+
+@pytest.mark.parametrize(("cancelled", "fate"), [(True, "cancelled"), (False, "left running")])
+async def test_a_run_says_what_became_of_each_task(here: World, root: Path, *, cancelled: bool, fate: str) -> None:
+    here.engine.hold()
+    work = CollectSuites(stage="generate", timeout_s=0.2, cancel_pending=cancelled)
+    run = Runner(here, root, generating(), StageSpec(name="collect", work=work, optional=True))
+
+    end = await run()
+
+    assert set(result(await known(here.bus, "default", "run-1"), end).tasks.values()) == {fate}
+
+
+async def test_a_run_says_which_tasks_nobody_has_collected(here: World, root: Path) -> None:
+    run = Runner(here, root, generating())
+
+    end = await run()
+
+    assert set(result(await known(here.bus, "default", "run-1"), end).tasks.values()) == {"not collected"}

@@ -16,7 +16,7 @@ from testwright_schemas import (
     TaskProgressed,
 )
 
-ENDED = ("completed", "failed", "cancelled")
+ENDED = ("completed", "partial", "failed", "skipped", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """Verbs about workflows: run, resume, status, watch, cancel."""
 
+import tomllib
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import anyio
 import msgspec
@@ -12,9 +13,10 @@ import typer
 from testwright import app as wiring
 from testwright import clock, settings
 from testwright.background import beside
-from testwright.cli import failing, output, service
+from testwright.branch import check_branch
+from testwright.cli import failing, output, service, stages
 from testwright.cli.interruption import Interruption
-from testwright.cli.options import Json, Namespace, Server, Verbose
+from testwright.cli.options import Branch, Json, Namespace, Server, Verbose
 from testwright.cli.session import with_client
 from testwright.client import Client
 from testwright.errors import WorkflowDefinitionError
@@ -50,6 +52,11 @@ def run(
     blocking: Annotated[bool, typer.Option("--blocking", help="One stage after the other, for comparison.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Have `testwright up` do it; return at once.")] = False,
     root: Annotated[Path, typer.Option("--root", metavar="DIR", help="Folder that the stages work in.")] = Path(),
+    branch: Branch = None,
+    values: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Of spec-to-production: a key's value, as in TOML, or a text."),
+    ] = None,
     server: Server = None,
     namespace: Namespace = None,
     as_json: Json = False,
@@ -62,7 +69,10 @@ def run(
     Exit code 0: every stage ended well; 1: one has failed, or the run was cancelled; 2: the definition is wrong.
     """
     folder = root.absolute()
-    plan = _plan(what, folder, blocking=blocking)
+    plan = _plan(what, folder, _values(values or []), branch)
+    for name in definition.branches(plan):
+        check_branch(folder, name)
+    plan = definition.serialised(plan) if blocking else plan
     if detach:
         _detach(plan, folder, server, namespace, as_json=as_json)
         return
@@ -160,15 +170,31 @@ def exit_code(result: runs.RunResult) -> int:
     return failing.OK if result.success and not failed else failing.SHORT
 
 
-def _plan(what: str, folder: Path, *, blocking: bool) -> Plan:
+def _values(texts: list[str]) -> dict[str, Any]:
+    """Return what ``--set`` says; a value that is no TOML is a text."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.isidentifier():
+            raise typer.BadParameter(f"{text!r}: write KEY=VALUE, e.g. --set coverage_threshold=90")
+        try:
+            found[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            found[key] = value
+    return found
+
+
+def _plan(what: str, folder: Path, values: dict[str, Any], branch: str | None) -> Plan:
     if what == SPEC_TO_PRODUCTION:
-        return SpecToProduction(root=folder).plan(blocking=blocking)
+        return SpecToProduction(values | ({"branch": branch} if branch else {}), root=folder).plan()
+    if values:
+        raise typer.BadParameter(f"--set is for {SPEC_TO_PRODUCTION}: write it into {what}")
     try:
         text = Path(what).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise WorkflowDefinitionError(what, f"it cannot be read: {error}") from error
     plan = definition.parse(text)
-    return definition.serialised(plan) if blocking else plan
+    return definition.on_branch(plan, branch) if branch else plan
 
 
 def _detach(plan: Plan, folder: Path, server: str | None, namespace: str | None, *, as_json: bool) -> None:
@@ -199,7 +225,8 @@ async def _drive(wish: _Wish, plan: Plan | None = None, folder: Path | None = No
             if plan and folder:
                 await begin(client.bus, tools, runs.order(client, plan, folder, wish.run_id))
             interruption.ask = stop
-            result = await runs.go_on(client, tools, wish.run_id, _say_on_stderr)
+            async with stages.shown(client, output.console(stderr=True), describe) as heard:
+                result = await runs.go_on(client, tools, wish.run_id, heard)
         _show(result, as_json=wish.as_json)
         return failing.INTERRUPTED if interruption.count else exit_code(result)
     return failing.INTERRUPTED
@@ -223,6 +250,7 @@ def _show(result: runs.RunResult, *, as_json: bool) -> None:
                 "outcome": result.end.outcome,
                 "message": result.end.message,
                 "openhands_task_ids": result.openhands_task_ids,
+                "tasks": result.tasks,
                 "stage_results": result.stages,
                 "timing": timing,
             }
@@ -234,6 +262,8 @@ def _show(result: runs.RunResult, *, as_json: bool) -> None:
     output.say(f"{result.end.outcome} in {timing.wall_s:.1f} s; one after the other {timing.sequential_s:.1f} s")
     output.say(f"side by side has saved {saved:.1f} s; longest chain {timing.critical_path_s:.1f} s:")
     output.say(f"  {' > '.join(timing.critical_path)}")
+    for task, fate in result.tasks.items():
+        output.say(f"{task}  {fate}")
 
 
 def _state(found: core.Run, spec: StageSpec) -> str:
@@ -247,8 +277,3 @@ def _details(end: StageFinished | None) -> tuple[str, str]:
     if end is None or end.started_at is None:
         return output.NONE, end.message if end else ""
     return f"{(end.completed_at - end.started_at).total_seconds():.1f}", end.message
-
-
-def _say_on_stderr(event: core.Followed) -> None:
-    if said := describe(event):
-        output.tell(said)

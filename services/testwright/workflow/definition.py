@@ -144,6 +144,21 @@ def serialised(plan: Plan) -> Plan:
     return replace(plan, stages=tuple(chained))
 
 
+def branches(plan: Plan) -> tuple[str, ...]:
+    """Return the branches that suites are to be committed on, each once."""
+    named = (spec.work.branch for spec in plan.stages if isinstance(spec.work, CollectSuites))
+    return tuple(dict.fromkeys(branch for branch in named if branch))
+
+
+def on_branch(plan: Plan, branch: str) -> Plan:
+    """Return a plan in which all suites are committed on a branch."""
+    stages = (
+        replace(spec, work=replace(spec.work, branch=branch)) if isinstance(spec.work, CollectSuites) else spec
+        for spec in plan.stages
+    )
+    return replace(plan, stages=tuple(stages))
+
+
 def policy(place: str, given: Mapping[str, Any]) -> Policy:
     """Return a policy from its fields.
 

@@ -1,5 +1,9 @@
-"""The plan of ``spec-to-production``, and what may be said about it in ``[tool.testwright.workflow]``; pure."""
+"""The plan of ``spec-to-production``, and what may be said about it in ``[tool.testwright.workflow]``; pure.
 
+The same keys may stand in ``[tool.testwright]`` itself, as the guide has them.
+"""
+
+import shlex
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -20,6 +24,11 @@ Command = tuple[str, ...]
 
 COLLECTION = "openhands_test_generation"
 """The stage that collects generated tests."""
+
+PYTEST: Command = ("python", "-m", "pytest", "-q")
+MEASURED: Command = ("python", "-m", "coverage", "run", "-m", "pytest", "-q")
+COVERAGE: Command = ("python", "-m", "coverage", "report")
+"""The project's own configuration says what is measured, and how much is enough."""
 
 NO_TESTS = 5
 """Exit code of pytest where there is no test."""
@@ -42,9 +51,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         engine: who writes the tests.
         policy: everything else about the generation, as fields of a policy.
         output: folder for the tests; ``tests/generated`` if empty.
+        branch: of git, that the tests are committed on; the working tree if empty.
+        sandboxed: whether tests run in the sandbox, without network.
         on_failure: what a failed stage means for those beside it: ``finish`` or ``cancel``.
         specification: command that checks the specification.
         testing: command that runs the tests.
+        coverage: command that holds the coverage of the last test run against its threshold, as a gate; ``None``:
+            coverage.py where the project configures it, which then measures the tests.
         lint: command that mends what a linter finds; ``None``: ruff where the project configures it.
         format: command that formats; ``None``: ruff where the project configures it.
         types: command that checks types; ``None``: mypy or pyright where the project configures it.
@@ -61,9 +74,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     engine: str = "openhands"
     policy: dict[str, Any] = {}
     output: str = ""
+    branch: str = ""
+    sandboxed: bool = False
     on_failure: Literal["finish", "cancel"] = "finish"
     specification: Command = ()
-    testing: Command = ("python", "-m", "pytest", "-q")
+    testing: Command = PYTEST
+    coverage: Command | None = None
     lint: Command | None = None
     format: Command | None = None
     types: Command | None = None
@@ -84,9 +100,11 @@ def config(pyproject: Mapping[str, Any], given: Mapping[str, Any]) -> Config:
         WorkflowDefinitionError: a key is unknown, or a value is of the wrong kind.
     """
     tools: Mapping[str, Any] = pyproject.get("tool", {})
-    own: Mapping[str, Any] = tools.get("testwright", {}).get("workflow", {})
+    table: Mapping[str, Any] = tools.get("testwright", {})
+    guides = {key: table[key] for key in table if key in Config.__struct_fields__ or not isinstance(table[key], dict)}
+    wanted = {**guides, **table.get("workflow", {}), **given}
     try:
-        return msgspec.convert({**_suggested(tools), **own, **given}, Config)
+        return msgspec.convert({**_suggested(tools, wanted), **wanted}, Config)
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `$")
         raise WorkflowDefinitionError(f"tool.testwright.workflow{path.rstrip('`')}", reason) from error
@@ -99,26 +117,29 @@ def plan(wanted: Config) -> Plan:
         WorkflowDefinitionError: generation is wanted without modules, or with a policy that cannot be.
     """
     generating = wanted.enable_openhands_test_generation
-    refactoring = ("refactoring_format", "refactoring_types", "refactoring_secrets")
+    refactoring = ("refactoring_format", "refactoring_types", "refactoring_secrets", "testing_coverage")
+    before = (COLLECTION,) if generating else refactoring
     stages = [
         _command(wanted, "specification", wanted.specification),
-        _command(wanted, "testing", wanted.testing, "specification", skip=NO_TESTS),
+        _tests(wanted, "testing", wanted.testing, "specification"),
+        _measured(wanted),
         *(_generation(wanted) if generating else ()),
         _command(wanted, "refactoring_lint", wanted.lint, "testing"),
         _command(wanted, "refactoring_format", wanted.format, "refactoring_lint"),
         _command(wanted, "refactoring_types", wanted.types, "refactoring_format"),
         _command(wanted, "refactoring_secrets", wanted.secrets, "testing"),
         *(_collection(wanted, refactoring) if generating else ()),
-        _command(wanted, "gates_tests", wanted.testing, *((COLLECTION,) if generating else refactoring), skip=NO_TESTS),
-        _command(wanted, "gates_lint", wanted.gates, *((COLLECTION,) if generating else refactoring)),
-        _command(wanted, "staging", wanted.staging, "gates_tests", "gates_lint"),
+        *_gates(wanted, before),
+        _command(wanted, "staging", wanted.staging, "gates_tests", "gates_coverage", "gates_lint"),
         _command(wanted, "production", wanted.production, "staging", repeatable=False),
     ]
     return definition.check(Plan(name="spec-to-production", stages=tuple(stages), on_failure=wanted.on_failure))
 
 
-def _suggested(tools: Mapping[str, Any]) -> dict[str, Command]:
+def _suggested(tools: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Command]:
     found: dict[str, Command] = {}
+    if "coverage" in tools and not wanted.keys() & {"testing", "coverage"}:
+        found |= {"testing": MEASURED, "coverage": COVERAGE}
     if "ruff" in tools:
         found |= {
             "lint": ("ruff", "check", "--fix", "."),
@@ -130,19 +151,42 @@ def _suggested(tools: Mapping[str, Any]) -> dict[str, Command]:
     return {**found, "types": checker} if checker else found
 
 
-def _command(
-    wanted: Config, name: str, argv: Command | None, *needs: str, skip: int | None = None, repeatable: bool = True
-) -> StageSpec:
+def _command(wanted: Config, name: str, argv: Command | None, *needs: str, **options: Any) -> StageSpec:
     if not argv:
         reason = "no tool for it is configured" if argv is None else "no command is configured"
         return StageSpec(name=name, work=NoWork(reason=reason), needs=needs)
-    work = RunCommand(
-        argv=argv,
-        timeout_s=wanted.timeout_seconds,
-        skip_codes=() if skip is None else (skip,),
-        repeatable=repeatable,
-    )
+    work = RunCommand(argv=argv, timeout_s=wanted.timeout_seconds, **options)
     return StageSpec(name=name, work=work, needs=needs)
+
+
+def _tests(wanted: Config, name: str, argv: Command, *needs: str, **options: Any) -> StageSpec:
+    return _command(wanted, name, argv, *needs, skip_codes=(NO_TESTS,), sandboxed=wanted.sandboxed, **options)
+
+
+def _measured(wanted: Config) -> StageSpec:
+    """Return the stage that says what the project's own tests cover; what is too little is so after the collection."""
+    needs = ("testing",)
+    if wanted.coverage == COVERAGE:
+        return _command(wanted, "testing_coverage", (*COVERAGE, "--fail-under=0"), *needs)
+    work = NoWork(reason="coverage is a gate after the collection" if wanted.coverage else "no coverage is configured")
+    return StageSpec(name="testing_coverage", work=work, needs=needs)
+
+
+def _gates(wanted: Config, needs: tuple[str, ...]) -> tuple[StageSpec, ...]:
+    """Return what the tree must pass with the generated tests; on a branch, that is a copy for each stage."""
+    on_branch = COLLECTION if wanted.enable_openhands_test_generation and wanted.branch else None
+    tests, coverage = wanted.testing, wanted.coverage
+    if on_branch and tests and coverage:
+        tests = ("sh", "-c", f"{shlex.join(tests)} && {shlex.join(coverage)}")
+        work = NoWork(reason="it is a part of gates_tests on a branch")
+        measured = StageSpec(name="gates_coverage", work=work, needs=("gates_tests",))
+    else:
+        measured = _command(wanted, "gates_coverage", coverage, "gates_tests")
+    return (
+        _tests(wanted, "gates_tests", tests, *needs, suites_of=on_branch),
+        measured,
+        _command(wanted, "gates_lint", wanted.gates, *needs, suites_of=on_branch),
+    )
 
 
 def _generation(wanted: Config) -> tuple[StageSpec, ...]:
@@ -161,5 +205,5 @@ def _generation(wanted: Config) -> tuple[StageSpec, ...]:
 
 
 def _collection(wanted: Config, needs: tuple[str, ...]) -> tuple[StageSpec, ...]:
-    work = CollectSuites(stage="openhands_submission", timeout_s=wanted.timeout_seconds)
+    work = CollectSuites(stage="openhands_submission", timeout_s=wanted.timeout_seconds, branch=wanted.branch or None)
     return (StageSpec(name=COLLECTION, work=work, needs=needs, optional=True),)

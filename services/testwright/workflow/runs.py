@@ -1,6 +1,6 @@
 """Runs as their users see them: started, taken over, looked at, cancelled, and what is known when they have ended."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ from testwright.workflow.driver import FOLLOWED, Heard, begin, drive
 from testwright.workflow.stages import Tools
 from testwright_schemas import (
     CancelWorkflow,
+    CollectSuites,
     Plan,
     Publish,
     RunWorkflow,
     StageFinished,
+    StageSpec,
     SubmitModules,
     WorkflowFinished,
     subjects,
@@ -38,12 +40,16 @@ class RunResult:
         end: how it ended, with its timing.
         stages: the end of each stage, in the order of the plan.
         openhands_task_ids: the tasks that were submitted.
+        tasks: what became of each of them: the fate of its module where it was collected; ``cancelled`` where its end
+            was asked for, because time was up or the run has not ended well; ``left running`` where the plan wants
+            that; else ``not collected``.
     """
 
     run_id: str
     end: WorkflowFinished
     stages: Mapping[str, StageFinished] = field(default_factory=dict[str, StageFinished])
     openhands_task_ids: tuple[str, ...] = ()
+    tasks: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def success(self) -> bool:
@@ -133,4 +139,20 @@ def result(run: core.Run, end: WorkflowFinished) -> RunResult:
     stages = {spec.name: run.ended[spec.name] for spec in specs if spec.name in run.ended}
     submitting = [spec.name for spec in specs if isinstance(spec.work, SubmitModules) and spec.name in stages]
     tasks = tuple(task for name in submitting for task in stages[name].task_ids)
-    return RunResult(end.run_id, end, stages, tasks)
+    return RunResult(end.run_id, end, stages, tasks, fates(specs, stages, end))
+
+
+def fates(specs: Sequence[StageSpec], stages: Mapping[str, StageFinished], end: WorkflowFinished) -> dict[str, str]:
+    """Return what became of each task that a run has submitted; see ``RunResult``."""
+    found: dict[str, str] = {}
+    for spec in specs:
+        stage = stages.get(spec.name)
+        if stage is None:
+            continue
+        if isinstance(spec.work, SubmitModules):
+            fate = "cancelled" if stage.job_id in end.withdrawn else "not collected"
+            found |= {task: found.get(task, fate) for task in stage.task_ids}
+        elif isinstance(spec.work, CollectSuites):
+            pending = "cancelled" if spec.work.cancel_pending else "left running"
+            found |= {one.task_id: pending if one.fate == "pending" else one.fate for one in stage.modules}
+    return found

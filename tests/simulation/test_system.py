@@ -1,22 +1,30 @@
 """The whole system under faults, in virtual time: what must hold whatever happens."""
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 
 import pytest
 
 from tests.support.simulation import CALM, Plan, Report, ends, histories, job_events, run
 from testwright.history import fold
+from testwright.verifier.merging import worth
 from testwright_schemas import (
     AttemptFailed,
     AttemptStarted,
     JobFinished,
     JobProgressed,
     JobSubmitted,
+    Judgement,
     MessageDeadLettered,
     OutcomeCounts,
+    Policy,
     SuiteGenerated,
     SuiteVerified,
+    TaskFinished,
+    TaskMessage,
+    TaskProgressed,
+    TaskSubmitted,
     envelope,
 )
 
@@ -27,6 +35,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc):
         metafunc.parametrize("seed", seeds)
     if "calm_seed" in metafunc.fixturenames:
         metafunc.parametrize("calm_seed", seeds[::CALM])
+
+
+def finish_of(told: Sequence[tuple[int, TaskMessage]]) -> int:
+    """Return the sequence of the end."""
+    [sequence] = [sequence for sequence, event in told if isinstance(event, TaskFinished)]
+    return sequence
 
 
 @cache
@@ -74,10 +88,59 @@ def test_what_an_attempt_says_counts_only_until_a_newer_one_has_begun(seed: int)
                 case AttemptStarted():
                     assert event.attempt.number > newest
                     newest = event.attempt.number
-                case SuiteGenerated() | SuiteVerified() | AttemptFailed():
+                case SuiteGenerated() | AttemptFailed():
                     assert event.attempt.number >= newest
                 case _:
                     pass
+
+
+def test_verdicts_never_fall_behind_those_before_and_the_end_delivers_the_best(seed: int):
+    for told in histories(report_of(seed)).values():
+        verified = [event for _, event in told if isinstance(event, SuiteVerified)]
+        worths = [worth(event.judgement) for event in verified]
+        assert worths == sorted(worths)
+        assert len({event.attempt.number for event in verified}) == len(verified)
+        end = fold(told).finished
+        assert end is not None
+        before = [event for sequence, event in told if isinstance(event, SuiteVerified) and sequence < finish_of(told)]
+        if before and before[-1].judgement.kept:
+            assert end.outcome != "failed"
+            assert worth(Judgement(cases=end.tests, coverage=end.coverage)) >= worths[len(before) - 1]
+            assert end.files
+
+
+def test_an_engine_has_as_many_tries_and_rounds_as_the_policy_says_and_pauses_cost_none(seed: int):
+    for told in histories(report_of(seed)).values():
+        policy = told[0][1].policy if isinstance(told[0][1], TaskSubmitted) else Policy()
+        rounds: dict[tuple[int, int], Counter[int]] = {}
+        for _, event in told:
+            match event:
+                case AttemptStarted(attempt=attempt) | SuiteGenerated(attempt=attempt) | SuiteVerified(attempt=attempt):
+                    assert attempt.engine_try <= policy.retry.max_attempts
+                    assert attempt.round <= policy.rounds
+                    assert attempt.searched_s < policy.budget_s
+                case AttemptFailed(attempt=attempt, failure=failure):
+                    tries = rounds.setdefault((attempt.engine_index, attempt.round), Counter())
+                    # Each try before has failed once and for good; this one may have been given back any time.
+                    assert attempt.engine_try == 1 + len(tries) - (attempt.engine_try in tries)
+                    if failure.retry_after_s is None:
+                        tries[attempt.engine_try] += 1
+                case _:
+                    pass
+
+
+def test_an_attempt_on_a_paused_lane_is_given_back_without_its_engine():
+    causes = Counter[str]()
+    for seed in range(0, 60, CALM):
+        for told in histories(report_of(seed)).values():
+            at_work = {event.attempt for _, event in told if isinstance(event, TaskProgressed)}
+            failed = [event for _, event in told if isinstance(event, AttemptFailed)]
+            causes.update(event.failure.cause for event in failed)
+            paused = {event.attempt.number for event in failed if event.failure.cause == "lane-paused"}
+            assert not paused & at_work
+
+    assert causes["rate-limited"] > 10
+    assert causes["lane-paused"] > 10
 
 
 def test_where_nothing_goes_wrong_each_attempt_begins_and_is_concluded_once(calm_seed: int):
@@ -86,6 +149,18 @@ def test_where_nothing_goes_wrong_each_attempt_begins_and_is_concluded_once(calm
         concluded = [event.attempt.number for _, event in told if isinstance(event, SuiteVerified | AttemptFailed)]
         assert started == list(range(1, len(started) + 1))
         assert concluded == started[: len(concluded)]
+
+
+def test_where_nothing_goes_wrong_the_end_sums_up_what_every_attempt_has_used(calm_seed: int):
+    for told in histories(report_of(calm_seed)).values():
+        used = [event.usage for _, event in told if isinstance(event, SuiteGenerated)]
+        used += [event.usage for _, event in told if isinstance(event, AttemptFailed) and event.phase != "verify"]
+        end = fold(told).finished
+        assert end is not None
+        known = [usage.input_tokens for usage in used if usage.input_tokens is not None]
+        assert end.usage.input_tokens == (sum(known) if known else None)
+        assert end.usage.wall_s == pytest.approx(sum(usage.wall_s for usage in used))
+        assert end.rounds == len({event.attempt.number for _, event in told if isinstance(event, SuiteVerified)})
 
 
 def test_what_nobody_foresaw_fails_an_attempt_and_not_a_worker():

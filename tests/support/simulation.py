@@ -15,29 +15,24 @@ import trio
 import trio.testing
 from msgspec.structs import replace
 
+from tests.support.moods import SOURCES, Moods, join
 from testwright.actor import Actor
 from testwright.bus import Stored
 from testwright.bus.memory import Faults, MemoryBus, MemoryServer
 from testwright.bus.topology import Topology, declare
 from testwright.client import Client
 from testwright.collector.actor import collector
-from testwright.engines import Progress
-from testwright.errors import BusClosedError, BusTimeoutError, WorkError
-from testwright.generator.actor import Product, generator
+from testwright.errors import BusClosedError, BusTimeoutError
+from testwright.generator.actor import generator
 from testwright.pacing import until
 from testwright.snapshots.bundle import Bundle
 from testwright.submission import Job
 from testwright.submitter.actor import submitter
-from testwright.verification.inquiry import Finding
 from testwright.verifier.actor import verifier
 from testwright.voice import JOB_EVENTS, TASK_EVENTS
 from testwright_schemas import (
-    CaseVerdict,
-    Coverage,
-    GenerateSuite,
     JobFinished,
     JobMessage,
-    Mutation,
     OutcomeCounts,
     Policy,
     RetryPolicy,
@@ -45,8 +40,6 @@ from testwright_schemas import (
     Target,
     TaskFinished,
     TaskMessage,
-    Verdict,
-    VerifySuite,
     envelope,
     subjects,
 )
@@ -136,7 +129,7 @@ class Process:
         self._server = server
         self._role = role
         self._name = f"{role}-{number}"
-        self._dice = random.Random(f"{seed}/{self._name}")
+        self._moods = Moods(random.Random(f"{seed}/{self._name}"))
         self._lives = 0
         self._bus: MemoryBus | None = None
         self._at_work: Actor | None = None
@@ -192,44 +185,9 @@ class Process:
                 return collector(bus, now, slots=2)
             case "generator":
                 worker = f"{self._name}.{self._lives}"
-                return generator(bus, now, self._produce, ENGINES, worker=worker, slots=2)
+                return generator(bus, now, self._moods.produce, ENGINES, worker=worker, slots=2)
             case _:
-                return verifier(bus, now, self._judge, slots=2)
-
-    async def _produce(self, item: GenerateSuite, snapshot: bytes, progress: Progress) -> Product:
-        assert snapshot == SOURCES
-        await progress("searching", tests=1)
-        await self._work_for(self._dice.uniform(0, 90))
-        mood = self._dice.random()
-        if mood < 0.15:
-            raise WorkError("engine-crashed", "it broke", retryable=True, log=b"traceback")
-        if mood < 0.2:
-            raise WorkError("import-failed", "no such module")
-        if mood < 0.25:
-            raise ValueError("nobody foresaw this")
-        return Product(archive=f"suite of {item.task_id}".encode(), files=("test_it.py",))
-
-    async def _judge(self, item: VerifySuite, snapshot: bytes, candidate: bytes, progress: Progress) -> Finding:
-        assert (snapshot, candidate) == (SOURCES, f"suite of {item.task_id}".encode())
-        await progress("repeating", tests=1)
-        await self._work_for(self._dice.uniform(0, 30))
-        verdict: Verdict = "kept" if self._dice.random() < 0.8 else "flaky"
-        return Finding(
-            cases=(CaseVerdict(id="test_it.py::test_it", verdict=verdict),),
-            coverage=Coverage(line=90.0),
-            mutation=Mutation(),
-            files={"test_it.py": candidate} if verdict == "kept" else {},
-            report=b"{}",
-            isolation="none",
-            python="3.11",
-            wall_s=1.0,
-        )
-
-    async def _work_for(self, seconds: float) -> None:
-        await until(anyio.current_time() + seconds)
-
-
-SOURCES = b"sources"
+                return verifier(bus, now, self._moods.judge, slots=2, join=join)
 
 
 def run(plan: Plan) -> Report:
@@ -355,6 +313,9 @@ def _bundle(tasks: int) -> Bundle:
 def _policy(dice: random.Random) -> Policy:
     return Policy(
         engines=ENGINES,
+        coverage=dice.choice((10.0, 80.0, 100.0)),
+        budget_s=dice.choice((30.0, 300.0)),
+        rounds=dice.choice((1, 3, 6)),
         priority=dice.choice(("critical", "high", "normal", "low")),
         deadline_s=dice.choice((3600.0, 7200.0)),
         retry=RetryPolicy(max_attempts=2, base_s=dice.choice((0.0, 1.0, 5.0))),

@@ -55,8 +55,9 @@ def submitted(policy: Policy = POLICY) -> TaskSubmitted:
     return TaskSubmitted(**IDS, target=TARGET, snapshot=SNAPSHOT, policy=policy, created_at=NOW)
 
 
-def started(attempt: Attempt | None = None, worker: str = "worker-1") -> AttemptStarted:
-    return AttemptStarted(**IDS, attempt=attempt or first(), worker=worker, started_at=NOW + timedelta(seconds=1))
+def started(attempt: Attempt | None = None, worker: str = "worker-1", item: int = 0) -> AttemptStarted:
+    at = NOW + timedelta(seconds=1)
+    return AttemptStarted(**IDS, attempt=attempt or first(), worker=worker, item=item, started_at=at)
 
 
 def generated(attempt: Attempt | None = None, fence: int = 2) -> SuiteGenerated:

@@ -295,6 +295,8 @@ def test_a_timer_that_knows_more_than_was_read_is_not_taken_for_an_old_one():
     retry = TimerFired(namespace="default", task_id="task-1", kind="retry", attempt=1)
 
     assert ahead(history(submitted(), started()), retry)
+    assert ahead(history(submitted(), started(), generated()), retry)
+    assert not ahead(history(submitted(), started(), started(first(2))), retry)
     assert not ahead(history(submitted(), started(), failed()), retry)
     assert ahead(history(), DEADLINE)
     assert not ahead(history(submitted()), DEADLINE)

@@ -1,8 +1,13 @@
 """What a generator may do with a delivery, told by the task's history."""
 
+from datetime import timedelta
+
+from msgspec.structs import replace
+
 from tests.support.tasks import NOW, failed, finished, first, generated, history, started, submitted, to_generate
-from testwright.generator.core import MAX_LOST, Drop, GiveUp, Start, decide
-from testwright_schemas import AttemptFailed, AttemptStarted, Expect, Publish, subjects
+from testwright.generator import core
+from testwright.generator.core import MAX_LOST, Drop, Start, decide
+from testwright_schemas import AttemptFailed, AttemptStarted, Expect, Failure, LanePaused, Publish, Usage, subjects
 
 STARTED = subjects.task_event("default", "task-1", "started")
 
@@ -66,8 +71,41 @@ def test_a_task_that_takes_its_workers_down_is_given_up():
 
     decision = decide(history(submitted(), lost), to_generate(), "w", NOW, turn=1)
 
-    assert isinstance(decision, GiveUp)
-    message = decision.failure.message
+    assert isinstance(decision, Start)
+    assert decision.declined is not None
+    assert (decision.declined.failure.cause, decision.declined.failure.retryable) == ("worker-lost", False)
+    assert decision.announcement.expect == Expect(subject=STARTED, sequence=2)
+
+
+def test_an_item_that_comes_again_does_not_take_the_place_of_a_later_one():
+    later = started(first(4, engine_index=1), item=4)
+    told = history(submitted(), started(first(2), item=2), failed(first(2)), later)
+
+    assert isinstance(decide(told, to_generate(first(2)), "w", NOW, turn=1), Drop)
+    assert isinstance(decide(told, to_generate(first(4, engine_index=1)), "w", NOW, turn=1), Start)
+
+
+def test_an_item_of_a_paused_lane_is_declined_for_the_time_that_is_left():
+    pause = LanePaused(namespace="default", lane="echo", until=NOW + timedelta(seconds=30), reason="slow down")
+
+    during = decide(history(submitted()), to_generate(), "w", NOW, turn=1, pause=pause)
+    after = decide(history(submitted()), to_generate(), "w", NOW + timedelta(seconds=30), turn=1, pause=pause)
+
+    assert isinstance(during, Start)
+    assert during.declined is not None
+    failure = during.declined.failure
+    assert (failure.cause, failure.message, failure.retry_after_s) == ("lane-paused", "slow down", 30.0)
+    assert isinstance(after, Start)
+    assert after.declined is None
+
+
+def test_what_a_failed_attempt_has_used_is_added_to_what_was_spent_before():
+    item = replace(to_generate(), spent=Usage(model="m", input_tokens=5, cost_usd=0.5, wall_s=1.0))
+    crashed = Failure(cause="engine-crashed", message="it broke")
+    used = Usage(model="m", input_tokens=7, wall_s=2.0)
+
+    message = core.failed(item, first(), core.Setback(phase="generate", failure=crashed, usage=used), 2).message
+
     assert isinstance(message, AttemptFailed)
-    assert (message.failure.cause, message.failure.retryable) == ("worker-lost", False)
-    assert decision.failure.expect == Expect(subject=STARTED, sequence=2)
+    assert message.usage == used
+    assert message.spent == Usage(model="m", input_tokens=12, cost_usd=None, wall_s=3.0)

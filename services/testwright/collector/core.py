@@ -88,7 +88,8 @@ def ahead(history: TaskHistory, event: Collected) -> bool:
     """Return whether a timer knows more than the history that was read: a timer cannot say how much must be known."""
     match event:
         case TimerFired(kind="retry", attempt=attempt):
-            return history.concluded < attempt
+            failed = history.failed.attempt.number if history.failed else 0
+            return max(failed, history.attempts - 1) < attempt
         case TimerFired():
             return history.submitted is None
         case _:

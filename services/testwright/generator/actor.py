@@ -103,14 +103,15 @@ class _Generator:
         match core.decide(history, item, self._worker, now, turn=next(self._turns), pause=pause):
             case core.Drop(reason=reason):
                 log.info("dropped task=%s: %s", item.task_id, reason)
-            case core.GiveUp(failure=failure):
-                await self._voice.say(failure, stored.headers)
-            case core.Start(attempt=attempt, announcement=announcement):
-                await self._run(item, stored, attempt, announcement)
+            case core.Start() as start:
+                receipt = await self._voice.say(start.announcement, stored.headers)
+                fence = receipt.sequence if receipt else 0
+                if start.declined:
+                    await self._voice.say(core.failed(item, start.attempt, start.declined, fence), stored.headers)
+                else:
+                    await self._run(item, stored, start.attempt, fence)
 
-    async def _run(self, item: GenerateSuite, stored: Stored, attempt: Attempt, announcement: Publish) -> None:
-        receipt = await self._voice.say(announcement, stored.headers)
-        fence = receipt.sequence if receipt else 0
+    async def _run(self, item: GenerateSuite, stored: Stored, attempt: Attempt, fence: int) -> None:
         try:
             outcome = await self._outcome(item, stored, attempt, fence)
         except WorkError as error:

@@ -41,16 +41,11 @@ class Setback(Record, frozen=True, kw_only=True):
 
 
 class Start(Record, frozen=True, kw_only=True):
-    """Begin this attempt if the announcement is accepted."""
+    """Begin this attempt if the announcement is accepted; where it is ``declined``, only to say so."""
 
     attempt: Attempt
     announcement: Publish
-
-
-class GiveUp(Record, frozen=True, kw_only=True):
-    """Do not begin: say this instead."""
-
-    failure: Publish
+    declined: Setback | None = None
 
 
 class Drop(Record, frozen=True, kw_only=True):
@@ -61,7 +56,7 @@ class Drop(Record, frozen=True, kw_only=True):
 
 def decide(
     history: TaskHistory, item: GenerateSuite, worker: str, now: datetime, *, turn: int, pause: LanePaused | None = None
-) -> Start | GiveUp | Drop:
+) -> Start | Drop:
     """Return what to do with a work item.
 
     Args:
@@ -74,16 +69,12 @@ def decide(
     """
     if history.finished:
         return Drop(reason=f"the task is {history.finished.outcome}")
+    if history.started and history.started.item > item.attempt.number:
+        return Drop(reason=f"attempt {history.started.attempt.number} is of a later item")
     if history.concluded >= item.attempt.number and history.concluded >= history.attempts:
         return Drop(reason=f"attempt {history.concluded} is concluded")
     number = max(item.attempt.number, history.attempts + 1)
     attempt = replace(item.attempt, number=number)
-    if number - item.attempt.number >= MAX_LOST:
-        lost = Failure(cause="worker-lost", message=f"{MAX_LOST} workers took the task and died or stopped")
-        return GiveUp(failure=failed(item, attempt, Setback(phase="prepare", failure=lost), history.fence))
-    if pause and (left_s := (pause.until - now).total_seconds()) > 0:
-        told = Failure(cause="lane-paused", message=pause.reason, retryable=True, retry_after_s=left_s)
-        return GiveUp(failure=failed(item, attempt, Setback(phase="prepare", failure=told), history.fence))
     announcement = AttemptStarted(
         namespace=item.namespace,
         job_id=item.job_id,
@@ -91,11 +82,30 @@ def decide(
         attempt=attempt,
         worker=worker,
         turn=turn,
+        item=item.attempt.number,
         started_at=now,
         first_started_at=history.first_started_at,
     )
     expect = Expect(subject=subjects.event(announcement), sequence=history.fence)
-    return Start(attempt=attempt, announcement=Publish(message=announcement, expect=expect))
+    why = _lost(number - item.attempt.number) or _paused(pause, now)
+    return Start(
+        attempt=attempt,
+        announcement=Publish(message=announcement, expect=expect),
+        declined=Setback(phase="prepare", failure=why) if why else None,
+    )
+
+
+def _lost(deliveries: int) -> Failure | None:
+    if deliveries < MAX_LOST:
+        return None
+    return Failure(cause="worker-lost", message=f"{MAX_LOST} workers took the task and died or stopped")
+
+
+def _paused(pause: LanePaused | None, now: datetime) -> Failure | None:
+    left_s = (pause.until - now).total_seconds() if pause else 0.0
+    if pause is None or left_s <= 0:
+        return None
+    return Failure(cause="lane-paused", message=pause.reason, retryable=True, retry_after_s=left_s)
 
 
 def failed(item: GenerateSuite, attempt: Attempt, setback: Setback, fence: int) -> Publish:

@@ -10,6 +10,7 @@ from testwright.environments import Environments, bare
 from testwright.errors import EngineError
 from testwright.generator.actor import Product
 from testwright.sandbox import Sandbox
+from testwright.sandbox.choice import demand
 from testwright.snapshots.archive import pack
 from testwright.workspace import workspace
 from testwright_schemas import GenerateSuite
@@ -29,6 +30,7 @@ class Workshop:
 
     async def __call__(self, item: GenerateSuite, snapshot: bytes, progress: Progress) -> Product:
         """Return a packed candidate; see ``testwright.generator.actor.Produce``."""
+        demand(item.policy, self._sandbox)
         engine = load(item.attempt.engine)
         found = await run_sync(engine.status)
         if not found.available:

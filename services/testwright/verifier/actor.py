@@ -1,11 +1,10 @@
 """The verifier's shell: fetches a candidate, lets ``judge`` judge it, stores the suite, publishes the verdicts."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import anyio
-from anyio.to_thread import run_sync
 from msgspec.structs import replace
 
 from testwright.actor import Actor, Reaction, SupersededError
@@ -24,7 +23,6 @@ from testwright.errors import (
 )
 from testwright.history import TaskHistory
 from testwright.reporter import Reporter
-from testwright.snapshots.archive import pack, read
 from testwright.sources import Sources
 from testwright.verification.inquiry import Finding
 from testwright.verifier import core, merging
@@ -58,13 +56,18 @@ class Judge(Protocol):
         ...
 
 
+Join = Callable[[Mapping[str, bytes], bytes], Awaitable[bytes]]
+"""Puts accepted files, by name, and a packed candidate into one archive; see ``testwright.verifier.merging.joined``."""
+
+
 class _Verifier:
-    def __init__(self, bus: Bus, voice: Voice, judge: Judge) -> None:
+    def __init__(self, bus: Bus, voice: Voice, judge: Judge, join: Join) -> None:
         self._bus = bus
         self._sources = Sources(bus)
         self._archive = Archive(bus)
         self._voice = voice
         self._judge = judge
+        self._join = join
         self.endings = Endings(bus)
 
     async def handle(self, item: VerifySuite, stored: Stored) -> Sequence[Effect]:
@@ -117,7 +120,7 @@ class _Verifier:
         """Return the item for a candidate together with what was accepted, and that as an archive, which is kept."""
         files = accepted.judgement.files
         before = {file.name: await self._bus.fetch(subjects.ARTIFACTS, file.digest) for file in files}
-        archive = await run_sync(pack, merging.merged(before, await run_sync(read, candidate)))
+        archive = await self._join(before, candidate)
         kept = await self._keep("candidate.tar.gz", archive)
         needed = merging.united(accepted.requirements, item.requirements)
         return replace(item, candidate=kept, requirements=needed), archive
@@ -145,7 +148,7 @@ class _Verifier:
         return Artifact(name=name, digest=await self._bus.put(subjects.ARTIFACTS, data), size=len(data))
 
 
-def verifier(bus: Bus, clock: Clock, judge: Judge, *, slots: int = 1) -> Actor:
+def verifier(bus: Bus, clock: Clock, judge: Judge, *, slots: int = 1, join: Join = merging.joined) -> Actor:
     """Return a verifier.
 
     Args:
@@ -153,9 +156,10 @@ def verifier(bus: Bus, clock: Clock, judge: Judge, *, slots: int = 1) -> Actor:
         clock: time of day.
         judge: what judges candidates.
         slots: candidates at a time.
+        join: what puts a candidate together with what was accepted before.
     """
     voice = Voice(bus, "verifier", clock)
-    part = _Verifier(bus, voice, judge)
+    part = _Verifier(bus, voice, judge, join)
     consumers = tuple(subjects.verify_consumer(priority) for priority in PRIORITIES)
     reaction = Reaction(stream=subjects.WORK, consumers=consumers, type_=VerifySuite, handle=part.handle, slots=slots)
     return Actor("verifier", bus, voice, (reaction,), background=(part.endings.follow,))

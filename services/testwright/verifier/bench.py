@@ -5,6 +5,7 @@ from anyio.to_thread import run_sync
 from testwright.engines import Progress
 from testwright.environments import Environments
 from testwright.sandbox import Sandbox
+from testwright.sandbox.choice import demand
 from testwright.snapshots.archive import read
 from testwright.verification import Finding, Inquiry, Provenance, verify
 from testwright.workspace import workspace
@@ -25,6 +26,7 @@ class Bench:
 
     async def __call__(self, item: VerifySuite, snapshot: bytes, candidate: bytes, progress: Progress) -> Finding:
         """Return what was found; see ``testwright.verifier.actor.Judge``."""
+        demand(item.policy, self._sandbox)
         async with workspace(snapshot) as space:
             await progress("building the environment")
             environment = await self._environments.for_project(space.root, item.target, item.policy.python)

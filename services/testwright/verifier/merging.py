@@ -1,9 +1,11 @@
-"""How a candidate meets what was accepted before: judged together, and only ever for the better. Pure."""
+"""How a candidate meets what was accepted before: judged together, and only ever for the better."""
 
 from collections.abc import Mapping
 
+from anyio.to_thread import run_sync
 from msgspec.structs import replace
 
+from testwright.snapshots.archive import pack, read
 from testwright_schemas import Brief, Judgement
 
 Worth = tuple[float, float, float]
@@ -27,6 +29,15 @@ def merged(accepted: Mapping[str, bytes], candidate: Mapping[str, bytes]) -> dic
     while any(name.startswith(folder) for name in candidate):
         folder += "_"
     return {f"{folder}/{name}": content for name, content in accepted.items()} | dict(candidate)
+
+
+async def joined(accepted: Mapping[str, bytes], candidate: bytes) -> bytes:
+    """Return the archive of a candidate together with the files that were accepted.
+
+    Raises:
+        SnapshotError: the candidate cannot be unpacked.
+    """
+    return await run_sync(lambda: pack(merged(accepted, read(candidate))))
 
 
 def with_news(earlier: Judgement, judgement: Judgement) -> Judgement:

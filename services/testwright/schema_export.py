@@ -9,6 +9,7 @@ from typing import Any, cast, get_args
 
 import msgspec
 
+from testwright.gateway import openapi
 from testwright.verification.report import Report
 from testwright_schemas import (
     PRIORITIES,
@@ -199,12 +200,13 @@ def asyncapi() -> dict[str, Any]:
 
 
 def write(directory: Path) -> None:
-    """Write ``json/<tag>.json`` for each message, others for documents, and ``asyncapi.json`` into a folder."""
+    """Write ``json/<tag>.json`` for each message, others for documents, AsyncAPI and OpenAPI into a folder."""
     folder = directory / "json"
     folder.mkdir(parents=True, exist_ok=True)
     for name, schema in (json_schemas() | document_schemas()).items():
         (folder / f"{name}.json").write_bytes(pretty(schema))
     (directory / "asyncapi.json").write_bytes(pretty(asyncapi()))
+    (directory / "openapi.json").write_bytes(pretty(openapi.document()))
 
 
 def pretty(document: Any) -> bytes:

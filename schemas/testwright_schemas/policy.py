@@ -43,6 +43,7 @@ class Policy(Record, frozen=True, kw_only=True):
         seed: seed of every random choice.
         output: where whoever collects the suite is to write it: a folder, or a ``.py`` file; no actor writes there.
         retry: back-off and number of tries for each engine.
+        sandbox: ``required`` has workers refuse that cannot isolate foreign code by more than a process group.
     """
 
     engines: Annotated[tuple[Token, ...], msgspec.Meta(min_length=1, max_length=10)] = (
@@ -62,3 +63,4 @@ class Policy(Record, frozen=True, kw_only=True):
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
     output: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
     retry: RetryPolicy = RetryPolicy()
+    sandbox: Literal["auto", "required"] = "auto"

@@ -18,8 +18,9 @@ Verdict = Literal[
     "too-slow",
     "not-collected",
 ]
-Isolation = Literal["bubblewrap", "process-group", "none"]
-"""How far the run was kept from the machine: ``bubblewrap`` has no network and its own file system view;
+Isolation = Literal["bubblewrap", "docker", "process-group", "none"]
+"""How far the run was kept from the machine: ``bubblewrap`` and ``docker`` (a container for each run) have no network
+and their own file system view;
 ``process-group`` has limits and a cleared environment only; ``none`` ran nothing of the user's (echo)."""
 
 

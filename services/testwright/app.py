@@ -19,7 +19,8 @@ from testwright.engines import registry
 from testwright.environments.uv import UvEnvironments
 from testwright.generator.actor import generator
 from testwright.generator.workshop import Workshop
-from testwright.sandbox.local import LocalSandbox
+from testwright.sandbox import Sandbox
+from testwright.sandbox.choice import Mode, choose, mode
 from testwright.settings import Settings
 from testwright.submitter.actor import submitter
 from testwright.verifier.actor import verifier
@@ -44,18 +45,20 @@ class Options:
         grace_s: see ``GRACE_S``.
         system_url: the same server with credentials of its system account; with them, what a dead worker held is handed
             on at once, and not after the ack wait.
+        sandbox: mode; ``None`` for what the settings ask for.
     """
 
     concurrency: int = 1
     engines: tuple[str, ...] = ()
     grace_s: float = GRACE_S
     system_url: str | None = None
+    sandbox: Mode | None = None
 
 
 def build(role: Role, bus: Bus, settings: Settings, options: Options) -> Actor:
     """Return an actor with the adapters of this machine."""
     engines = options.engines or registry.names()
-    sandbox = LocalSandbox()
+    sandbox = choose(options.sandbox or mode(settings.sandbox))
     environments = UvEnvironments(settings.cache)
     builders: dict[Role, Callable[[], Actor]] = {
         "submitter": lambda: submitter(bus, clock.now, registry.names()),
@@ -69,22 +72,24 @@ def build(role: Role, bus: Bus, settings: Settings, options: Options) -> Actor:
             slots=options.concurrency,
         ),
         "verifier": lambda: verifier(bus, clock.now, Bench(sandbox, environments), slots=options.concurrency),
-        "workflow": lambda: workflow(bus, workflow_tools(settings)),
+        "workflow": lambda: workflow(bus, workflow_tools(settings, sandbox=sandbox)),
     }
     return builders[role]()
 
 
-def workflow_tools(settings: Settings, functions: Mapping[str, Function] | None = None) -> Tools:
+def workflow_tools(
+    settings: Settings, functions: Mapping[str, Function] | None = None, *, sandbox: Sandbox | None = None
+) -> Tools:
     """Return what driving a workflow run takes, with the adapters of this machine.
 
     Args:
         settings: of this process.
         functions: what stages call, by the name of the stage.
+        sandbox: where foreign code runs; by default what the settings ask for.
     """
-    bench = Bench(LocalSandbox(), UvEnvironments(settings.cache))
-    return Tools(
-        clock=clock.now, worker=settings.worker, judge=bench, sandbox=LocalSandbox(), functions=functions or {}
-    )
+    sandbox = sandbox or choose(mode(settings.sandbox))
+    bench = Bench(sandbox, UvEnvironments(settings.cache))
+    return Tools(clock=clock.now, worker=settings.worker, judge=bench, sandbox=sandbox, functions=functions or {})
 
 
 @asynccontextmanager

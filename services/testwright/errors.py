@@ -205,6 +205,13 @@ class WorkError(TestwrightError):
         super().__init__(message)
 
 
+class SandboxUnavailableError(WorkError):
+    """Raised when a machine cannot isolate foreign code as strongly as is demanded."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("sandbox-unavailable", message)
+
+
 class EngineError(WorkError):
     """Raised when an engine fails or yields nothing usable."""
 

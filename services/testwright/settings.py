@@ -24,6 +24,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         cache: folder for environments and engines that can be built again (``TESTWRIGHT_CACHE``).
         data: folder for what must survive (``TESTWRIGHT_DATA``).
         worker: name of this process in events, unique enough to tell workers apart.
+        sandbox: mode (``TESTWRIGHT_SANDBOX``, default ``auto``); see ``testwright.sandbox.choice``.
     """
 
     server: str | None
@@ -32,6 +33,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cache: Path
     data: Path
     worker: str
+    sandbox: str = "auto"
 
 
 def load() -> Settings:
@@ -45,6 +47,7 @@ def load() -> Settings:
         cache=Path(cache) if cache else platformdirs.user_cache_path("testwright"),
         data=Path(data) if data else platformdirs.user_data_path("testwright"),
         worker=f"{platform.node().partition('.')[0]}-{os.getpid()}",
+        sandbox=os.environ.get("TESTWRIGHT_SANDBOX") or "auto",
     )
 
 
@@ -230,6 +233,11 @@ def uv_pythons() -> Path:
 
 
 _GITS_OWN = re.compile(r"GIT_(?!(AUTHOR|COMMITTER)_|CONFIG_(GLOBAL|SYSTEM|NOSYSTEM)$)")
+
+
+def docker_environment() -> dict[str, str]:
+    """Return the variables that say to the docker command line where its engine is."""
+    return {name: value for name, value in os.environ.items() if name.startswith("DOCKER_") or name == "HOME"}
 
 
 def git_environment() -> dict[str, str]:

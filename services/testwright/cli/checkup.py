@@ -78,11 +78,15 @@ def program(name: str, package: str) -> Check:
 
 def isolation() -> Check:
     """Look how far foreign code can be kept from the machine."""
-    level = LocalSandbox().isolation
-    if level == "bubblewrap":
-        return Check("sandbox", "ok", "bubblewrap: no network, own view of the file system")
-    remedy = "install bubblewrap (bwrap), and allow user namespaces"
-    return Check("sandbox", "warn", "process group only: code under test sees your files and network", remedy)
+    sandbox = LocalSandbox()
+    if sandbox.isolation != "bubblewrap":
+        remedy = "install bubblewrap (bwrap), and allow user namespaces; or use --sandbox docker"
+        return Check("sandbox", "warn", "process group only: code under test sees your files and network", remedy)
+    held = "bubblewrap: no network, own view of the file system"
+    if sandbox.limits_groups:
+        return Check("sandbox", "ok", f"{held}; memory and processes limited for each run as a whole")
+    remedy = "for limits on a run as a whole: start with `systemd-run --user --scope -p Delegate=yes testwright ...`"
+    return Check("sandbox", "ok", f"{held}; memory limited for each process, processes for this user", remedy)
 
 
 async def interpreters() -> list[Check]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 from anyio.to_thread import run_sync
 
-from testwright import app
+from testwright import app, settings
 from testwright.background import beside
 from testwright.cli import service
 from testwright.cli.interruption import Interruption
@@ -19,7 +19,9 @@ from testwright.cli.screen import Changed
 from testwright.client import Client
 from testwright.delivery import deliver
 from testwright.errors import InvalidSubmissionError
+from testwright.sandbox.choice import Mode, choose, mode
 from testwright.snapshots.bundle import Bundle
+from testwright.submission import Terms
 from testwright_schemas import EventMessage, JobRejected, Policy, TaskEvent, TaskFinished
 
 
@@ -35,6 +37,8 @@ class Order:
         namespace: of the tasks, ``None`` for the usual one.
         concurrency: attempts at a time where the server is our own.
         branch: that will take the suites; ``None`` for the working tree.
+        terms: how it stands to other submissions.
+        sandbox: mode of actors of our own; ``None`` for what the settings ask for.
     """
 
     bundled: Bundle
@@ -44,6 +48,8 @@ class Order:
     namespace: str | None
     concurrency: int
     branch: str | None = None
+    terms: Terms | None = None
+    sandbox: Mode | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +92,16 @@ async def _client(stack: AsyncExitStack, order: Order, desk: Desk) -> Client:
     client = await service.existing(stack, order.server, order.namespace)
     if client is None:
         await service.check_engines(order.policy.engines)
+        await run_sync(choose, order.sandbox or mode(settings.load().sandbox))
         desk.tell("no server is running: starting one for this run")
-        options = app.Options(concurrency=order.concurrency)
+        options = app.Options(concurrency=order.concurrency, sandbox=order.sandbox)
         url = await stack.enter_async_context(service.complete(None, options))
         client = await stack.enter_async_context(Client.connect(url, namespace=order.namespace))
     return client
 
 
 async def _follow(client: Client, order: Order, desk: Desk, interruption: Interruption) -> None:
-    job = await client.submit_bundle(order.bundled, order.policy)
+    job = await client.submit_bundle(order.bundled, order.policy, order.terms)
     desk.report.job = job.id
     desk.report.modules.update({task.id: task.module for task in job.tasks})
     desk.rows.update({task.id: Row(task.module) for task in job.tasks})

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from testwright.cli import duration
+from testwright.sandbox.choice import Mode
 
 
 def seconds(text: str | float) -> float:
@@ -60,5 +61,11 @@ Timeout = Annotated[
 Grace = Annotated[
     float,
     typer.Option("--grace", parser=seconds, metavar="TIME", help="How long running work may take at the end. [20s]"),
+]
+Sandbox = Annotated[
+    Mode | None,
+    typer.Option(
+        "--sandbox", help="Where foreign code runs; required: not without bubblewrap; else TESTWRIGHT_SANDBOX. [auto]"
+    ),
 ]
 Concurrency = Annotated[int, typer.Option("--concurrency", min=1, max=256, help="Attempts at a time.")]

@@ -9,6 +9,7 @@ import typer
 
 from testwright.cli.options import seconds
 from testwright.errors import InvalidSubmissionError
+from testwright.sandbox.choice import Mode
 from testwright.snapshots.sources import VENV
 from testwright_schemas import Policy, Priority
 
@@ -72,6 +73,11 @@ def policy(*, engines: list[str] | None, python: str | None, no_mutants: bool, *
     except msgspec.ValidationError as error:
         reason, _, field = str(error).partition(" - at `$.")
         raise InvalidSubmissionError(field.rstrip("`") or "policy", reason) from error
+
+
+def demanded(sandbox: Mode | None) -> str | None:
+    """Return what workers are to demand of their sandbox where this mode is asked for."""
+    return None if sandbox in {None, "auto"} else "required"
 
 
 def for_modules(wanted: Policy, number: int) -> Policy:

@@ -8,7 +8,7 @@ import typer
 from testwright import app, settings
 from testwright.cli import gateway, output
 from testwright.cli.foreground import in_foreground
-from testwright.cli.options import Concurrency, Grace, Json, Namespace, Server, Verbose, log_to_stderr
+from testwright.cli.options import Concurrency, Grace, Json, Namespace, Sandbox, Server, Verbose, log_to_stderr
 from testwright.cli.session import address
 from testwright.engines import registry
 from testwright.errors import InvalidSubmissionError
@@ -29,6 +29,7 @@ def run(
         str | None,
         typer.Option("--listen", metavar="HOST:PORT", help="Where the gateway is. [127.0.0.1:8420, or a free port]"),
     ] = None,
+    sandbox: Sandbox = None,
     server: Server = None,
     namespace: Namespace = None,
     as_json: Json = False,
@@ -40,8 +41,8 @@ def run(
 
     It binds to what `testwright topology apply` has made, and creates nothing. It serves every namespace.
 
-    The gateway takes the tokens in TESTWRIGHT_GATEWAY_TOKENS_FILE (a token a line, and behind it the namespace it is for),
-    or else makes one of its own and prints it.
+    The gateway takes the tokens in TESTWRIGHT_GATEWAY_TOKENS_FILE (a token a line, and behind it the namespace it is
+    for), or else makes one of its own and prints it.
     """
     log_to_stderr(True)
     for name in engine or ():
@@ -57,6 +58,7 @@ def run(
         engines=tuple(engine or ()),
         grace_s=grace,
         system_url=here.system_server if role == "collector" else None,
+        sandbox=sandbox,
     )
 
     def greet(_: object) -> None:

@@ -14,7 +14,7 @@ from testwright import app, settings
 from testwright.bus.nats import connect
 from testwright.cli import gateway, output
 from testwright.cli.foreground import in_foreground
-from testwright.cli.options import Concurrency, Grace, Json, Verbose, log_to_stderr
+from testwright.cli.options import Concurrency, Grace, Json, Sandbox, Verbose, log_to_stderr
 from testwright.cli.service import complete
 from testwright.errors import ConnectError
 from testwright.gateway.listening import Place
@@ -47,6 +47,7 @@ def up(
     ] = None,
     concurrency: Concurrency = 1,
     grace: Grace = app.GRACE_S,
+    sandbox: Sandbox = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -60,7 +61,7 @@ def up(
     """
     log_to_stderr(True)
     here = settings.load()
-    options = app.Options(concurrency=concurrency, grace_s=grace)
+    options = app.Options(concurrency=concurrency, grace_s=grace, sandbox=sandbox)
     wish = Wish(data or here.data, port, durable, options, gateway.place(listen), as_json)
     raise typer.Exit(anyio.run(_up, wish, here.data))
 

@@ -77,9 +77,9 @@ class LocalSandbox(Sandbox):
         with _Pipes(command.stdin, guarded=not self._bwrap) as pipes, self._cgroups.group(command.limits) as groups:
             joins = [word for fd in groups for word in ("--join", str(fd))]
             if self._bwrap:
-                argv, pass_fds = self._bwrap.wrap(command, env, _launched(command, *joins, "--init")), groups
+                argv, pass_fds = self._bwrap.wrap(command, env, launched(command, *joins, "--init")), groups
             else:
-                argv = _launched(command, *joins, "--lifeline", str(pipes.lifeline))
+                argv = launched(command, *joins, "--lifeline", str(pipes.lifeline))
                 pass_fds = (*groups, pipes.lifeline)
             started = anyio.current_time()
             process = await _start(argv, command, env, pipes, pass_fds)
@@ -240,7 +240,13 @@ def _launcher() -> list[str]:
     return [str(_launcher_python()), "-I", "-S", "-B", str(_LAUNCHER)]
 
 
-def _launched(command: Command, *options: str) -> list[str]:
+def launcher_files() -> tuple[Path, ...]:
+    """Return what a run must be able to read for the launcher to start."""
+    return Path(sys.base_prefix), _launcher_python(), _LAUNCHER
+
+
+def launched(command: Command, *options: str) -> list[str]:
+    """Return the command line that sets a command's limits and then runs it; see ``launcher.py`` for the options."""
     return [*_launcher(), *options, *_limits(command.limits), "--", *command.argv]
 
 
@@ -261,11 +267,10 @@ class _Bwrap:
     nesting: bool
 
     def wrap(self, command: Command, env: dict[str, str], launched: list[str]) -> list[str]:
-        launcher = (Path(sys.base_prefix), _launcher_python(), _LAUNCHER)
         view = bwrap.View(
             cwd=command.cwd,
             env=env,
-            readable=[path for path in (*launcher, *command.readable) if path.exists()],
+            readable=[path for path in (*launcher_files(), *command.readable) if path.exists()],
             writable=command.writable,
             private={folder: sorted(folder.iterdir()) for folder in command.private},
             scratch_bytes=command.limits.scratch_mb << 20,
@@ -283,7 +288,7 @@ def _working_bwrap() -> _Bwrap | None:
         return None
     command = Command(["true"], cwd=Path("/"))
     for found in (_Bwrap(program, nesting=False), _Bwrap(program, nesting=True)):
-        argv = found.wrap(command, {"PATH": PATH}, _launched(command, "--init"))
+        argv = found.wrap(command, {"PATH": PATH}, launched(command, "--init"))
         # The limit only bounds a broken installation: a good one answers within tens of milliseconds.
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             subprocess.run(argv, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=10)

@@ -1,0 +1,54 @@
+"""The only place that chooses a sandbox: what an operator allows, and what a task demands."""
+
+from typing import Literal, cast, get_args
+
+from testwright.errors import SandboxUnavailableError, SettingError
+from testwright.sandbox import Sandbox
+from testwright.sandbox.docker import DockerSandbox
+from testwright.sandbox.local import LocalSandbox
+from testwright_schemas import Isolation, Policy
+
+Mode = Literal["auto", "required", "docker"]
+"""``auto`` takes the strongest level that works without a container; ``required`` runs nothing below bubblewrap;
+``docker`` runs everything in containers."""
+
+STRONG: frozenset[Isolation] = frozenset({"bubblewrap", "docker"})
+"""Levels with a view of the file system, and a network, of their own."""
+
+_REMEDY = "install bubblewrap (bwrap) and allow user namespaces, or use --sandbox docker"
+
+
+def mode(name: str) -> Mode:
+    """Return the mode of this name.
+
+    Raises:
+        SettingError: there is none.
+    """
+    if name in get_args(Mode):
+        return cast("Mode", name)
+    raise SettingError("TESTWRIGHT_SANDBOX", f"is {name!r} and not one of {', '.join(get_args(Mode))}")
+
+
+def choose(wanted: Mode) -> Sandbox:
+    """Return a sandbox of this machine.
+
+    Raises:
+        SandboxUnavailableError: this machine has none such.
+    """
+    if wanted == "docker":
+        return DockerSandbox.connect()
+    sandbox = LocalSandbox()
+    if wanted == "required" and sandbox.isolation not in STRONG:
+        raise SandboxUnavailableError(f"bubblewrap is required and does not work here: {_REMEDY}")
+    return sandbox
+
+
+def demand(policy: Policy, sandbox: Sandbox) -> None:
+    """Return if a sandbox is as strong as a task demands.
+
+    Raises:
+        SandboxUnavailableError: it is not.
+    """
+    if policy.sandbox == "required" and sandbox.isolation not in STRONG:
+        message = f"the task demands isolation, this worker has level {sandbox.isolation} only: {_REMEDY}"
+        raise SandboxUnavailableError(message)

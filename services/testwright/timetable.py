@@ -20,7 +20,7 @@ def fault(timetable: Timetable) -> tuple[str, str] | None:
         return None
     try:
         zone = ZoneInfo(timetable.time_zone)
-    except (OSError, ValueError):  # what there is none of is an OSError, as is a folder
+    except (KeyError, OSError, ValueError):  # there is none; it is a folder; it is no name
         return "time_zone", f"{timetable.time_zone!r} is no time zone: write Europe/Warsaw, or UTC"
     try:
         next(CronSim(timetable.cron, datetime(2026, 1, 1, tzinfo=zone)))

@@ -23,7 +23,7 @@ class Verb(NamedTuple):
 
 VERBS = {
     "generate": Verb("generate:generate", "Write verified tests for modules, and wait for them."),
-    "submit": Verb("tasks:submit", "Submit modules and return at once with the ids of their tasks."),
+    "submit": Verb("submit:submit", "Submit modules and return at once with the ids of their tasks."),
     "status": Verb("tasks:status", "Say where tasks stand."),
     "list": Verb("tasks:list_", "List the tasks that are still kept, oldest first."),
     "wait": Verb("results:wait", "Wait until tasks have ended."),
@@ -32,6 +32,7 @@ VERBS = {
     "watch": Verb("watch:watch", "Show events as they come."),
     "cancel": Verb("tasks:cancel", "Ask for the end of tasks, or of all tasks of jobs."),
     "retry": Verb("tasks:retry", "Submit tasks that have ended again, as a new job."),
+    "schedule": Verb("schedule:app", "List and cancel submissions that are made later."),
     "workflow": Verb("workflow:app", "Run stages side by side with the generation of tests."),
     "dead": Verb("dead:app", "List and resend messages that nobody could handle."),
     "up": Verb("up:up", "Run a server and everything on it, in the foreground."),

@@ -1,54 +1,17 @@
-"""Verbs about tasks as a whole: submit, status, list, cancel, retry. None of them waits for a task's end."""
+"""Verbs about tasks as a whole: status, list, cancel, retry. None of them waits for a task's end."""
 
 from typing import Annotated
 
 import typer
 
-from testwright.cli import output, policy
+from testwright.cli import output
 from testwright.cli.ids import tasks_of
-from testwright.cli.options import Ids, Json, Namespace, Paths, Server, Verbose
+from testwright.cli.options import Ids, Json, Namespace, Server, Verbose
 from testwright.cli.session import with_client
+from testwright.cli.submit import tell_job
 from testwright.client import Client
 from testwright.history import TaskState, TaskStatus
-from testwright.snapshots.bundle import bundle
 from testwright.submission import Job
-
-
-def submit(
-    paths: Paths,
-    *,
-    engine: policy.Engines = None,
-    coverage: policy.Coverage = None,
-    budget: policy.Budget = None,
-    timeout: policy.Limit = None,
-    python: policy.Python = None,
-    no_mutants: policy.NoMutants = False,
-    priority: policy.Urgency = None,
-    seed: policy.Seed = None,
-    repeats: policy.Repeats = None,
-    server: Server = None,
-    namespace: Namespace = None,
-    as_json: Json = False,
-    verbose: Verbose = False,
-) -> None:
-    """Submit modules and return at once with the ids of their tasks.
-
-    The work goes on without this process: see `status`, `watch` and `result`.
-    """
-    wanted = policy.policy(
-        engines=engine,
-        python=python,
-        no_mutants=no_mutants,
-        coverage=coverage,
-        budget_s=budget,
-        timeout_s=timeout,
-        priority=priority,
-        seed=seed,
-        repeats=repeats,
-    )
-    bundled = bundle(paths)
-    patient = policy.for_modules(wanted, len(bundled.targets))
-    _tell_job(with_client(lambda client: client.submit_bundle(bundled, patient), server, namespace), as_json=as_json)
 
 
 def status(
@@ -112,15 +75,7 @@ def retry(
     async def ask(client: Client) -> Job:
         return await client.retry(*await tasks_of(client, ids))
 
-    _tell_job(with_client(ask, server, namespace), as_json=as_json)
-
-
-def _tell_job(job: Job, *, as_json: bool) -> None:
-    if as_json:
-        output.document({"job": job.id, "tasks": [{"id": task.id, "module": task.module} for task in job.tasks]})
-        return
-    output.say(job.id)
-    output.show(output.table(("task", "module"), [(task.id, task.module) for task in job.tasks]))
+    tell_job(with_client(ask, server, namespace), as_json=as_json)
 
 
 def _tell_statuses(found: list[TaskStatus], *, as_json: bool) -> None:

@@ -1,7 +1,7 @@
 """The relay between real HTTP clients and a scripted model: the key, the money and the record stay on its side."""
 
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from tests.support.scripted_llm import KEY, Fails, Hangs, Says, ScriptedModel, Sends, Step, scripted
-from testwright.engines.openhands.lanes import Lanes
-from testwright.engines.openhands.relay import Relay, listening
+from testwright.engines.openhands.lanes import Closures, Lanes
+from testwright.engines.openhands.relay import Relay, listening, listening_at
 from testwright.engines.openhands.spending import Ledger, Prices, Tokens
 from testwright.engines.openhands.upstream import WORKSPACE, Recording, Upstream, replay, server
 from testwright.errors import EngineError
@@ -37,9 +37,9 @@ class Client:
 
 @asynccontextmanager
 async def client(
-    upstream: Upstream, models: Sequence[str] = ("best",), ledger: Ledger | None = None
+    upstream: Upstream, lanes: Lanes | None = None, ledger: Ledger | None = None
 ) -> AsyncGenerator[Client]:
-    relay = Relay(upstream, Lanes(models), ledger or Ledger(PRICES), TOKEN)
+    relay = Relay(upstream, lanes or Lanes(["best"]), ledger or Ledger(PRICES), TOKEN)
     async with listening(relay) as socket:
         transport = httpx.AsyncHTTPTransport(uds=str(socket))
         async with httpx.AsyncClient(transport=transport, base_url="http://relay", timeout=30) as http:
@@ -48,13 +48,13 @@ async def client(
 
 @asynccontextmanager
 async def relayed(
-    *steps: Step, models: Sequence[str] = ("best",), ledger: Ledger | None = None, key: str = KEY
+    *steps: Step, lanes: Lanes | None = None, ledger: Ledger | None = None, key: str = KEY
 ) -> AsyncGenerator[tuple[Client, ScriptedModel]]:
     """Run a model with this script and a relay before it."""
     async with (
         scripted(*steps) as model,
         server(model.url, key) as upstream,
-        client(upstream, models, ledger) as asking,
+        client(upstream, lanes, ledger) as asking,
     ):
         yield asking, model
 
@@ -108,7 +108,7 @@ async def test_a_streamed_answer_comes_through_as_it_is_made_and_is_counted() ->
 async def test_while_a_model_is_rate_limited_the_next_one_is_asked() -> None:
     busy = Fails(429, headers=[("retry-after", "60")])
 
-    async with relayed(busy, Says("hello"), models=("best", "other")) as (client, model):
+    async with relayed(busy, Says("hello"), lanes=Lanes(["best", "other"])) as (client, model):
         answers = [await client.ask(reasoning_effort="high"), await client.ask()]
 
     assert [answer.status_code for answer in answers] == [200, 200]
@@ -130,7 +130,40 @@ async def test_where_all_are_rate_limited_the_attempt_ends_and_says_when_to_come
     assert stop
     assert (stop.cause, stop.retryable) == ("rate-limited", True)
     assert "in 37 s" in stop.message
+    assert stop.retry_after_s == pytest.approx(37, abs=5)
     assert client.relay.ledger.cost_usd == 0.0
+
+
+async def test_a_short_pause_is_waited_for_within_the_call() -> None:
+    async with relayed(Fails(429, headers=[("retry-after", "0")]), Says("hello")) as (client, model):
+        answer = await client.ask()
+
+    assert answer.status_code == 200
+    assert len(model.calls) == 2
+    assert client.relay.stop is None
+
+
+async def test_another_attempt_does_not_ask_before_the_time_that_was_named() -> None:
+    closures = Closures()
+    busy = Fails(429, headers=[("retry-after", "60")])
+    async with relayed(busy, Says("hello"), lanes=Lanes(["best"], closures)) as (first, model):
+        await first.ask()
+        async with server(model.url, KEY) as upstream, client(upstream, Lanes(["best"], closures)) as second:
+            answer = await second.ask()
+
+    assert answer.status_code == 400
+    assert len(model.calls) == 1
+    assert second.relay.stop
+    assert second.relay.stop.cause == "rate-limited"
+
+
+async def test_a_server_that_fails_five_times_in_a_row_is_left_alone_and_a_fallback_is_asked() -> None:
+    steps = [*[Fails(500)] * 5, Says("hello")]
+    async with relayed(*steps, lanes=Lanes(["best", "other"])) as (client, model):
+        statuses = [(await client.ask()).status_code for _ in range(6)]
+
+    assert statuses == [500, 500, 500, 500, 500, 200]
+    assert model.models == ["best"] * 5 + ["other"]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +197,7 @@ async def test_a_wrong_key_is_told_without_the_key() -> None:
 
 
 async def test_a_model_that_is_not_there_is_passed_over() -> None:
-    async with relayed(Fails(404), Says("hello"), models=("gone", "here")) as (client, model):
+    async with relayed(Fails(404), Says("hello"), lanes=Lanes(["gone", "here"])) as (client, model):
         answer = await client.ask()
 
     assert answer.status_code == 200
@@ -236,6 +269,16 @@ async def test_what_speaks_no_http_is_hung_up_on_and_others_are_answered() -> No
                 await stream.receive()
             async with await anyio.connect_unix(socket) as leaving:
                 await leaving.send(b"POST /chat/completions HTTP/1.1\r\n")
+
+
+async def test_a_relay_on_a_port_answers_those_with_the_token_only() -> None:
+    async with scripted(Says("hello")) as model, server(model.url, KEY) as upstream:
+        relay = Relay(upstream, Lanes(["best"]), Ledger(), TOKEN)
+        async with listening_at(relay, "127.0.0.1") as url, httpx.AsyncClient(base_url=url) as http:
+            answers = [await Client(http, relay).ask(), await Client(http, relay).ask(token="guess")]
+
+    assert [answer.status_code for answer in answers] == [200, 401]
+    assert len(model.calls) == 1
 
 
 async def test_only_the_user_can_enter_the_folder_of_the_socket() -> None:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from testwright.engines.openhands import harvest
-from testwright.engines.openhands.engine import PINS
+from testwright.engines.openhands.local import PINS
 from testwright.verification import runs
 
 TEST = "def test_a():\n    assert True\n"
@@ -69,3 +69,9 @@ def test_the_example_is_the_modules_own_test_file_or_any(tmp_path: Path) -> None
 
 def test_the_agent_runs_its_tests_with_what_verification_runs_them_with() -> None:
     assert PINS == runs.PINS
+
+
+def test_names_of_accepted_files_are_given_to_no_other(tmp_path: Path) -> None:
+    (tmp_path / "test_a.py").write_text("def test_a():\n    assert 1\n")
+
+    assert list(harvest.harvest(tmp_path, {}, {"test_a.py"})) == ["test_a_2.py"]

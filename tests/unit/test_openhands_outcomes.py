@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from testwright.engines.openhands.lanes import Closures, Lanes
 from testwright.engines.openhands.outcomes import (
     Action,
     Attempt,
@@ -16,8 +17,10 @@ from testwright.engines.openhands.outcomes import (
     described,
     discards,
     failure_of,
+    none_left,
 )
 from testwright.sandbox import Completed
+from testwright_schemas import Usage
 
 DONE = Completed(0, b"out", b"err", 12.0, timed_out=False, isolation="bubblewrap")
 
@@ -49,8 +52,16 @@ def ended(status: str, **more: Any) -> Summary:
             attempt(ended("error", error="LLMBadRequestError"), stop=Stop("rate-limited", "wait", retryable=True)),
             "rate-limited",
             True,
+            False,
+        ),
+        (attempt(ended("error", error="LLMAuthenticationError")), "bad-credentials", False, True),
+        (
+            attempt(ended("error", error="LLMRateLimitError", detail="You exceeded your current quota")),
+            "quota-exhausted",
+            False,
             True,
         ),
+        (attempt(ended("error", error="NotFoundError")), "unknown-model", False, True),
         (attempt(ended("finished"), stop=Stop("bad-credentials", "no")), "bad-credentials", False, True),
         (attempt(ended("error"), stop=Stop("cost-limit", "enough")), "cost-limit", False, False),
         (attempt(done=Completed(-9, b"", b"", 60.0, timed_out=True, isolation="none")), "timeout", False, False),
@@ -63,6 +74,32 @@ def test_each_end_has_its_cause(known: Attempt, cause: str, retryable: bool, dis
 
     assert (failure.cause, failure.retryable) == (cause, retryable)
     assert discards(known) is discarded
+
+
+def test_a_failure_says_what_was_spent_all_the_same_and_when_to_come_back() -> None:
+    usage = Usage(model="gpt", input_tokens=7, output_tokens=3, cost_usd=0.5)
+    stop = Stop("rate-limited", "wait", retryable=True, retry_after_s=90.0)
+
+    failure = failure_of(attempt(ended("error"), stop=stop, usage=usage))
+
+    assert (failure.usage, failure.retry_after_s) == (usage, 90.0)
+    assert failure_of(attempt(ended("finished"))).usage is None
+
+
+def test_where_no_model_can_be_asked_it_is_told_why() -> None:
+    closures = Closures()
+    lanes = Lanes(["best"], closures)
+    lanes.close("best", until=40.0)
+    busy = none_left(lanes, 10.0)
+    for _ in range(5):
+        lanes.failed("best", 10.0)
+    failing = none_left(lanes, 10.0)
+    lanes.drop("best")
+
+    assert (busy.cause, busy.retryable, busy.retry_after_s) == ("rate-limited", True, 30.0)
+    # Another engine may do better than one whose model is out of order: that try is spent.
+    assert (failing.cause, failing.retryable, failing.retry_after_s) == ("model-unavailable", True, None)
+    assert none_left(lanes, 10.0).cause == "unknown-model"
 
 
 def test_a_failure_carries_what_was_printed_and_the_servers_last_words() -> None:

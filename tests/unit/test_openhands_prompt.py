@@ -53,3 +53,17 @@ def test_a_long_example_ends_with_a_whole_line() -> None:
 
     assert len(text) < 2 * MOST_OF_AN_EXAMPLE + 4000
     assert text.count("x = 1") == text.count(f"    {line}")
+
+
+def test_a_later_round_says_what_is_left_to_do() -> None:
+    text = prompt(replace(TASK, left="Lines that no accepted test runs: 7."))
+
+    assert "What is left to do:\nLines that no accepted test runs: 7.\n" in text
+    assert "What is left to do" not in prompt(TASK)
+
+
+def test_where_the_path_is_not_set_the_commands_set_it() -> None:
+    text = prompt(replace(TASK, path_is_set=False))
+
+    assert text.count("`PYTHONPATH=src python -m") == 2
+    assert "is set already" not in text

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from pathlib import Path
 
 MOST_BYTES = 1_000_000
@@ -21,12 +21,18 @@ def look(workspace: Path) -> Seen:
     return {name: hashlib.sha256(content).hexdigest() for name, content in _test_files(workspace)}
 
 
-def harvest(workspace: Path, before: Seen) -> dict[str, bytes]:
-    """Return the test files that are new or not what they were, by name without folders, each name once."""
+def harvest(workspace: Path, before: Seen, taken: Collection[str] = ()) -> dict[str, bytes]:
+    """Return the test files that are new or not what they were, by name without folders, each name once.
+
+    Args:
+        workspace: folder that the agent worked in.
+        before: what was there when it began.
+        taken: names that are given to none of them.
+    """
     found: dict[str, bytes] = {}
     for name, content in _test_files(workspace):
         if before.get(name) != hashlib.sha256(content).hexdigest() and len(found) < MOST_FILES:
-            found[_free(Path(name).stem, found)] = content
+            found[free(Path(name).stem, {*found, *taken})] = content
     return found
 
 
@@ -38,7 +44,8 @@ def example(workspace: Path, module: str) -> tuple[str, str] | None:
     return (chosen[0], chosen[1].decode(errors="replace")) if chosen else None
 
 
-def _free(stem: str, taken: Mapping[str, bytes]) -> str:
+def free(stem: str, taken: Container[str]) -> str:
+    """Return a file name with this stem, or one like it, that is not taken."""
     name, number = f"{stem}.py", 1
     while name in taken:
         number += 1

@@ -1,11 +1,14 @@
 """What became of an attempt: from what the driver said, what the relay saw and which files there are. Pure."""
 
+import math
 from dataclasses import dataclass
 
 import msgspec
 
+from testwright.engines.openhands.lanes import Lanes
 from testwright.errors import EngineError
 from testwright.sandbox import Completed
+from testwright_schemas import Usage
 
 
 class Action(msgspec.Struct, frozen=True, tag_field="kind", tag="action"):
@@ -70,6 +73,7 @@ class Stop:
     cause: str
     message: str
     retryable: bool = False
+    retry_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class Attempt:
         refused: whether the model refused to answer.
         trouble: the last error of the model's server.
         done: how the process ended.
+        usage: what was spent, ``None`` where the model was not called.
     """
 
     summary: Summary | None
@@ -89,6 +94,7 @@ class Attempt:
     refused: bool
     trouble: str
     done: Completed
+    usage: Usage | None = None
 
 
 PARTIAL = frozenset(
@@ -99,6 +105,7 @@ PARTIAL = frozenset(
         "model-refused",
         "iteration-limit",
         "cost-limit",
+        "rate-limited",
         "timeout",
     }
 )
@@ -106,9 +113,33 @@ PARTIAL = frozenset(
 
 
 def failure_of(attempt: Attempt) -> EngineError:
-    """Return why an attempt that delivers nothing has failed."""
-    if stop := attempt.stop:
-        return EngineError(stop.cause, stop.message, retryable=stop.retryable, log=_log(attempt))
+    """Return why an attempt that delivers nothing has failed, with what it spent."""
+    failure = _failure(attempt)
+    failure.usage = attempt.usage
+    return failure
+
+
+def none_left(lanes: Lanes, now: float) -> Stop:
+    """Return why no model can be asked now."""
+    wait_s = lanes.wait_s(now)
+    if math.isinf(wait_s):
+        return Stop("unknown-model", "the server knows none of the models (404): check their names and its address")
+    if lanes.broken:
+        return Stop(
+            "model-unavailable", f"the model's server fails: it is left alone for {wait_s:.0f} s", retryable=True
+        )
+    message = f"too many requests: the model may be asked again in {wait_s:.0f} s"
+    return Stop("rate-limited", message, retryable=True, retry_after_s=wait_s)
+
+
+def stopped(stop: Stop, log: bytes = b"") -> EngineError:
+    """Return a stop as the failure of an attempt."""
+    return EngineError(stop.cause, stop.message, retryable=stop.retryable, log=log, retry_after_s=stop.retry_after_s)
+
+
+def _failure(attempt: Attempt) -> EngineError:
+    if attempt.stop:
+        return stopped(attempt.stop, _log(attempt))
     if attempt.summary is None:
         return _unsummarised(attempt)
     return _summarised(attempt, attempt.summary)
@@ -116,7 +147,7 @@ def failure_of(attempt: Attempt) -> EngineError:
 
 def discards(attempt: Attempt) -> bool:
     """Say whether an attempt has failed whatever files there are: another try, or a mended setting, does better."""
-    return failure_of(attempt).cause not in PARTIAL
+    return _failure(attempt).cause not in PARTIAL
 
 
 def _unsummarised(attempt: Attempt) -> EngineError:
@@ -130,6 +161,8 @@ def _unsummarised(attempt: Attempt) -> EngineError:
 
 
 _OF_ERRORS: dict[str, tuple[str, bool]] = {
+    "LLMAuthenticationError": ("bad-credentials", False),
+    "NotFoundError": ("unknown-model", False),
     "LLMContextWindowExceedError": ("context-overflow", False),
     "LLMContextWindowTooSmallError": ("context-overflow", False),
     "LLMContentPolicyViolationError": ("model-refused", False),
@@ -140,6 +173,16 @@ _OF_ERRORS: dict[str, tuple[str, bool]] = {
 }
 
 
+def is_rate_limit(summary: Summary) -> bool:
+    """Say whether the model's server wants to be left alone; an empty account looks the same but for its words."""
+    return summary.error == "LLMRateLimitError" and not _is_exhausted(summary)
+
+
+def _is_exhausted(summary: Summary) -> bool:
+    exhausted = ("insufficient_quota" in summary.detail, "exceeded your current quota" in summary.detail)
+    return summary.error == "LLMRateLimitError" and any(exhausted)
+
+
 def _summarised(attempt: Attempt, summary: Summary) -> EngineError:
     log = _log(attempt)
     told = f": {attempt.trouble or summary.detail}" if attempt.trouble or summary.detail else ""
@@ -147,6 +190,8 @@ def _summarised(attempt: Attempt, summary: Summary) -> EngineError:
         return EngineError("iteration-limit", f"the agent was stopped after {summary.iterations} steps", log=log)
     if summary.status == "stuck":
         return EngineError("agent-stuck", f"the agent repeated itself ({summary.iterations} steps)", log=log)
+    if _is_exhausted(summary):
+        return EngineError("quota-exhausted", f"the account of the key has nothing left{told}", log=log)
     if summary.error in _OF_ERRORS:
         cause, retryable = _OF_ERRORS[summary.error]
         return EngineError(cause, f"{summary.error}{told}", retryable=retryable, log=log)

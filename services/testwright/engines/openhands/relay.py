@@ -1,32 +1,42 @@
 """The relay: the only way from the sandbox to a model. Key, budget, choice of the model and record stay outside.
 
-Inside there is a socket and a token that is worth this attempt's budget, and nothing else.
+Inside there is a socket and a token that is worth this attempt's budget, and nothing else. An agent server gets a port
+in place of the socket.
 """
 
 import hmac
-import math
 import tempfile
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from socket import AddressFamily
+from typing import Any
 
 import anyio
 import anyio.to_thread
-from anyio.abc import SocketStream, TaskStatus
+from anyio.abc import ByteStream, Listener, SocketAttribute, TaskStatus
 
 from testwright import clock
 from testwright.background import beside
 from testwright.engines.openhands import protocol
 from testwright.engines.openhands.http import Reply, Request, serve_one
 from testwright.engines.openhands.lanes import Lanes, retry_after_s
-from testwright.engines.openhands.outcomes import Stop
+from testwright.engines.openhands.outcomes import Stop, none_left
 from testwright.engines.openhands.protocol import BadCallError, Call, Meter
 from testwright.engines.openhands.spending import Ledger, Reservation
 from testwright.engines.openhands.upstream import Response, UnreachableError, Upstream
+from testwright.pacing import until
 
 AT_ONCE = 8
 """Calls side by side; an agent makes one at a time."""
+
+WORTH_WAITING_S = 5.0
+"""Longest that a call waits for models to open; for longer pauses the attempt ends and makes room for others."""
+
+LEAST_WAIT_S = 1.0
+"""Shortest time that a model is closed: some say "too many requests" and that they may be asked at once."""
 
 _MOST_OF_AN_ERROR = 2000
 
@@ -73,12 +83,17 @@ class Relay:
             await self._pass_on(call, reply)
 
     async def _pass_on(self, call: Call, reply: Reply) -> None:
+        patience_s = WORTH_WAITING_S
         while not self.stop:
-            model = self._lanes.first(anyio.current_time())
-            if model is None:
-                self.stop = self._none_left()
-            elif await self._ask(model, call, reply):
-                return
+            now = anyio.current_time()
+            if model := self._lanes.first(now):
+                if await self._ask(model, call, reply):
+                    return
+            elif (wait_s := self._lanes.wait_s(now)) <= patience_s:
+                patience_s -= wait_s
+                await until(now + wait_s)
+            else:
+                self.stop = none_left(self._lanes, now)
         # A status that no client tries again.
         await reply.whole(400, protocol.error(self.stop.message, self.stop.cause))
 
@@ -98,8 +113,10 @@ class Relay:
                     settlement.answered = True
                     self.model = model
                     await _stream(response, reply, meter)
+                    self._lanes.succeeded(model)
             except UnreachableError as error:
                 self.trouble = str(error)
+                self._lanes.failed(model, anyio.current_time())
                 if settlement.answered:
                     raise anyio.BrokenResourceError from error
                 await reply.whole(502, protocol.error(f"the model's server cannot be reached: {error}", "unreachable"))
@@ -123,26 +140,21 @@ class Relay:
         said = body[:_MOST_OF_AN_ERROR].decode(errors="replace")
         match protocol.judge(response.status, body):
             case "busy":
-                wait_s = retry_after_s(response.headers.get("retry-after"), clock.now())
+                wait_s = max(LEAST_WAIT_S, retry_after_s(response.headers.get("retry-after"), clock.now()))
                 self._lanes.close(model, anyio.current_time() + wait_s)
             case "no-such-model":
-                self._lanes.close(model)
+                self._lanes.drop(model)
             case "bad-credentials":
                 self.stop = Stop("bad-credentials", f"the model's server refuses the key ({response.status}): {said}")
             case "quota-exhausted":
                 self.stop = Stop("quota-exhausted", f"the account of the key has nothing left: {said}")
             case "pass":
                 self.trouble = f"{response.status}: {said}"
+                if response.status >= 500:
+                    self._lanes.failed(model, anyio.current_time())
                 await reply.whole(response.status, body)
                 return True
         return False
-
-    def _none_left(self) -> Stop:
-        wait_s = self._lanes.wait_s(anyio.current_time())
-        if math.isinf(wait_s):
-            return Stop("unknown-model", "the server knows none of the models (404): check their names and its address")
-        message = f"too many requests: the model may be asked again in {wait_s:.0f} s"
-        return Stop("rate-limited", message, retryable=True)
 
 
 @dataclass
@@ -169,20 +181,38 @@ async def listening(relay: Relay) -> AsyncGenerator[Path]:
     folder = await anyio.to_thread.run_sync(_folder)
     try:
         path = Path(folder.name, "model")
-
-        async def serve(*, task_status: TaskStatus[None]) -> None:
-            async with await anyio.create_unix_listener(path, mode=0o600) as listener:
-                task_status.started()
-                await listener.serve(handle)
-
-        async def handle(stream: SocketStream) -> None:
-            await serve_one(stream, relay.answer)
-
-        async with beside(serve):
+        async with beside(partial(_serve, relay, await anyio.create_unix_listener(path, mode=0o600))):
             yield path
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(folder.cleanup)
+
+
+@asynccontextmanager
+async def listening_at(relay: Relay, host: str) -> AsyncGenerator[str]:
+    """Answer calls on a free port of this machine for as long as the body runs.
+
+    Args:
+        relay: what answers.
+        host: name or address of this machine for those who call.
+
+    Yields:
+        The URL for those who call. Unless ``host`` is the loopback, every interface is listened on.
+    """
+    local = "127.0.0.1" if host in {"127.0.0.1", "localhost"} else None
+    listener = await anyio.create_tcp_listener(local_host=local, family=AddressFamily.AF_INET)
+    port = listener.extra(SocketAttribute.local_port)  # noqa: S610  not a Django query
+    async with beside(partial(_serve, relay, listener)):
+        yield f"http://{host}:{port}"
+
+
+async def _serve(relay: Relay, listener: Listener[Any], *, task_status: TaskStatus[None]) -> None:
+    async def handle(stream: ByteStream) -> None:
+        await serve_one(stream, relay.answer)
+
+    async with listener:
+        task_status.started()
+        await listener.serve(handle)
 
 
 def _folder() -> tempfile.TemporaryDirectory[str]:

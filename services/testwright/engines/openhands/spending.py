@@ -90,6 +90,13 @@ class Ledger:
         self._known += spent
         self._tokens_per_byte = max(self._tokens_per_byte, spent.input / max(1, reserved.bytes))
 
+    def note(self, tokens: Tokens) -> bool:
+        """Enter a call that was made without asking here; say whether more may be spent."""
+        self.calls += 1
+        self._known += tokens
+        spent = self.cost_usd
+        return self._limit_usd is None or spent is None or spent < self._limit_usd
+
     @property
     def tokens(self) -> Tokens:
         """What is known to have been spent."""

@@ -90,7 +90,7 @@ class Recording(Upstream):
         workspace: folder that the agent works in.
     """
 
-    def __init__(self, inner: Upstream, path: Path, workspace: Path) -> None:
+    def __init__(self, inner: Upstream, path: Path, workspace: Path | str) -> None:
         self._inner = inner
         self._path = anyio.Path(path)
         self._workspace = str(workspace)
@@ -128,7 +128,7 @@ class Replay(Upstream):
         workspace: folder that the agent works in now.
     """
 
-    def __init__(self, exchanges: list[Exchange], workspace: Path) -> None:
+    def __init__(self, exchanges: list[Exchange], workspace: Path | str) -> None:
         self._left = iter(exchanges)
         self._workspace = str(workspace)
 
@@ -146,7 +146,7 @@ class Replay(Upstream):
         yield Response(exchange.status, exchange.headers, chunks())
 
 
-async def replay(path: Path, workspace: Path) -> Replay:
+async def replay(path: Path, workspace: Path | str) -> Replay:
     """Return what gives the answers of a record.
 
     Raises:

@@ -1,0 +1,113 @@
+"""What an attempt needs and what comes of it, wherever its agent runs."""
+
+import secrets
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+from anyio.to_thread import run_sync
+
+from testwright import settings
+from testwright.engines import Assignment
+from testwright.engines.openhands import harvest, outcomes
+from testwright.engines.openhands.briefing import briefing
+from testwright.engines.openhands.lanes import Lanes
+from testwright.engines.openhands.models import Choice
+from testwright.engines.openhands.prompt import Task
+from testwright.engines.openhands.relay import Relay
+from testwright.engines.openhands.spending import Ledger
+from testwright.engines.openhands.upstream import Recording, Upstream, replay, server
+
+CALL_S = 240
+"""Longest that a call of the model may take, in seconds."""
+
+TRIES = 2
+"""Times that a call is made that meets a failing server; other failures are not tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an attempt is made with, besides the assignment."""
+
+    choice: Choice
+    lanes: Lanes
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An attempt that is over: the test files that the agent left, and all that is known of how it ended."""
+
+    files: Mapping[str, bytes]
+    attempt: outcomes.Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """A relay that answers one attempt's calls, and the token that it asks for."""
+
+    relay: Relay
+    token: str
+
+
+@asynccontextmanager
+async def relaying(plan: Plan, assignment: Assignment, workspace: str) -> AsyncGenerator[Relayed]:
+    """Have a relay for one attempt for as long as the body runs; the body listens for its calls.
+
+    Args:
+        plan: of the attempt.
+        assignment: of the attempt.
+        workspace: folder that the agent works in, as it sees it.
+    """
+    said = settings.model()
+    name = f"{assignment.target.module}.jsonl"
+    async with AsyncExitStack() as stack:
+        upstream: Upstream
+        if said.replay:
+            upstream = await replay(said.replay / name, workspace)
+        else:
+            upstream = await stack.enter_async_context(server(plan.choice.base_url, settings.model_key() or ""))
+        if said.record:
+            upstream = Recording(upstream, said.record / name, workspace)
+        token = secrets.token_urlsafe(24)
+        ledger = Ledger(plan.choice.prices, plan.choice.max_cost_usd)
+        yield Relayed(Relay(upstream, plan.lanes, ledger, token), token)
+
+
+async def task(assignment: Assignment, workspace: str, *, path_is_set: bool) -> Task:
+    """Return what the agent is told.
+
+    Args:
+        assignment: of the attempt.
+        workspace: folder that the agent works in, as it sees it.
+        path_is_set: see ``Task``.
+    """
+    target, brief = assignment.target, assignment.brief
+    left, stem = "", f"test_{target.module.replace('.', '_')}"
+    if brief:
+        source = await anyio.Path(assignment.root, target.path).read_bytes()
+        left = briefing(brief, source.decode(errors="replace"))
+    return Task(
+        module=target.module,
+        source=target.path,
+        import_root=target.import_root,
+        workspace=workspace,
+        save_as=f"tests/generated/{harvest.free(stem, accepted(assignment))}",
+        coverage=assignment.policy.coverage,
+        minutes=max(1.0, assignment.policy.budget_s / 60),
+        example=await run_sync(harvest.example, assignment.root.resolve(), target.module),
+        left=left,
+        path_is_set=path_is_set,
+    )
+
+
+def accepted(assignment: Assignment) -> frozenset[str]:
+    """Return the names of the test files that rounds before have achieved."""
+    return frozenset(artifact.name for artifact in assignment.brief.accepted) if assignment.brief else frozenset()
+
+
+def told(ledger: Ledger, what: str) -> str:
+    """Return a line on what the agent does, with what was spent so far."""
+    spent, cost = ledger.tokens, ledger.cost_usd
+    dollars = "" if cost is None else f", ${cost:.3f}"
+    return f"{what} ({(spent.input + spent.output) / 1000:.1f}k tokens{dollars})"

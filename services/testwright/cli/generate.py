@@ -9,14 +9,15 @@ import typer
 
 from testwright import clock
 from testwright.branch import check_branch
-from testwright.cli import output, policy, report
+from testwright.cli import output, policy, report, terms
 from testwright.cli.committing import committed
 from testwright.cli.job import Desk, Order, carry_out
-from testwright.cli.options import Branch, Json, Namespace, Output, Paths, Server, Verbose
+from testwright.cli.options import Branch, Json, Namespace, Output, Paths, Sandbox, Server, Verbose
 from testwright.cli.progress import Row
 from testwright.cli.screen import following
+from testwright.cli.submit import nothing_changed
 from testwright.delivery import check, default_output
-from testwright.snapshots.bundle import bundle
+from testwright.submission import Terms
 
 MAX_CONCURRENCY = 4
 """Attempts at a time unless more are asked for: each may take a core and a few hundred MB."""
@@ -40,6 +41,10 @@ def generate(
     seed: policy.Seed = None,
     repeats: policy.Repeats = None,
     timeout: policy.Limit = None,
+    changed_since: terms.ChangedSince = None,
+    fresh: terms.Fresh = False,
+    supersede: terms.Supersede = False,
+    sandbox: Sandbox = None,
     server: Server = None,
     namespace: Namespace = None,
     as_json: Json = False,
@@ -62,8 +67,12 @@ def generate(
         priority=priority,
         seed=seed,
         repeats=repeats,
+        sandbox=policy.demanded(sandbox),
     )
-    bundled = bundle(paths)
+    bundled = terms.gathered(paths, changed_since)
+    if not bundled.targets:
+        _tell_nothing(changed_since or "", as_json=as_json)
+        return
     suites = (output_dir or default_output(bundled.root)).absolute()
     if branch is None:
         check(suites)
@@ -77,8 +86,17 @@ def generate(
         namespace=namespace,
         concurrency=concurrency or min(os.cpu_count() or 1, MAX_CONCURRENCY),
         branch=branch,
+        sandbox=sandbox,
+        terms=Terms(join=not fresh, supersede=supersede),
     )
     raise typer.Exit(report.exit_code(_carried_out(order, as_json=as_json, plain=verbose)))
+
+
+def _tell_nothing(revision: str, *, as_json: bool) -> None:
+    if as_json:
+        output.document(report.document(report.Report()))
+        return
+    output.say(nothing_changed(revision))
 
 
 def _carried_out(order: Order, *, as_json: bool, plain: bool) -> report.Report:

@@ -51,4 +51,5 @@ class Schedules:
         effects = await self._submit(job, stored)
         if not core.is_acceptance(effects):
             return effects
-        return (*effects, scheduling.fired(message, job, stored.time))
+        end = scheduling.stop(message, known) if scheduling.was_last(known, stored.time) else ()
+        return (*effects, scheduling.fired(message, job, stored.time), *end)

@@ -64,10 +64,12 @@ def schedule(command: ScheduleJob, known: Known, engines: Collection[str], at: d
 def _fault(command: ScheduleJob, at: datetime) -> core.Refusal | None:
     if command.submission.namespace != command.namespace:
         return "submission.namespace", f"must be {command.namespace!r}, as that of the schedule"
-    due = command.timetable.at
+    if fault := timetable.fault(command.timetable):
+        return fault
+    due = timetable.next_after(command.timetable, at, at)
     if due and due > at + MAX_AHEAD:
-        return "timetable.at", f"must be within {MAX_AHEAD.days} days: the sources are not kept for longer"
-    return timetable.fault(command.timetable)
+        return "timetable", f"must be due within {MAX_AHEAD.days} days: the sources are not kept for longer"
+    return None
 
 
 def cancel(command: CancelSchedule) -> tuple[Effect, ...]:
@@ -103,8 +105,17 @@ def fired(due: ScheduleDue, job: SubmitJob, at: datetime) -> Publish:
     return Publish(message=happened)
 
 
+def was_last(known: Known, at: datetime) -> bool:
+    """Return whether a schedule that recurs will not be due again while its sources are kept."""
+    found = known.set
+    if found is None or found.timetable.at is not None:
+        return False
+    following = timetable.next_after(found.timetable, at, found.created_at)
+    return following is None or following > found.until
+
+
 def stop(due: ScheduleDue, known: Known) -> Sequence[Effect]:
-    """Return the end of a schedule that comes due although it must not any more."""
+    """Return the end of a schedule that must not come due any more."""
     if known.set is None or known.cancelled:
         return (Unschedule(timer=due),)
     reason = f"its sources are kept until {known.set.until:%Y-%m-%d %H:%M} UTC only: submit it again"

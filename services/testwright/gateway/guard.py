@@ -51,13 +51,16 @@ class Guard:
         app: what it guards.
         grants: whose tokens let in.
         hosts: names of this gateway besides ``localhost`` and addresses.
+        allowance: how often one caller may ask.
     """
 
-    def __init__(self, app: ASGIApp, grants: Sequence[Grant], hosts: Collection[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, grants: Sequence[Grant], hosts: Collection[str], allowance: Allowance | None = None
+    ) -> None:
         self._app = app
         self._grants = grants
         self._hosts = hosts
-        self._allowance = Allowance()
+        self._allowance = allowance or Allowance()
         self._room = MAX_REQUESTS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -90,8 +90,11 @@ def _media(type_: Any) -> dict[str, Any]:
     match type_:
         case str():
             return {type_: {}}
-        case (str() as media, _):
+        case (str() as media, None):
             return {media: {"schema": {"type": "string"}}}
+        case (str() as media, data):
+            # What is in the ``data`` of each frame; 3.1 has no word for it, 3.2 will say ``itemSchema``.
+            return {media: {"schema": {"type": "string"}, "x-event-data": _content(data)["schema"]}}
         case _:
             return {"application/json": _content(type_)}
 

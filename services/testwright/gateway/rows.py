@@ -120,8 +120,9 @@ def _advanced(row: TaskRow, event: TaskMessage) -> TaskRow:
 
 
 def _asked_to_end(row: TaskRow, event: TaskMessage) -> TaskRow:
-    reason = event.reason if isinstance(event, TaskCancelRequested) else ""
-    return replace(row, phase="cancelling", message=reason or row.message)
+    if not isinstance(event, TaskCancelRequested):
+        return row
+    return replace(row, phase="cancelling", message=event.reason or row.message)
 
 
 def _started(row: TaskRow, event: AttemptStarted) -> TaskRow:

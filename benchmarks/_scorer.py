@@ -67,8 +67,8 @@ class Scorer:
     environment: Environment
     sandbox: Sandbox
     environments: Environments
-    budget_s: float = 90.0
-    most_mutants: int = 400
+    budget_s: float = 60.0
+    most_mutants: int = 200
 
     async def score(self, files: Mapping[str, bytes], requirements: tuple[str, ...], folder: Path) -> Figures:
         """Return the figures of a suite, without the time it took; ``folder`` is made."""

@@ -4,9 +4,12 @@ import ast
 from textwrap import dedent
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from testwright.engines._tidy import tidy
 from testwright.engines._tidy_names import snake
+from testwright.engines._tidy_parts import has_state
 
 HEAD = """\
 #  This file was automatically generated using Pynguin.
@@ -23,7 +26,7 @@ from pkg.shop import Cart, EmptyError
 
 
 def tidied(body: str, *, shadowed: bool = False) -> str:
-    return tidy(HEAD + dedent(body), "pkg.shop", shadowed=shadowed)
+    return tidy([HEAD + dedent(body)], "pkg.shop", shadowed=shadowed)
 
 
 def bodies(text: str) -> dict[str, str]:
@@ -60,16 +63,14 @@ def test_a_whole_file_reads_as_if_written_by_hand() -> None:
             assert shop.LIMIT == 9
 
 
-        def test_cart_take_raises_empty_error():
+        def test_1():
             cart = shop.Cart(owner='Ann')
-            assert isinstance(cart, shop.Cart)
             with pytest.raises(shop.EmptyError):
                 cart.take(pieces=-2)
 
 
-        def test_price():
-            result = shop.price(pieces=3)
-            assert result == 300
+        def test_2():
+            assert shop.price(pieces=3) == 300
     """)
 
 
@@ -88,9 +89,11 @@ def test_state_that_differs_between_tests_stays_where_it_was_seen() -> None:
             assert shop_.SOLD == 2
     """)
 
-    assert "assert shop.SOLD == 1" in bodies(text)["test_buy"]
-    assert "assert shop.SOLD == 2" in bodies(text)["test_buy_2"]
-    assert "assert shop.SOLD == 2" in bodies(text)["test_give"]
+    assert list(bodies(text).values()) == [
+        "shop.buy(1)\nassert shop.SOLD == 1",
+        "shop.buy(2)\nassert shop.SOLD == 2",
+        "shop.give(2)\nassert shop.SOLD == 2",
+    ]
 
 
 def test_state_that_was_seen_once_may_be_the_effect_of_that_test_and_stays() -> None:
@@ -100,7 +103,7 @@ def test_state_that_was_seen_once_may_be_the_effect_of_that_test_and_stays() -> 
             assert len(shop_.SALES) == 1
     """)
 
-    assert bodies(text) == {"test_buy": "shop.buy(1)\nassert len(shop.SALES) == 1"}
+    assert bodies(text) == {"test_1": "shop.buy(1)\nassert len(shop.SALES) == 1"}
 
 
 def test_each_piece_of_state_is_a_test_of_its_own_so_that_one_that_varies_does_not_take_the_others_along() -> None:
@@ -128,7 +131,7 @@ def test_enum_members_are_inlined_and_comparing_them_with_themselves_is_dropped(
             assert var_2 == 5
     """)
 
-    assert bodies(text) == {"test_price": "result = shop.price(size=shop.Size.LARGE)\nassert result == 5"}
+    assert bodies(text) == {"test_1": "assert shop.price(size=shop.Size.LARGE) == 5"}
 
 
 def test_calling_twice_and_comparing_is_no_tautology() -> None:
@@ -146,7 +149,7 @@ def test_what_a_mutable_value_became_is_still_asserted() -> None:
             assert var_1 == [1]
     """)
 
-    assert bodies(text)["test_fill"] == "items = []\nassert items == []\nshop.fill(into=items)\nassert items == [1]"
+    assert bodies(text)["test_1"] == "items = []\nassert items == []\nshop.fill(into=items)\nassert items == [1]"
 
 
 def test_a_variable_that_changes_is_not_inlined() -> None:
@@ -168,17 +171,17 @@ def test_a_call_whose_result_nobody_reads_is_still_made() -> None:
             assert var_2 == 1
     """)
 
-    assert bodies(text)["test_count"].startswith("shop.open_till()\n")
+    assert bodies(text) == {"test_1": "shop.open_till()\nassert shop.count() == 1"}
 
 
-def test_coroutines_are_named_after_what_is_awaited() -> None:
+def test_what_is_awaited_is_asserted_where_it_is_called() -> None:
     text = tidied("""
         def test_0():
             var_1 = asyncio.run(shop_.fetch(key="a"))
             assert var_1 == "b"
     """)
 
-    assert list(bodies(text)) == ["test_fetch"]
+    assert bodies(text) == {"test_1": "assert asyncio.run(shop.fetch(key='a')) == 'b'"}
     assert text.count("import asyncio") == 1
 
 
@@ -196,7 +199,7 @@ def test_equal_tests_are_kept_once_and_tests_without_content_not_at_all() -> Non
             pass
     """)
 
-    assert list(bodies(text)) == ["test_price"]
+    assert bodies(text) == {"test_1": "assert shop.price(pieces=3) == 300"}
 
 
 def test_a_file_without_a_test_becomes_nothing() -> None:
@@ -230,7 +233,7 @@ def test_0():
     assert asyncio.run({last}_.price(1)) == 100
 """
 
-    text = tidy(source, module)
+    text = tidy([source], module)
 
     assert line in text
     compile(text, "test.py", "exec")
@@ -267,7 +270,7 @@ def test_0():
     assert dice_.roll() == 2
 """
 
-    text = tidy(source, "dice")
+    text = tidy([source], "dice")
 
     assert text.index("_pynguin_random.seed(4)") < text.index("import dice")
     assert "def _pynguin_seed_random" in text
@@ -276,7 +279,127 @@ def test_0():
 def test_tidying_what_is_tidy_changes_nothing() -> None:
     once = tidied("def test_0():\n    var_0 = shop_.Cart(owner='Ann')\n    assert var_0.owner == 'Ann'\n")
 
-    assert tidy(once, "pkg.shop") == once
+    assert tidy([once], "pkg.shop") == once
+
+
+def test_calls_that_have_nothing_to_do_with_each_other_become_tests_of_their_own() -> None:
+    text = tidied("""
+        def test_0():
+            var_0 = shop_.Cart(owner="Ann")
+            var_1 = shop_.price(pieces=3)
+            assert var_1 == 300
+            var_2 = var_0.add(pieces=2)
+            assert var_2 == 2
+            with pytest.raises(EmptyError):
+                shop_.close()
+    """)
+
+    assert list(bodies(text).values()) == [
+        "cart = shop.Cart(owner='Ann')\nassert cart.add(pieces=2) == 2",
+        "with pytest.raises(shop.EmptyError):\n    shop.close()",
+        "assert shop.price(pieces=3) == 300",
+    ]
+
+
+def test_where_calls_may_depend_on_each_other_the_whole_test_is_tried_too() -> None:
+    source = HEAD + dedent("""
+        def test_0():
+            var_0 = shop_.buy(1)
+            assert var_0 == 1
+            var_1 = shop_.sold()
+            assert var_1 == 1
+    """)
+
+    text = tidy([source], "pkg.shop", stateful=True)
+
+    assert sorted(bodies(text).values()) == [
+        "assert shop.buy(1) == 1",
+        "assert shop.buy(1) == 1\nassert shop.sold() == 1",
+        "assert shop.sold() == 1",
+    ]
+
+
+def test_the_suites_of_several_searches_become_one() -> None:
+    first = HEAD + "def test_0():\n    var_0 = shop_.price(pieces=3)\n    assert var_0 == 300\n"
+    second = first + "def test_1():\n    var_0 = shop_.price(pieces=4)\n    assert var_0 == 400\n"
+
+    text = tidy([first, second], "pkg.shop")
+
+    assert list(bodies(text).values()) == ["assert shop.price(pieces=3) == 300", "assert shop.price(pieces=4) == 400"]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("var_1 = var_0.__len__()\nassert var_1 == 0", "assert len(cart) == 0"),
+        ("assert len(var_0) == 0\nassert len(var_0) == 0", "assert len(shop.Cart()) == 0"),
+        ("assert var_0.sum == pytest.approx(0.5, abs=0.01, rel=0.01)", "assert cart.sum == pytest.approx(0.5)"),
+        (
+            "assert f'{type(var_0.at).__module__}.{type(var_0.at).__qualname__}' == 'pkg.shop.Till'",
+            "assert isinstance(cart.at, shop.Till)",
+        ),
+        (
+            "assert f'{type(var_0.at).__module__}.{type(var_0.at).__qualname__}' == 'builtins.dict'",
+            "assert isinstance(cart.at, dict)",
+        ),
+        (
+            "assert f'{type(var_0.at).__module__}.{type(var_0.at).__qualname__}' == 're.Pattern'",
+            "assert type(cart.at).__name__ == 'Pattern'",
+        ),
+        ("17\nlambda: 4\nassert var_0.sum == 0", "assert cart.sum == 0"),
+        ("assert isinstance(var_0, shop_.Cart)\nassert var_0.sum == 0", "assert cart.sum == 0"),
+        ("assert isinstance(var_0, shop_.Cart)", "assert isinstance(shop.Cart(), shop.Cart)"),
+    ],
+)
+def test_assertions_are_said_in_the_words_of_a_person(body: str, expected: str) -> None:
+    indented = "\n".join(f"    {line}" for line in body.split("\n"))
+
+    text = tidied(f"def test_0():\n    var_0 = shop_.Cart()\n{indented}\n")
+
+    assert bodies(text)["test_1"].removeprefix("cart = shop.Cart()\n") == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("RATES = {}\ndef add(k):\n    RATES[k] = 1\n", True),
+        ("SEEN = []\ndef see(k):\n    SEEN.append(k)\n", True),
+        ("count = 0\ndef step():\n    global count\n    count += 1\n", True),
+        ("RATES = {}\ndef rate(k):\n    return RATES[k]\n", False),
+        ("def collect():\n    seen = []\n    seen.append(1)\n    return seen\n", False),
+    ],
+)
+def test_a_module_has_state_if_its_functions_change_what_is_its_own(source: str, expected: bool) -> None:
+    assert has_state(ast.parse(source)) is expected
+
+
+NAMES = st.sampled_from(["var_0", "var_1", "var_2"])
+VALUES = st.sampled_from(["1", "-2", "'x'", "None", "[]", "shop_.Size.LARGE", "shop_.price(3)", "shop_.Cart()"])
+STATEMENTS = st.one_of(
+    st.builds("{} = {}".format, NAMES, VALUES),
+    st.builds("{} = shop_.price(of={})".format, NAMES, NAMES),
+    st.builds("assert {} == {}".format, NAMES, VALUES),
+    st.builds("assert isinstance({}, shop_.Cart)".format, NAMES),
+    st.builds("{}.add({})".format, NAMES, NAMES),
+    st.builds("with pytest.raises(EmptyError):\n        shop_.take({})".format, NAMES),
+)
+
+
+@given(st.lists(st.lists(STATEMENTS, min_size=1, max_size=8), min_size=1, max_size=3))
+def test_whatever_is_tidied_is_a_program_whose_tests_read_only_what_they_set(tests: list[list[str]]) -> None:
+    start = ["var_0 = shop_.Cart()", "var_1 = shop_.Cart()", "var_2 = shop_.Cart()"]
+    source = "\n".join(
+        f"def test_{number}():\n" + "\n".join(f"    {line}" for line in [*start, *body])
+        for number, body in enumerate(tests)
+    )
+
+    tree = ast.parse(tidied(source) or "pass")
+
+    for function in (each for each in tree.body if isinstance(each, ast.FunctionDef)):
+        names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
+        stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+        known = stored | {"shop", "pytest", "isinstance", "len"}
+        assert {node.id for node in names if isinstance(node.ctx, ast.Load)} <= known
 
 
 @pytest.mark.parametrize(

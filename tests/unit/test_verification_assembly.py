@@ -3,6 +3,8 @@
 import ast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from testwright.verification import naming
 from testwright.verification.assembly import Assembled, assemble, file_name
@@ -146,26 +148,46 @@ def test_text_that_is_not_ascii_does_not_shift_anything() -> None:
 @pytest.mark.parametrize(
     ("body", "name"),
     [
-        ("assert module_0.parse_duration('1s') == 1", "test_parse_duration"),
-        (
-            "with pytest.raises(ValueError):\n        module_0.parse_duration('x')",
-            "test_parse_duration_raises_value_error",
-        ),
-        ("cart = module_0.Cart()\n    cart.add(1)\n    assert cart.items", "test_cart_add"),
-        ("assert module_0.Cart().total() == 0", "test_cart_total"),
-        ("assert parse('x') == 1", "test_parse_price"),
+        ("assert module_0.parse_duration('1s') == 1", "test_parse_duration_returns_1_for_1s"),
+        ("assert module_0.parse_duration('') is None", "test_parse_duration_returns_none_for_empty_text"),
+        ("assert module_0.flags(names=[]) == {}", "test_flags_returns_empty_dict_for_empty_names"),
+        ("result = module_0.zone(km=-7)\n    assert result == -1", "test_zone_returns_minus_1_for_negative_km"),
+        ("assert asyncio.run(module_0.fetch(key=None)) is False", "test_fetch_returns_false_for_missing_key"),
+        ("with pytest.raises(ValueError):\n        module_0.quote(weight=-3)", "test_quote_rejects_negative_weight"),
+        ("with pytest.raises(module_0.CartError):\n        module_0.quote(text=' ')", "test_quote_rejects_blank_text"),
+        ("with pytest.raises(CartError):\n        module_0.Cart(size=0)", "test_cart_rejects_zero_size"),
+        ("with pytest.raises(TypeError):\n        module_0.quote(3, None)", "test_quote_raises_type_error_for_none"),
+        ("with pytest.raises(KeyError):\n        module_0.quote(x, y)", "test_quote_raises_key_error"),
+        ("with pytest.raises(ValueError):\n        module_0.quote('€€€')", "test_quote_raises_value_error"),
+        ("cart = module_0.Cart(size=None)\n    assert cart.items == []", "test_cart_with_missing_size"),
+        ("cart = module_0.Cart()\n    cart.add(1)\n    assert cart.items", "test_cart_add_for_1"),
+        ("assert module_0.Cart().total() == 0", "test_cart_total_returns_0"),
+        ("assert parse('x') == 1", "test_parse_price_returns_1_for_x"),
+        ("assert module_0.name('x') == 'a b!' * 90", "test_name_for_x"),
+        (f"assert module_0.{'long_' * 10}name('some text here') == 1", f"test_{'long_' * 10}name_returns_1"),
         ("assert module_0.LIMIT == 3", "test_pricing"),
     ],
 )
 def test_a_numbered_test_is_named_after_what_it_tests(body: str, name: str) -> None:
-    imports = "import shop.pricing as module_0\nfrom shop.pricing import parse_price as parse\n"
+    imports = "import shop.pricing as module_0\nfrom shop.pricing import CartError, parse_price as parse\n"
     source = f"{imports}\ndef test_case_0():\n    {body}\n"
 
     assert list(assembled({"t.py": source}, {"t.py::test_case_0"}).origins) == [(name,)]
 
 
+@given(st.text(max_size=90), st.one_of(st.none(), st.integers(), st.text(), st.binary(), st.floats()))
+def test_whatever_is_in_a_test_its_name_is_one_for_pytest(argument: str, value: object) -> None:
+    source = f"import shop.pricing as p\ndef test_0():\n    assert p.add({argument!r}) == {value!r}\n"
+
+    (((name,), _),) = assembled({"t.py": source}, {"t.py::test_0"}).origins.items()
+
+    assert name.isidentifier()
+    assert name.startswith("test_add")
+    assert len(name) <= naming.LONGEST
+
+
 def test_two_tests_of_the_same_thing_get_names_of_their_own() -> None:
-    source = "import shop.pricing as p\n" + "".join(f"def test_{n}():\n    assert p.add({n})\n" for n in range(3))
+    source = "import shop.pricing as p\n" + "".join(f"def test_{n}():\n    assert p.add('%{n}')\n" for n in range(3))
 
     result = assembled({"t.py": source}, {f"t.py::test_{n}" for n in range(3)})
 

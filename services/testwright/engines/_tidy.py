@@ -1,61 +1,82 @@
 """Makes a suite that Pynguin wrote fit to be read, without changing what it checks.
 
-The module under test gets one plain import and one name. Literals and enum members stand where they are used.
-Assertions on the module's own state, which Pynguin repeats in every test, are made once, in a test for each name;
-where the state differs between tests they stay. Variables are named after what they hold, tests after what they call.
-Equal tests, unused imports and the tool's header go. The seeding of ``random`` stays where Pynguin wrote it, which it
-does for modules that use it, and before the import of the module, as it must.
+The module under test gets one plain import and one name. A test that strings together what has nothing to do with each
+other becomes several. Literals, enum members and results that are used once stand where they are used. Assertions on
+the module's own state, which Pynguin repeats in every test, are made once, in a test for each name; where the state
+differs between tests they stay. Variables are named after what they hold; tests are sorted by what they call and only
+numbered, since verification names those that it keeps. Equal tests, unused imports and the tool's header go. The
+seeding of ``random`` stays where Pynguin wrote it, which it does for modules that use it, and before the import of the
+module, as it must.
 """
 
 import ast
 import keyword
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from testwright.engines import _tidy_body as body
-from testwright.engines._tidy_names import RESERVED, dotted, import_of, name_tests, rename_variables, snake
+from testwright.engines import _tidy_checks as checks
+from testwright.engines._tidy_names import RESERVED, dotted, import_of, ordered, rename_variables, snake
+from testwright.engines._tidy_parts import parts_of
 
 
-def tidy(source: str, module: str, *, shadowed: bool = False) -> str:
-    """Return the suite, tidied; empty where no test is left.
+def tidy(sources: Sequence[str], module: str, *, shadowed: bool = False, stateful: bool = False) -> str:
+    """Return one suite, tidied; empty where no test is left.
 
     Args:
-        source: the file that Pynguin wrote.
+        sources: the files that Pynguin wrote in searches of the same module.
         module: dotted name of the module under test.
         shadowed: whether ``from package import module`` would yield something else than the module.
+        stateful: whether calls may depend on earlier ones through the module; tests that are taken apart then stay in
+            one piece, too, and verification finds out which of the two is of use.
 
     Raises:
-        SyntaxError: the file is not valid Python.
+        SyntaxError: a file is not valid Python.
     """
-    suite = _Suite(ast.parse(source), module)
+    suite = _Suite([statement for source in sources for statement in ast.parse(source).body], module)
     alias = suite.choose_alias()
     for test in suite.tests:
         suite.qualify(test, alias)
         body.inline_plain_values(test, alias)
         body.drop_tautologies(test)
+        checks.reword(test, module, alias)
     state = _hoist_state(suite.tests, alias)
     taken = suite.imported | {alias, "pytest"}
-    for test in suite.tests:
+    tests = list(_taken_apart(suite.tests, alias, stateful=stateful))
+    for test in tests:
         body.drop_unused_variables(test)
+        checks.drop_what_goes_without_saying(test, alias)
+        checks.inline_results(test)
         rename_variables(test, alias, taken)
-    tests = [*state, *name_tests(_distinct(suite.tests), alias, [test.name for test in state])]
+    tests = [*state, *ordered(_distinct(tests), alias)]
     if not tests:
         return ""
     return _render(suite, tests, import_of(module, alias, shadowed=shadowed))
 
 
+def _taken_apart(tests: Sequence[ast.FunctionDef], alias: str, *, stateful: bool) -> Iterator[ast.FunctionDef]:
+    for test in tests:
+        body.drop_unused_variables(test)
+        parts = parts_of(test, alias)
+        yield from parts
+        if stateful and len(parts) > 1:
+            yield test
+
+
 class _Suite:
     """The parts of a file: imports, what else stands at its top level, tests."""
 
-    def __init__(self, tree: ast.Module, module: str) -> None:
+    def __init__(self, statements: Sequence[ast.stmt], module: str) -> None:
         self.module = module
         self.imports: dict[str, ast.stmt] = {}
         self.preamble: list[ast.stmt] = []
         self.tests: list[ast.FunctionDef] = []
         self.aliases: list[str] = []
         self.members: dict[str, str] = {}
-        for statement in tree.body:
+        for statement in statements:
             self._sort_in(statement)
+        # Each search writes the same.
+        self.preamble = list({ast.unparse(each): each for each in self.preamble}.values())
 
     def _sort_in(self, statement: ast.stmt) -> None:
         match statement:

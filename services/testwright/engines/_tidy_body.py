@@ -69,7 +69,7 @@ def drop_tautologies(test: ast.FunctionDef) -> None:
 
 
 def drop_unused_variables(test: ast.FunctionDef) -> None:
-    """Turn an assignment that nobody reads into its call, or into nothing where there is no call."""
+    """Turn an assignment that nobody reads into its call, or into nothing where there is no call; drop bare values."""
     kept: list[ast.stmt] = []
     read: set[str] = set()
     for statement in reversed(test.body):
@@ -78,6 +78,8 @@ def drop_unused_variables(test: ast.FunctionDef) -> None:
                 if not any(isinstance(node, ast.Call | ast.Await) for node in ast.walk(value)):
                     continue
                 kept.append(ast.copy_location(ast.Expr(value), statement))
+            case ast.Expr(value=value) if isinstance(value, ast.Lambda) or _is_literal(value) or dotted(value):
+                continue
             case _:
                 kept.append(statement)
         read |= {node.id for node in _names(kept[-1]) if isinstance(node.ctx, ast.Load)}

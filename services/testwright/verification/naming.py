@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 
+from testwright.verification import wording
 from testwright.verification.assertions import Function, last_name
 
 _NUMBERED = re.compile(r"test_?(case)?_?\d*")
@@ -32,7 +33,7 @@ def unique(name: str, taken: set[str]) -> str:
 
 
 def speaking(function: Function, module: str, tree: ast.Module) -> str:
-    """Return a name for a test from what it calls in the target and which error it expects.
+    """Return a name for a test: what of the target it calls last, with what, and what it expects of that.
 
     Args:
         function: the test.
@@ -40,11 +41,28 @@ def speaking(function: Function, module: str, tree: ast.Module) -> str:
         tree: of the file, for the names that it imports the target under.
     """
     scope = _Scope(module, tree)
-    subjects = [*dict.fromkeys(scope.subjects(function))]
-    expected = next(_expected_errors(function), "")
-    subject = subjects[-1] if subjects else module.rpartition(".")[2]
-    name = f"test_{snake(subject)}" + (f"_raises_{snake(expected)}" if expected else "")
-    return re.sub(r"\W+", "_", name)[:LONGEST].rstrip("_")
+    calls = [*scope.subjects(function)]
+    subject, call = calls[-1] if calls else (module.rpartition(".")[2], None)
+    error = next(_expected_errors(function), None)
+    with_what = wording.circumstance(call) if call else ""
+    if error is not None:
+        name = snake(last_name(error))
+        own = scope.member(error) or name == "value_error"
+        outcome = f"_rejects_{with_what}" if own and with_what else f"_raises_{name}"
+        with_what = "" if own else with_what
+    else:
+        returned = wording.outcome(function, call) if call else ""
+        outcome = f"_returns_{returned}" if returned else ""
+    joint = "_with_" if subject[:1].isupper() and "_" not in subject else "_for_"
+    stem = f"test_{snake(subject)}"
+    details = f"{outcome}{joint}{with_what}" if with_what else outcome
+    return next(name for name in map(_word, (f"{stem}{details}", f"{stem}{outcome}", stem[:LONGEST])) if name)
+
+
+def _word(text: str) -> str:
+    """Return a text as an identifier, the empty string where it is too long."""
+    name = re.sub(r"_+", "_", re.sub(r"\W+", "_", text)).rstrip("_")
+    return name if len(name) <= LONGEST else ""
 
 
 class _Scope:
@@ -68,8 +86,8 @@ class _Scope:
             elif node.module == parent and alias.name == own:
                 self._aliases.add(alias.asname or alias.name)
 
-    def subjects(self, function: Function) -> Iterator[str]:
-        """Yield what of the target is called, in order."""
+    def subjects(self, function: Function) -> Iterator[tuple[str, ast.Call]]:
+        """Yield what of the target is called, in order, with the call."""
         instances: dict[str, str] = {}
         calls = [node for node in ast.walk(function) if isinstance(node, ast.Assign | ast.Call)]
         # By their ends, an argument or the object of a method comes before the call: that is the order they run in.
@@ -77,9 +95,9 @@ class _Scope:
             if isinstance(node, ast.Call):
                 subject = self._subject(node.func, instances)
                 if subject:
-                    yield subject
+                    yield subject, node
             elif isinstance(node.value, ast.Call) and isinstance(node.targets[0], ast.Name):
-                made = self._member(node.value.func)
+                made = self.member(node.value.func)
                 if made[:1].isupper():
                     instances[node.targets[0].id] = made
 
@@ -87,24 +105,25 @@ class _Scope:
         match func:
             case ast.Attribute(value=ast.Name(id=owner), attr=method) if owner in instances:
                 return f"{instances[owner]}_{method}"
-            case ast.Attribute(value=ast.Call(func=made), attr=method) if self._member(made):
-                return f"{self._member(made)}_{method}"
+            case ast.Attribute(value=ast.Call(func=made), attr=method) if self.member(made):
+                return f"{self.member(made)}_{method}"
             case _:
-                return self._member(func)
+                return self.member(func)
 
-    def _member(self, func: ast.expr) -> str:
+    def member(self, func: ast.expr) -> str:
+        """Return the name in the target that an expression stands for, empty where it is something else."""
         match func:
             case ast.Name(id=name):
                 return self._members.get(name, "")
             case ast.Attribute(value=value, attr=name) if ast.unparse(value) in self._aliases:
                 return name
-            case ast.Attribute(value=value, attr=name) if self._member(value):
-                return f"{self._member(value)}_{name}"
+            case ast.Attribute(value=value, attr=name) if self.member(value):
+                return f"{self.member(value)}_{name}"
             case _:
                 return ""
 
 
-def _expected_errors(function: Function) -> Iterator[str]:
+def _expected_errors(function: Function) -> Iterator[ast.expr]:
     for node in ast.walk(function):
         if isinstance(node, ast.Call) and last_name(node.func) in {"raises", "assertRaises"} and node.args:
-            yield last_name(node.args[0])
+            yield node.args[0]

@@ -1,0 +1,155 @@
+"""Runs searches of one module with different seeds side by side: what one of them misses, another may find."""
+
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import msgspec
+
+from testwright.engines import Assignment, Progress
+from testwright.engines._pynguin_log import report_of
+from testwright.engines._target import import_root, last_part, readable
+from testwright.environments import Environment
+from testwright.errors import TestwrightError
+from testwright.sandbox import Command, Completed, Limits
+
+MOST = 4
+"""Searches of one module at a time: each finds less that is new than the one before."""
+
+MARGIN_S = 120.0
+"""Seconds beyond twice the budget: the search's own limit covers neither the analysis of all that the module imports,
+which takes from one second to a minute, nor assertions."""
+
+GRACE_S = 30.0
+"""Seconds that the others may take beyond the first that delivers; they search for equally long."""
+
+MODULE_S = 60
+"""Seconds that importing the module may take once it is instrumented; Pynguin's own 5 are too few for 3,000 lines."""
+
+SEARCH_SHARE = 0.5
+"""Most of an attempt's time that the search may take, whatever the budget; a search that is cut off yields nothing."""
+
+MEMORY_MB = 2048
+"""Address space of each process. Searches of real modules peak at 100 to 650 MB; runaways reach 5 GB."""
+
+_RUN = "import os, runpy; os.dup2(1, 2); runpy.run_module('pynguin', run_name='__main__')"
+"""Sends the log, which Pynguin writes to stderr, to stdout, where its lines are read as they come."""
+
+
+@dataclass(slots=True)
+class Search:
+    """One search.
+
+    Attributes:
+        seed: of its random choices.
+        folder: of its own, where it writes.
+        ended: how its run ended, ``None`` where others were done and it was not.
+        suite: the file it wrote, empty where there is none.
+    """
+
+    seed: int
+    folder: Path
+    ended: Completed | None = None
+    suite: str = ""
+
+
+async def search(assignment: Assignment, tool: Environment, progress: Progress) -> list[Search]:
+    """Search on the cores that no other search of this process is using, at least once.
+
+    Returns:
+        Searches by seed; at least one has ended.
+
+    Raises:
+        SandboxError: none can be started.
+    """
+    best = 0.0
+
+    async def run(each: Search) -> None:
+        async def on_line(line: str) -> None:
+            nonlocal best
+            report = report_of(line)
+            if report and (each is searches[0] or (report.coverage or 0.0) > best):
+                best = max(best, report.coverage or 0.0)
+                await progress(report.message, tests=report.tests, coverage=best or None)
+
+        each.ended = await assignment.sandbox.run(_command(assignment, tool, each), on_line)
+        written = anyio.Path(each.folder, "out", f"test_{last_part(assignment.target.module)}.py")
+        if each.ended.returncode == 0 and await written.is_file():
+            each.suite = await written.read_text("utf-8")
+            group.cancel_scope.deadline = min(group.cancel_scope.deadline, anyio.current_time() + GRACE_S)
+
+    with _cores() as cores:
+        searches = [Search(seed, assignment.scratch / f"search-{seed}") for seed in seeds(assignment, cores)]
+        try:
+            async with anyio.create_task_group() as group:
+                for each in searches:
+                    await anyio.Path(each.folder).mkdir()
+                    group.start_soon(run, each)
+        except* TestwrightError as errors:
+            # All fail for the same reason, if any does.
+            raise errors.exceptions[0] from None
+    return searches
+
+
+def seeds(assignment: Assignment, number: int) -> Sequence[int]:
+    """Return the seeds of a round's searches: those of a later round depend on what it is asked to mend."""
+    brief = assignment.brief
+    offset = 0 if brief is None else MOST + zlib.crc32(msgspec.json.encode(brief))
+    return range(assignment.policy.seed + offset, assignment.policy.seed + offset + number)
+
+
+_searching = 0
+
+
+@contextmanager
+def _cores() -> Iterator[int]:
+    """Take the cores that no other search of this process has taken, as far as memory goes; one in any case."""
+    global _searching  # noqa: PLW0603  the machine's cores are one thing for all attempts of this process
+    cores = max(1, min(MOST, (os.cpu_count() or 1) - _searching, _free_mb() // MEMORY_MB))
+    _searching += cores
+    try:
+        yield cores
+    finally:
+        _searching -= cores
+
+
+def _free_mb() -> int:
+    """Return the memory that can be had, in MiB; plenty where the system does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+    except OSError:
+        return MOST * MEMORY_MB
+    return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("MemAvailable:")), MOST * MEMORY_MB)
+
+
+def _command(assignment: Assignment, tool: Environment, search: Search) -> Command:
+    policy = assignment.policy
+    options = {
+        "--project-path": import_root(assignment),
+        "--module-name": assignment.target.module,
+        "--output-path": search.folder / "out",
+        "--report-dir": search.folder / "report",
+        "--maximum-module-execution-timeout": MODULE_S,
+        "--maximum-search-time": max(1, round(min(policy.budget_s, SEARCH_SHARE * policy.timeout_s))),
+        # Its own filter takes longer than the search; verification filters by mutants of its own.
+        "--assertion-generation": "SIMPLE",
+        "--no-xfail": "true",
+        "--seed": search.seed,
+    }
+    return Command(
+        argv=[str(tool.python), "-c", _RUN, *(str(each) for pair in options.items() for each in pair), "--poor", "-v"],
+        cwd=search.folder,
+        env={
+            "PYNGUIN_DANGER_AWARE": "1",
+            "PYTHONHASHSEED": "0",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONSAFEPATH": "1",
+        },
+        readable=readable(assignment, tool),
+        writable=[search.folder],
+        limits=Limits(wall_s=min(2 * policy.budget_s + MARGIN_S, policy.timeout_s), memory_mb=MEMORY_MB),
+    )

@@ -22,14 +22,14 @@ from testwright import settings
 from testwright.errors import SandboxError, SandboxUnavailableError
 from testwright.sandbox import Command, Completed, OnLine, Sandbox
 from testwright.sandbox.bwrap import ETC, ETC_NETWORK, SYSTEM, returncode
-from testwright.sandbox.local import PATH, LocalSandbox, launched, launcher_files
+from testwright.sandbox.local import PATH, LocalSandbox, check, launched, launcher_files
 from testwright_schemas import Isolation
 
 IMAGE = "testwright-sandbox:1"
 _LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _FOLDERS = ("tmp", "proc", "dev", "sys", "etc", "usr")
-_SLACK_S = 30.0
-"""What the engine may take to start and to remove a container, beyond the run's own time."""
+_ANSWER_S = 30.0
+"""What the engine may take to answer at all."""
 
 
 class DockerSandbox(Sandbox):
@@ -56,9 +56,9 @@ class DockerSandbox(Sandbox):
             raise SandboxUnavailableError("containers are asked for and there is no docker: install its command line")
         try:
             known = [program, "image", "inspect", IMAGE]
-            if subprocess.run(known, capture_output=True, check=False, timeout=_SLACK_S).returncode:
+            if subprocess.run(known, capture_output=True, check=False, timeout=_ANSWER_S).returncode:
                 imported = [program, "import", "-", IMAGE]
-                subprocess.run(imported, input=_image(), capture_output=True, check=True, timeout=_SLACK_S)
+                subprocess.run(imported, input=_image(), capture_output=True, check=True, timeout=_ANSWER_S)
         except subprocess.CalledProcessError as error:
             told = error.stderr.decode(errors="replace").strip()
             raise SandboxUnavailableError(f"the container engine cannot be used: {told}") from error
@@ -77,27 +77,21 @@ class DockerSandbox(Sandbox):
         Raises:
             SandboxError: it cannot be started.
         """
-        for folder in (command.cwd, *command.writable, *command.private):
-            if not folder.exists():
-                raise SandboxError(f"{folder} does not exist: create it before the run")
+        check(command, command.env.get("PATH", PATH))
         name = f"testwright-{uuid.uuid4().hex}"
         outer = replace(
             command,
             argv=[self._program, "run", "--name", name, *arguments(command), IMAGE, *launched(command, "--init")],
             cwd=Path("/"),
             env=settings.docker_environment(),
-            limits=replace(command.limits, memory_mb=None, cpu_s=None, wall_s=command.limits.wall_s + _SLACK_S),
+            limits=replace(command.limits, memory_mb=None, cpu_s=None),
         )
-        timed_out = False
         try:
-            with anyio.move_on_after(command.limits.wall_s) as limit:
-                done = await self._outside.run(outer, on_line)
-            timed_out = limit.cancelled_caught
+            done = await self._outside.run(outer, on_line)
         finally:
+            # The end of the command line, at the limit or on cancellation, is not that of the container.
             with anyio.CancelScope(shield=True):
                 await anyio.run_process([self._program, "rm", "--force", name], check=False)
-        if timed_out:
-            return Completed(-9, b"", b"", command.limits.wall_s, True, self.isolation)
         if done.returncode == _ENGINE_FAILED and b"docker:" in done.stderr:
             raise SandboxError(f"the container cannot be started: {done.stderr.decode(errors='replace').strip()}")
         return replace(done, returncode=returncode(done.returncode), isolation=self.isolation)

@@ -73,7 +73,7 @@ class LocalSandbox(Sandbox):
 
     async def _run_in(self, tmp: Path, command: Command, on_line: OnLine | None) -> Completed:
         env = _environment(command, tmp)
-        _check(command, env["PATH"])
+        check(command, env["PATH"])
         with _Pipes(command.stdin, guarded=not self._bwrap) as pipes, self._cgroups.group(command.limits) as groups:
             joins = [word for fd in groups for word in ("--join", str(fd))]
             if self._bwrap:
@@ -221,7 +221,12 @@ def _environment(command: Command, tmp: Path) -> dict[str, str]:
     return {"PATH": PATH, "HOME": str(tmp / "home"), "TMPDIR": str(tmp), "LANG": "C.UTF-8", **command.env}
 
 
-def _check(command: Command, path: str) -> None:
+def check(command: Command, path: str) -> None:
+    """Return if the folders and the program of a command are there, looked up on this path.
+
+    Raises:
+        SandboxError: one of them is not.
+    """
     for folder in (command.cwd, *command.writable, *command.private):
         if not folder.exists():
             raise SandboxError(f"{folder} does not exist: create it before the run")

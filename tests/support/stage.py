@@ -11,6 +11,8 @@ import msgspec
 from anyio.abc import SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from testwright_schemas import Brief
+
 ENGINES = ("scripted", "understudy")
 """What a process finds beside the product's own engines when its PYTHONPATH names the folder of scripted engines."""
 
@@ -32,6 +34,7 @@ class Call:
         engine: its name.
         module: what it is to write tests for.
         pid: of the generator it runs in.
+        brief: what it was told of the rounds before.
     """
 
     def __init__(self, stream: SocketStream, lines: BufferedByteReceiveStream, hello: dict[str, Any]) -> None:
@@ -40,6 +43,7 @@ class Call:
         self.engine: str = hello["engine"]
         self.module: str = hello["module"]
         self.pid: int = hello["pid"]
+        self.brief = msgspec.convert(hello.get("brief"), Brief | None)
 
     async def deliver(self, files: dict[str, str] | None = None) -> None:
         """Have it deliver a suite, ``SUITE`` by default."""

@@ -15,6 +15,7 @@ from tests.support.processes import POLICY, Plant, all_ended, first, local_plant
 from testwright.errors import InvalidSubmissionError
 from testwright.snapshots.bundle import bundle
 from testwright_schemas import (
+    Brief,
     JobRejected,
     MessageDeadLettered,
     RetryPolicy,
@@ -136,6 +137,46 @@ async def test_what_cannot_be_mended_goes_to_the_next_engine_at_once(site: Plant
 
     assert second.engine == "understudy"
     assert (ended.outcome, ended.attempts, cause(ended)) == ("failed", 2, "nothing-found")
+
+
+TWO_WAYS = """\
+def sign(number):
+    if number < 0:
+        return "minus"
+    return "plus"
+"""
+
+
+ONE_WAY = "from calc import sign\n\n\ndef test_sign():\n    assert sign(1) == 'plus'\n"
+WRONG = "from calc import sign\n\n\ndef test_sign():\n    assert sign(-1) == 'plus'\n"
+OTHER_WAY = WRONG.replace("plus", "minus")
+
+
+async def test_later_rounds_get_what_is_left_to_do_and_take_nothing_away(site: Plant, tmp_path: Path) -> None:
+    module = project(tmp_path / "two ways")
+    module.write_text(TWO_WAYS, encoding="utf-8")
+    await site.start_all()
+    task = await submitted(site, module, engines=("scripted", "understudy"), coverage=100.0)
+
+    first_round = await site.stage.call()
+    await first_round.deliver({"test_calc.py": ONE_WAY})
+    second_round = await site.stage.call()
+    await second_round.deliver({"test_calc.py": WRONG})
+    next_engine = await site.stage.call()
+    await next_engine.deliver({"test_calc.py": OTHER_WAY})
+    ended = await result(site, task)
+
+    assert first_round.brief is None
+    briefs = [call.brief or Brief() for call in (second_round, next_engine)]
+    assert [(brief.missing_lines, brief.missing_branches) for brief in briefs] == 2 * [((3,), ((2, 3),))]
+    assert [file.name for brief in briefs for file in brief.accepted] == 2 * ["test_calc.py"]
+    assert [case.verdict for case in briefs[1].rejected] == ["suspected-bug"]
+    assert [call.engine for call in (second_round, next_engine)] == ["scripted", "understudy"]
+    assert (ended.outcome, ended.threshold_met, ended.rounds, ended.attempts) == ("completed", True, 3, 3)
+    assert [case.verdict for case in ended.tests] == ["kept", "kept"]
+    assert [file.name for file in ended.files] == ["test_calc.py"]
+    assert ended.coverage is not None
+    assert (ended.coverage.line, ended.coverage.branch) == (100.0, 100.0)
 
 
 async def test_a_deadline_ends_a_task_and_stops_its_engine(site: Plant, module: Path) -> None:

@@ -19,6 +19,7 @@ from testwright.bus.topology import declare
 from testwright.collector.actor import collector
 from testwright.endings import Endings
 from testwright.engines import Progress
+from testwright.errors import WorkError
 from testwright.generator.actor import Product, generator
 from testwright.pacing import until
 from testwright.sources import Sources
@@ -37,6 +38,7 @@ from testwright_schemas import (
     TaskCancelRequested,
     TaskSpec,
     TimerFired,
+    Usage,
     envelope,
     subjects,
 )
@@ -236,6 +238,35 @@ async def test_a_result_too_large_for_a_message_fails_its_attempt_and_says_so(wo
 
     failures = [envelope.decode(e.data, AttemptFailed).failure for e in events if e.subject.endswith("attempt-failed")]
     assert [failure.cause for failure in failures] == ["result-too-large"]
+
+
+async def test_what_one_engine_is_told_by_its_provider_keeps_all_workers_from_asking_again(world: MemoryWorld) -> None:
+    bus = await world.connect("client")
+    digest = await bus.put(subjects.SNAPSHOTS, b"sources")
+    one = replace(to_generate(), snapshot=replace(to_generate().snapshot, digest=digest))
+    asked: list[str] = []
+
+    async def busy(item: GenerateSuite, snapshot: bytes, progress: Progress) -> Product:
+        asked.append(item.task_id)
+        used = Usage(model="m", cost_usd=0.5)
+        raise WorkError("rate-limited", "slow down", retryable=True, retry_after_s=1e9, usage=used)
+
+    workers = [generator(await world.connect(name), world.server.now, busy, ENGINES, worker=name) for name in "ab"]
+    async with beside(*(worker.run for worker in workers)):
+        await say(world, submitted(), one)
+        await settled(world, 1)
+        await say(world, *(replace(one, task_id=f"task-{n}") for n in (2, 3, 4)))
+        events = await settled(world, 9)
+
+    told = [envelope.decode(e.data, AttemptFailed) for e in events if e.subject.endswith("attempt-failed")]
+    assert asked == ["task-1"]
+    assert [failed.failure.cause for failed in told] == ["rate-limited"] + 3 * ["lane-paused"]
+    assert {failed.failure.message for failed in told} == {"slow down"}
+    waits = [failed.failure.retry_after_s or 0.0 for failed in told]
+    assert waits[0] == 3600.0
+    assert all(3590.0 < wait_s < 3600.0 for wait_s in waits[1:])
+    assert told[0].spent == told[0].usage == Usage(model="m", cost_usd=0.5)
+    assert [e.subject for e in events if ".lane." in e.subject] == [subjects.lane_event("default", "echo")]
 
 
 async def test_the_tasks_of_a_job_fetch_their_sources_once(world: MemoryWorld) -> None:

@@ -1,6 +1,6 @@
 """The life of a task, as decisions on messages."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -126,6 +126,7 @@ def test_a_retryable_failure_is_tried_again_after_the_back_off_and_not_before():
 
     assert isinstance(schedule, Schedule)
     assert schedule.timer == TimerFired(namespace="default", task_id="task-1", kind="retry", attempt=1)
+    assert isinstance(schedule.at, datetime)
     assert 0.8 <= (schedule.at - LATER).total_seconds() <= 1.2
 
 

@@ -25,6 +25,7 @@ class Scripted(Engine):
     name = "scripted"
     summary = "does what a test tells it to"
     needs_environment = False
+    rounds = True
 
     def status(self) -> EngineStatus:
         """Say that it always runs."""
@@ -37,7 +38,12 @@ class Scripted(Engine):
             EngineError: the test says so.
         """
         async with await anyio.connect_unix(os.environ["TESTWRIGHT_TEST_STAGE"]) as stage:
-            hello = {"engine": self.name, "module": assignment.target.module, "pid": os.getpid()}
+            hello = {
+                "engine": self.name,
+                "module": assignment.target.module,
+                "pid": os.getpid(),
+                "brief": assignment.brief,
+            }
             await stage.send(msgspec.json.encode(hello) + b"\n")
             answer: dict[str, Any] = msgspec.json.decode(
                 await BufferedByteReceiveStream(stage).receive_until(b"\n", MAX_LINE)

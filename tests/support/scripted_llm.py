@@ -18,7 +18,8 @@ KEY = "sk-scripted-0123456789"
 WORKSPACE = "$WORKSPACE"
 """Stands in a script for the folder that the prompt names."""
 
-PATIENCE_S = 60.0
+MODULE = "$MODULE"
+"""Stands for the module that the prompt names."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,9 @@ class ScriptedModel:
                     self.left.set()
 
     async def _say(self, line: "_Line", request: dict[str, Any], step: Says, number: int) -> None:
-        workspace = re.search(r"^- Workspace: (.+)$", _first_user_text(request), re.MULTILINE)
+        asked = _first_user_text(request)
+        workspace = re.search(r"^- Workspace: (.+)$", asked, re.MULTILINE)
+        module = re.search(r"Python module `(.+?)`", asked)
         calls = [
             {
                 "id": f"call_{number}_{index}",
@@ -145,7 +148,8 @@ class ScriptedModel:
                     "name": name,
                     "arguments": msgspec.json.encode(arguments)
                     .decode()
-                    .replace(WORKSPACE, workspace[1] if workspace else "/nowhere"),
+                    .replace(WORKSPACE, workspace[1] if workspace else "/nowhere")
+                    .replace(MODULE, module[1] if module else "nothing"),
                 },
             }
             for index, (name, arguments) in enumerate(step.calls)

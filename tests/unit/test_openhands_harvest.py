@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from testwright.engines._returned import MOST_BYTES
 from testwright.engines.openhands import harvest
 from testwright.engines.openhands.local import PINS
 from testwright.verification import runs
@@ -45,7 +46,7 @@ def test_links_pipes_and_huge_files_are_left(tmp_path: Path) -> None:
     (workspace / "folder").symlink_to(secret.parent)
     os.mkfifo(workspace / "test_pipe.py")
     (workspace / "test_folder.py").mkdir()
-    write(workspace, "test_huge.py", "#" * (harvest.MOST_BYTES + 1))
+    write(workspace, "test_huge.py", "#" * (MOST_BYTES + 1))
 
     assert harvest.harvest(workspace, {}) == {}
 

@@ -2,7 +2,7 @@
 
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ import msgspec
 
 from testwright.engines import Assignment, Progress
 from testwright.engines._pynguin_log import report_of
+from testwright.engines._returned import read_below, text_of
 from testwright.engines._target import import_root, last_part, readable
 from testwright.environments import Environment
 from testwright.errors import TestwrightError
@@ -77,9 +78,10 @@ async def search(assignment: Assignment, tool: Environment, progress: Progress) 
                 await progress(report.message, tests=report.tests, coverage=best or None)
 
         each.ended = await assignment.sandbox.run(_command(assignment, tool, each), on_line)
-        written = anyio.Path(each.folder, "out", f"test_{last_part(assignment.target.module)}.py")
-        if each.ended.returncode == 0 and await written.is_file():
-            each.suite = await written.read_text("utf-8")
+        written = f"{each.folder.name}/out/test_{last_part(assignment.target.module)}.py"
+        content = await anyio.to_thread.run_sync(read_below, assignment.scratch, written)
+        if each.ended.returncode == 0 and content is not None:
+            each.suite = text_of(content)
             group.cancel_scope.deadline = min(group.cancel_scope.deadline, anyio.current_time() + GRACE_S)
 
     with _cores() as cores:
@@ -106,7 +108,7 @@ _searching = 0
 
 
 @contextmanager
-def _cores() -> Iterator[int]:
+def _cores() -> Generator[int]:
     """Take the cores that no other search of this process has taken, as far as memory goes; one in any case."""
     global _searching  # noqa: PLW0603  the machine's cores are one thing for all attempts of this process
     cores = max(1, min(MOST, (os.cpu_count() or 1) - _searching, _free_mb() // MEMORY_MB))

@@ -3,9 +3,11 @@
 from importlib import resources
 
 import anyio
+from anyio.to_thread import run_sync
 
 from testwright.engines import Assignment, Candidate, Engine, EngineStatus, Progress
 from testwright.engines._ghostwritten import Promises, promises_of, settle
+from testwright.engines._returned import python_below, text_of
 from testwright.engines._target import check_import, import_root, is_shadowed, last_part, pinned, read_target, readable
 from testwright.environments import Environment, Environments
 from testwright.errors import EngineError
@@ -61,7 +63,7 @@ class GhostwriterEngine(Engine):
                 await progress(line)
 
         done = await assignment.sandbox.run(_command(assignment, tool, promises), on_line)
-        files = await _settled(out, assignment, promises)
+        files = await _settled(assignment, promises)
         if done.returncode != 0 or not files:
             raise _failure_of(done, assignment.target.module)
         await progress("tests written", tests=sum(text.count(b"\ndef test_") for text in files.values()))
@@ -94,13 +96,14 @@ def _command(assignment: Assignment, tool: Environment, promises: Promises) -> C
     )
 
 
-async def _settled(out: anyio.Path, assignment: Assignment, promises: Promises) -> dict[str, bytes]:
+async def _settled(assignment: Assignment, promises: Promises) -> dict[str, bytes]:
     module, shadowed = assignment.target.module, await is_shadowed(assignment)
     files: dict[str, bytes] = {}
-    async for path in out.glob("*.py"):
-        text = settle(await path.read_text("utf-8"), module, promises, shadowed=shadowed)
+    for name, content in await run_sync(list, python_below(assignment.scratch, "out")):
+        text = settle(text_of(content), module, promises, shadowed=shadowed)
         if text:
-            part = "" if path.stem == "module" else f"_{path.stem}"
+            stem = name.removesuffix(".py")
+            part = "" if stem == "module" else f"_{stem}"
             files[f"test_{last_part(module)}{part}.py"] = text.encode()
     return dict(sorted(files.items()))
 

@@ -5,6 +5,7 @@ from anyio.to_thread import run_sync
 from msgspec.structs import replace
 
 from testwright.engines import Assignment, Progress
+from testwright.engines._returned import check
 from testwright.engines.registry import load
 from testwright.environments import Environments, bare
 from testwright.errors import EngineError
@@ -58,6 +59,7 @@ class Workshop:
             raise EngineError(
                 "nothing-generated", f"{engine.name} delivered no file", log=candidate.log, usage=candidate.usage
             )
+        check(candidate.files)
         return Product(
             archive=await run_sync(pack, candidate.files),
             files=tuple(sorted(candidate.files)),

@@ -12,6 +12,9 @@ from testwright.verification.assertions import Function
 from testwright.verification.edits import first_line
 from testwright_schemas import CaseVerdict
 
+MOST_BYTES = 1_000_000
+"""Longest file that is read: what the parser makes of one takes a hundred times its size."""
+
 _SWITCHED_OFF = frozenset({"xfail", "skip", "expectedFailure"})
 _DEF = re.compile(r"^[ \t]*(?:async[ \t]+)?def[ \t]+(test\w*)", re.MULTILINE)
 
@@ -82,6 +85,9 @@ def read(files: Mapping[str, bytes]) -> Candidate:
         if PurePosixPath(name).suffix != ".py":
             continue
         flat = _flat(name)
+        if len(content) > MOST_BYTES:
+            rejected.append(CaseVerdict(id=flat, verdict="not-collected", reason=f"is longer than {MOST_BYTES} bytes"))
+            continue
         try:
             text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
             tree = parse(text)

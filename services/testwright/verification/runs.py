@@ -218,7 +218,7 @@ class Bench:
             cwd=Path(folder),
             env=_environment(condition),
             readable=[*self._readable(), Path(plan.suite)],
-            writable=[Path(folder)],
+            private=[Path(folder)],
             stdin=plan.encode(),
             limits=Limits(wall_s=wall_s or self._wall_s(plan)),
         )

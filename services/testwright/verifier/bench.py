@@ -6,10 +6,13 @@ from testwright.engines import Progress
 from testwright.environments import Environments
 from testwright.sandbox import Sandbox
 from testwright.sandbox.choice import demand
-from testwright.snapshots.archive import read
+from testwright.snapshots.archive import MIB, ArchiveLimits, read
 from testwright.verification import Finding, Inquiry, Provenance, verify
 from testwright.workspace import workspace
 from testwright_schemas import VerifySuite
+
+CANDIDATE = ArchiveLimits(max_bytes=32 * MIB, max_files=200)
+"""What is taken from the archive of a candidate."""
 
 
 class Bench:
@@ -34,7 +37,7 @@ class Bench:
                 root=space.root,
                 target=item.target,
                 environment=environment,
-                files=await run_sync(read, candidate),
+                files=await run_sync(read, candidate, CANDIDATE),
                 policy=item.policy,
                 scratch=space.scratch,
                 sandbox=self._sandbox,

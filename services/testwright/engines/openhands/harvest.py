@@ -2,12 +2,11 @@
 
 import hashlib
 import os
-import stat
 from collections.abc import Collection, Container, Iterator, Mapping
 from pathlib import Path
 
-MOST_BYTES = 1_000_000
-"""Longest file that is taken."""
+from testwright.engines._returned import read_below
+
 MOST_FILES = 50
 
 SKIPPED = frozenset({".git", ".venv", "venv", "node_modules", "__pycache__"})
@@ -58,21 +57,7 @@ def _test_files(workspace: Path) -> Iterator[tuple[str, bytes]]:
         folders[:] = sorted(set(folders) - SKIPPED)
         for name in sorted(names):
             if name.startswith("test_") and name.endswith(".py"):
-                path = Path(folder, name)
-                content = _read(path)
+                path = Path(folder, name).relative_to(workspace).as_posix()
+                content = read_below(workspace, path)
                 if content is not None:
-                    yield path.relative_to(workspace).as_posix(), content
-
-
-def _read(path: Path) -> bytes | None:
-    """Return a plain file's content; ``None`` for links, pipes, devices and what is too long."""
-    try:
-        # A pipe must not hold us up, and a link must not lead us to a file that the agent could not read.
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return None
-    with os.fdopen(file, "rb") as opened:
-        facts = os.fstat(opened.fileno())
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > MOST_BYTES:
-            return None
-        return opened.read(MOST_BYTES)
+                    yield path, content

@@ -2,20 +2,25 @@
 
 from datetime import timedelta
 
+from msgspec.structs import replace
+
 from tests.support.tasks import NOW, SNAPSHOT, TARGET, finished, history, submitted
 from testwright.history import JobHistory
 from testwright.submitter import core
 from testwright_schemas import (
     CancelTasks,
+    ContentClaimed,
     Effect,
     JobRejected,
     JobSubmitted,
+    ModuleTaken,
     Policy,
     Publish,
     RetrySpec,
     RetryTasks,
     SubmitJob,
     TaskCancelRequested,
+    TaskJoined,
     TaskSpec,
     TaskSubmitted,
 )
@@ -45,6 +50,7 @@ def submission(*ids: str, engines: tuple[str, ...] = ("echo",)) -> SubmitJob:
         snapshot=SNAPSHOT,
         policy=Policy(engines=engines),
         submitted_at=NOW,
+        join=True,
     )
 
 
@@ -184,3 +190,36 @@ def test_a_retry_under_one_id_twice_is_refused():
     old = {"task-1": history(submitted(), finished("failed"))}
 
     assert refusal(core.retry(command, FREE, old, LATER)).field == "tasks[1].task_id"
+
+
+def entries(effects: tuple[Effect, ...]) -> list[object]:
+    return [effect.message for effect in effects if isinstance(effect, Publish)]
+
+
+def test_a_task_that_joins_is_found_by_the_one_that_it_has_joined_once_it_is_submitted():
+    command = submission("task-1")
+
+    said = entries(core.submit(command, FREE, ["echo"], LATER, {"task-1": "task-0"}))
+
+    assert said[2] == TaskJoined(namespace="default", task_id="task-1", source_id="task-0")
+    assert isinstance(said[1], TaskSubmitted)
+    assert said[1].joined_to == "task-0"
+    assert len(said) == 3
+
+
+def test_fresh_work_claims_its_content_and_a_project_s_module_is_told_of_its_task():
+    command = replace(submission("task-1"), join=False, project="shop", supersede=True, concurrency=3)
+
+    job, _, claim, taken = entries(core.submit(command, FREE, ["echo"], LATER))
+
+    assert isinstance(job, JobSubmitted)
+    assert job.concurrency == 3
+    assert isinstance(claim, ContentClaimed)
+    assert isinstance(taken, ModuleTaken)
+    assert taken.supersede
+
+
+def test_what_is_refused_claims_nothing():
+    [said] = entries(core.submit(replace(submission("task-1"), project="shop"), FREE, ["magic"], LATER))
+
+    assert isinstance(said, JobRejected)

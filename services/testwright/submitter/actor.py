@@ -56,10 +56,10 @@ class _Submitter:
                 assert_never(message)
 
     async def submit(self, command: SubmitJob, stored: Stored) -> Sequence[Effect]:
-        """Return what a submission leads to; where it is accepted, its contents are claimed already."""
+        """Return what a submission leads to; where its tasks are to join others, it is decided which."""
         claims = await self._claims(command)
         answer = core.submit(command, claims, self._engines, stored.time)
-        if not core.is_acceptance(answer):
+        if not command.join or not core.is_acceptance(answer):
             return answer
         joined = await self._contents.sources(command, claims.owners, stored)
         return core.submit(command, claims, self._engines, stored.time, joined)

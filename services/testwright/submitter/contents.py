@@ -54,9 +54,6 @@ class Contents:
     async def _source(self, command: SubmitJob, spec: TaskSpec, stored: Stored) -> str | None:
         key = joining.content(spec.target, command.snapshot, command.policy)
         own = ContentClaimed(namespace=command.namespace, content=key, task_id=spec.task_id)
-        if not command.join:
-            await self._voice.say(Publish(message=own), stored.headers)
-            return None
         subject = subjects.event(own)
         for _ in range(MAX_RACES):
             last = await self._bus.last(subjects.EVENTS, subject)

@@ -180,6 +180,9 @@ def _answer(
 def _entries(command: SubmitJob, tasks: Sequence[TaskSubmitted]) -> Iterator[Publish]:
     """Yield what the tasks are found by later; each comes after the task itself."""
     for task in tasks:
+        if not command.join:
+            # Whoever joins has claimed the content before, or has left it to another.
+            yield Publish(message=joining.claim(task))
         if task.joined_to:
             yield Publish(message=joining.joining(task, task.joined_to), once=True)
         if task.project:

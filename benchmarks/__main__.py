@@ -1,20 +1,27 @@
-"""Run benchmarks: those that are named, with their own options; without a name those that take no minutes.
-
-``--real`` has engines and tools in ``workflow_overlap`` that take minutes.
-"""
+"""Run benchmarks: the one that is named, with its own options; without a name those that take no more than minutes."""
 
 import sys
+from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 
-from benchmarks import bus_floor, suite_quality, workflow_overlap
+from benchmarks import bus_floor, idle, recovery, scale, suite_quality, waiting, workflow_overlap
+
+BENCHMARKS: dict[str, Callable[[Sequence[str]], Awaitable[None]]] = {
+    "bus_floor": lambda _: bus_floor.main(),
+    "waiting": lambda _: waiting.main(),
+    "recovery": lambda _: recovery.main(),
+    "scale": scale.main,
+    "idle": lambda _: idle.main(),
+    "workflow_overlap": workflow_overlap.main,
+    "suite_quality": lambda options: suite_quality.main(list(options)),
+}
+LONG = {"suite_quality"}
 
 if __name__ == "__main__":
-    name, *rest = [*sys.argv[1:], ""]
-    if name == "suite_quality":
-        anyio.run(suite_quality.main, rest[:-1])
-    else:
-        if name != "workflow_overlap":
-            anyio.run(bus_floor.main)
-        if name != "bus_floor":
-            anyio.run(lambda: workflow_overlap.main(real="--real" in sys.argv))
+    name, *options = sys.argv[1:] or [""]
+    if name and name not in BENCHMARKS:
+        sys.exit(f"there is no benchmark {name!r}: there are {', '.join(BENCHMARKS)}")
+    for each, run in BENCHMARKS.items():
+        if name == each or not (name or each in LONG):
+            anyio.run(run, options)

@@ -44,11 +44,13 @@ async def never(item: GenerateSuite, snapshot: bytes, progress: Progress) -> Pro
 
 async def work(url: str) -> None:
     """Be a worker that is named by its process."""
-    async with connect(url, name="testwright-generator", leased=True) as bus:
-        async with beside(generator(bus, clock.now, never, ["echo"], worker=str(os.getpid())).run):
-            sys.stdout.write("ready\n")
-            sys.stdout.flush()
-            await anyio.sleep_forever()
+    async with (
+        connect(url, name="testwright-generator", leased=True) as bus,
+        beside(generator(bus, clock.now, never, ["echo"], worker=str(os.getpid())).run),
+    ):
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        await anyio.sleep_forever()
 
 
 @asynccontextmanager

@@ -14,7 +14,6 @@ from testwright.bus import Stored
 from testwright.gateway import core, frames
 from testwright.gateway.core import ALL, Board, Change, WorkerRow
 from testwright.gateway.rows import TaskRow
-from testwright.gateway.rows import TaskRow
 from testwright.gateway.selection import Wanted, page
 from testwright_schemas import (
     EventMessage,
@@ -91,7 +90,7 @@ def test_a_worker_has_the_tasks_whose_attempts_it_runs() -> None:
 
 
 def test_a_worker_whose_attempt_another_one_takes_over_is_lost_until_it_begins_anew() -> None:
-    board = told(tasks.submitted(), tasks.started(), tasks.started(worker="worker-2"))
+    board = told(tasks.submitted(), tasks.started(), tasks.started(tasks.first(2), worker="worker-2"))
     workers = {row.name: row for row in board.since(None, (ALL,)).workers}
 
     assert (workers["worker-1"].lost_to, workers["worker-1"].tasks) == ("worker-2", ())

@@ -137,7 +137,8 @@ class Board:
     def _apply_worker(self, sequence: int, time: datetime, event: TaskMessage, before: TaskRow | None) -> None:
         holder = before.worker if before else None
         if isinstance(event, AttemptStarted):
-            taken_over = before is not None and before.state == "running" and before.attempt == event.attempt.number
+            # An attempt that ends says so: one that is followed by another without a word was cut off.
+            taken_over = before is not None and before.state == "running"
             if holder and holder != event.worker:
                 self._let_go(sequence, time, event, holder, event.worker if taken_over else None)
             self._take(sequence, time, event)

@@ -5,7 +5,7 @@ import { beforeNextPicture, clock, h, percent, pill, show, spoken, tell } from "
 import { toTask } from "./route.js";
 import { drawSource } from "./source.js";
 import { ended } from "./store.js";
-import { Story, said } from "./story.js";
+import { Story, running, said } from "./story.js";
 
 const TABS = ["Timeline", "Tests", "Source", "Log", "Files"];
 const LOG_LINES = 400;
@@ -101,7 +101,7 @@ export class Detail {
     let started = null;
     const items = this.story.events.map((event) => {
       const [what, of] = said(event, started);
-      if (event.type === "attempt-started") started = event;
+      started = running(event, started);
       return h("li", { data: { kind: event.type } }, h("time", {}, clock(event.at)), h("b", {}, what), h("span", {}, of));
     });
     show(this.panel, h("ol", { class: "timeline" }, ...items));

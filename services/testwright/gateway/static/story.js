@@ -61,14 +61,19 @@ export class Story {
   }
 }
 
-/** An event in words: what, and what of it. */
+/** The attempt that runs after an event: one that is followed by another without having ended was cut off. */
+export function running(event, before) {
+  if (event.type === "attempt-started") return event;
+  return ["suite-generated", "attempt-failed", "task-finished"].includes(event.type) ? null : before;
+}
+
+/** An event in words: what, and what of it; `before` is the attempt that ran until then. */
 export function said(event, before) {
   switch (event.type) {
     case "task-submitted":
       return ["submitted", `${event.policy.engines.join(", ")}; coverage ${event.policy.coverage} %, ${event.policy.priority}`];
     case "attempt-started": {
-      const known = before?.attempt.number === event.attempt.number && before.worker !== event.worker;
-      const lost = known ? `; ${before.worker} was lost` : "";
+      const lost = before && before.worker !== event.worker ? `; ${before.worker} was lost` : "";
       return [`attempt ${event.attempt.number}`, `${event.attempt.engine} on ${event.worker}${lost}`];
     }
     case "task-progressed":

@@ -1,13 +1,20 @@
 """Candidates that misbehave in every way, judged for real."""
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
 import pytest
 
-from tests.support.verification import find, inquiry, verdicts
+from tests.support import evidence
+from tests.support.verification import Reports, find, inquiry, verdicts
 from testwright.errors import VerificationError
+from testwright.sandbox.local import LocalSandbox
+from testwright.snapshots import archive
+from testwright.verification import report as reports
+from testwright.verification.recheck import recheck
 from testwright_schemas import Policy
 
 pytestmark = pytest.mark.slow
@@ -228,3 +235,132 @@ async def test_the_same_work_gives_the_same_file(tmp_path: Path) -> None:
 
     assert first.files == second.files
     assert first.cases == second.cases
+
+
+BEYOND = """
+import datetime
+import os
+import socket
+import subprocess
+
+import pytest
+from calc import add
+
+YEAR = {year}
+
+
+def test_stays_inside(tmp_path, monkeypatch):
+    monkeypatch.setenv("CALC_MODE", "x")
+    (tmp_path / "a").write_text("a")
+    with socket.socket() as probe, pytest.raises(OSError):
+        probe.connect(("127.0.0.1", 9))
+    assert add(1, 2) == 3
+
+
+def test_writes_where_it_runs():
+    with open("left.txt", "w") as file:
+        file.write(str(add(1, 2)))
+    assert os.path.exists("left.txt")
+
+
+def test_starts_a_program():
+    assert subprocess.run(["true"]).returncode == add(0, 0)
+
+
+def test_asks_the_network():
+    with pytest.raises(OSError):
+        socket.create_connection(("192.0.2.1", 9), timeout=0.1)
+    assert add(1, 2) == 3
+
+
+def test_leaves_a_variable():
+    os.environ["CALC_LEFT"] = str(add(1, 2))
+    assert os.environ["CALC_LEFT"] == "3"
+
+
+def test_knows_the_year():
+    assert datetime.date.today().year - YEAR == add(0, 0)
+"""
+
+
+async def test_what_leaves_its_folders_is_unsafe_and_what_knows_the_date_is_flaky(tmp_path: Path) -> None:
+    text = BEYOND.replace("{year}", str(datetime.now(UTC).year))
+    policy = Policy(repeats=4, mutants=False)
+    asked = await inquiry(tmp_path, {"calc.py": CALC}, "calc", {"test_b.py": text}, policy)
+
+    finding = await find(asked)
+
+    assert verdicts(finding) == {
+        "test_stays_inside": "kept",
+        "test_writes_where_it_runs": "unsafe",
+        "test_starts_a_program": "unsafe",
+        "test_asks_the_network": "unsafe",
+        "test_leaves_a_variable": "unsafe",
+        "test_knows_the_year": "flaky",
+    }
+    told = reports.decode(finding.report)
+    later = [run for run in told.runs if "later clock" in run.condition]
+    assert [list(run.exceptions) for run in later] == [["test_b.py::test_knows_the_year"]]
+    assert "assert" in told.outputs["test_b.py::test_knows_the_year"]
+
+
+async def test_a_test_that_rewrites_the_project_is_unsafe_and_the_others_never_see_it(tmp_path: Path) -> None:
+    test = (
+        "import os\nimport calc\n\n\n"
+        "def test_rewrites():\n    with open(calc.__file__, 'w') as file:\n"
+        "        file.write('def add(a, b): return 3')\n    assert calc.add(1, 2) == 3\n\n\n"
+        "def test_adds():\n    assert calc.add(2, 2) == 4\n"
+    )
+    asked = await inquiry(tmp_path, {"calc.py": CALC}, "calc", {"test_a.py": test})
+
+    finding = await find(replace(asked, sandbox=LocalSandbox(allow_bubblewrap=False)))
+
+    found = {case.id.rpartition("::")[2]: case for case in finding.cases}
+    assert {name: case.verdict for name, case in found.items()} == {"test_adds": "kept", "test_rewrites": "unsafe"}
+    assert "calc.py" in found["test_rewrites"].reason
+    assert (asked.root / "calc.py").read_text() == CALC
+
+
+async def test_a_target_with_the_name_of_a_test_tool_is_said_to_have_it(tmp_path: Path) -> None:
+    test = "import pluggy\n\n\ndef test_adds():\n    assert pluggy.add(1, 2) == 3\n"
+    asked = await inquiry(tmp_path, {"pluggy.py": CALC}, "pluggy", {"test_a.py": test})
+
+    with pytest.raises(VerificationError, match="pluggy") as caught:
+        await find(asked)
+
+    assert caught.value.cause == "name-clash"
+
+
+async def test_evidence_holds_until_the_suite_is_worth_less(tmp_path: Path) -> None:
+    test = (
+        "import pytest\nfrom calc import add, sign\n\n\n"
+        "def test_adds():\n    assert add(1, 2) == 3\n\n\n"
+        "def test_signs():\n    assert (sign(-1), sign(0), sign(1)) == (-1, 0, 1)\n"
+    )
+    policy = Policy(repeats=2, mutants_budget_s=30)
+    asked = await inquiry(tmp_path, {"calc.py": CALC}, "calc", {"test_a.py": test}, policy)
+    sources = archive.pack({"calc.py": CALC.encode()})
+
+    finding = await find(asked)
+    reporter = Reports()
+
+    async def holds(suite: dict[str, bytes]) -> tuple[bool, str]:
+        made = evidence.about(reports.decode(finding.report), suite, sources)
+        bundle = evidence.bundle(sources, suite, made)
+        found = await recheck(bundle, asked.sandbox, asked.environments, reporter)
+        return found.holds, "; ".join(found.differences)
+
+    (name, content), *_ = finding.files.items()
+    assert await holds({name: content}) == (True, "")
+    assert any("mutants" in message for message in reporter.messages)
+    weaker = content.replace(b"== 3", b"is not None")
+    assert weaker != content
+    still, why = await holds({name: weaker})
+    assert not still
+    assert "is not noticed any more" in why
+    still, why = await holds({name: content.replace(b"== 3", b"== 4")})
+    assert not still
+    assert "does not pass: assert 3 == 4" in why
+    still, why = await holds({name: content + b"\n\ndef test_more():\n    assert True\n"})
+    assert not still
+    assert "does not know" in why

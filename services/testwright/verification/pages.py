@@ -3,6 +3,7 @@
 What stands in a report was chosen by engines, projects and tests: all of it is escaped.
 """
 
+import functools
 import html as escaping
 import re
 from collections import Counter
@@ -50,6 +51,13 @@ def lines(report: Report) -> Iterator[Line]:
 
 
 def _render(name: str, report: Report, *, autoescape: bool) -> str:
+    counts = Counter(verdict.verdict for verdict in report.verdicts)
+    source = list(lines(report)) if report.source else []
+    return _environment(autoescape=autoescape).get_template(name).render(report=report, counts=counts, source=source)
+
+
+@functools.cache
+def _environment(*, autoescape: bool) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("testwright.verification", "templates"),
         autoescape=autoescape,  # noqa: S701  in Markdown every value goes through a filter of ours
@@ -59,9 +67,7 @@ def _render(name: str, report: Report, *, autoescape: bool) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {"md": _md, "fenced": _fenced, "percent": _percent}
-    counts = Counter(verdict.verdict for verdict in report.verdicts)
-    source = list(lines(report)) if report.source else []
-    return environment.get_template(name).render(report=report, counts=counts, source=source)
+    return environment
 
 
 def _md(value: object) -> str:

@@ -46,10 +46,20 @@ class Watch:
         self._before: tuple[dict[str, str], str] = ({}, "")
         own = (tempfile.gettempdir(), os.environ.get("HOME", ""), "/dev")
         self._own = tuple(os.path.realpath(folder) for folder in own if folder)
+        # These may lie in a temporary folder themselves.
+        others = (os.getcwd(), *sys.path)  # noqa: PTH109  a text among texts
+        self._others = tuple(os.path.realpath(folder) for folder in others if folder)
+        self._listeners: dict[str, Callable[[str, tuple[Any, ...]], str]] = {
+            "open": self._open,
+            **dict.fromkeys(("socket.connect", "socket.sendto"), self._connect),
+            **dict.fromkeys(("socket.getaddrinfo", "socket.gethostbyname"), self._resolve),
+            **dict.fromkeys(("subprocess.Popen", "os.posix_spawn", "os.exec", "os.system"), self._start),
+            **dict.fromkeys(_CHANGES, self._change),
+        }
 
     def install(self) -> None:
         """Begin to listen; there is no end to that but the process's."""
-        sys.addaudithook(self._hear)
+        sys.addaudithook(self.hear)
 
     def begin(self) -> None:
         """Forget what was noted; a test begins."""
@@ -77,15 +87,16 @@ class Watch:
         if len(self._noted) < MOST:
             self._noted[what[:200]] = None
 
-    def _hear(self, event: str, args: tuple[Any, ...]) -> None:
+    def hear(self, event: str, args: tuple[Any, ...]) -> None:
+        """Take an audit event; what it says is noted while a test runs."""
         if not self._on:
             return
-        listener = _LISTENERS.get(event)
+        listener = self._listeners.get(event)
         if listener is not None:
             # What listening itself does must not be heard.
             self._on = False
             try:
-                what = listener(self, event, args)
+                what = listener(event, args)
             except Exception:  # noqa: BLE001  arguments may be anything; the call that brings them fails by itself
                 what = ""
             finally:
@@ -125,8 +136,12 @@ class Watch:
         if isinstance(path, int):
             return False
         real = os.path.realpath(os.fsdecode(path))
-        inside = any(real == own or real.startswith(own + os.sep) for own in self._own)
+        inside = _is_below(real, self._own) and not _is_below(real, self._others)
         return not inside and not any(part in _LITTER for part in Path(real).parts)
+
+
+def _is_below(path: str, folders: tuple[str, ...]) -> bool:
+    return any(path == folder or path.startswith(folder.rstrip(os.sep) + os.sep) for folder in folders)
 
 
 def _variables() -> dict[str, str]:
@@ -143,17 +158,3 @@ def _name(value: Any) -> str:
 def _is_local(host: Any) -> bool:
     name = _name(host)
     return name in _LOCAL_HOSTS or name.startswith("127.")
-
-
-_LISTENERS: dict[str, Callable[[Watch, str, tuple[Any, ...]], str]] = {
-    "open": Watch._open,  # noqa: SLF001  its own table
-    "socket.connect": Watch._connect,  # noqa: SLF001  as above
-    "socket.sendto": Watch._connect,  # noqa: SLF001  as above
-    "socket.getaddrinfo": Watch._resolve,  # noqa: SLF001  as above
-    "socket.gethostbyname": Watch._resolve,  # noqa: SLF001  as above
-    "subprocess.Popen": Watch._start,  # noqa: SLF001  as above
-    "os.posix_spawn": Watch._start,  # noqa: SLF001  as above
-    "os.exec": Watch._start,  # noqa: SLF001  as above
-    "os.system": Watch._start,  # noqa: SLF001  as above
-    **dict.fromkeys(_CHANGES, Watch._change),  # noqa: SLF001  as above
-}

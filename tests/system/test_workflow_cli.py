@@ -119,6 +119,8 @@ async def test_an_interrupt_cancels_the_run_and_what_it_submitted(shell: Shell) 
     os.mkfifo(shell.project / "gate")
     async with shell.start("workflow", "run", "release.toml", "--json") as running:
         await running.said("held begins")
+        # Before it is in a session of its own, a program dies of the same signal, and its stage has failed.
+        await shell.runs("cat gate")
         running.interrupt()
         ended = await running.ended()
 

@@ -21,6 +21,7 @@ from testwright_schemas import (
     Policy,
     SuiteGenerated,
     SuiteVerified,
+    TaskCancelRequested,
     TaskFinished,
     TaskMessage,
     TaskProgressed,
@@ -37,10 +38,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc):
         metafunc.parametrize("calm_seed", seeds[::CALM])
 
 
-def finish_of(told: Sequence[tuple[int, TaskMessage]]) -> int:
-    """Return the sequence of the end."""
-    [sequence] = [sequence for sequence, event in told if isinstance(event, TaskFinished)]
-    return sequence
+def cause_of(told: Sequence[tuple[int, TaskMessage]]) -> int:
+    """Return the sequence of what has led to the end: a cancel request may meet verdicts that nobody knows of yet."""
+    requested = [sequence for sequence, event in told if isinstance(event, TaskCancelRequested)]
+    [(finished, end)] = [(sequence, event) for sequence, event in told if isinstance(event, TaskFinished)]
+    return requested[-1] if end.outcome == "cancelled" else finished
 
 
 @cache
@@ -102,7 +104,7 @@ def test_verdicts_never_fall_behind_those_before_and_the_end_delivers_the_best(s
         assert len({event.attempt.number for event in verified}) == len(verified)
         end = fold(told).finished
         assert end is not None
-        before = [event for sequence, event in told if isinstance(event, SuiteVerified) and sequence < finish_of(told)]
+        before = [event for sequence, event in told if isinstance(event, SuiteVerified) and sequence < cause_of(told)]
         if before and before[-1].judgement.kept:
             assert end.outcome != "failed"
             assert worth(Judgement(cases=end.tests, coverage=end.coverage)) >= worths[len(before) - 1]

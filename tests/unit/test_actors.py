@@ -11,7 +11,17 @@ from msgspec.structs import replace
 from trio.testing import MockClock
 
 from tests.support.buses import MemoryWorld, memory_world
-from tests.support.tasks import NOW, cancel_requested, finished, first, submitted, to_generate, to_verify
+from tests.support.tasks import (
+    NOW,
+    cancel_requested,
+    finished,
+    first,
+    started,
+    submitted,
+    to_generate,
+    to_verify,
+    verified,
+)
 from testwright.background import beside
 from testwright.bus import Bus, Stored
 from testwright.bus.memory import Faults
@@ -36,6 +46,7 @@ from testwright_schemas import (
     Publish,
     SubmitJob,
     TaskCancelRequested,
+    TaskFinished,
     TaskSpec,
     TimerFired,
     Usage,
@@ -190,6 +201,22 @@ async def test_a_collector_on_a_server_that_lags_behind_loses_nothing(world: Mem
     events = await settled(world)
     ends = [envelope.decode(e.data, JobFinished) for e in events if e.subject.endswith("job.job-1.finished")]
     assert [end.counts.cancelled for end in ends] == [1]
+
+
+async def test_a_deadline_on_a_server_that_lags_behind_forgets_no_accepted_test(world: MemoryWorld) -> None:
+    deadline = TimerFired(namespace="default", task_id="task-1", kind="deadline")
+    setting, due = subjects.timer(deadline)
+    await say(world, submitted(), started(), verified(None, "kept", line=50.0))
+    bus = await world.connect("someone")
+    await bus.schedule(setting, envelope.encode(deadline), at=world.server.now(), target=due)
+    world.server.faults = Faults(stale=1.0)
+    async with at_work(world, "collector"):
+        await until(anyio.current_time() + 600)
+
+    world.server.faults = Faults()
+    events = await settled(world, 1)
+    [end] = [envelope.decode(e.data, TaskFinished) for e in events if e.subject.endswith("task.task-1.finished")]
+    assert (end.outcome, [case.verdict for case in end.tests]) == ("completed", ["kept"])
 
 
 async def test_many_ends_of_one_job_at_once_are_counted_without_a_failure(

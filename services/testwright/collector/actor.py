@@ -7,6 +7,7 @@ import anyio
 from testwright.actor import Actor, Reaction
 from testwright.bus import Bus, Stored
 from testwright.collector import core, jobs
+from testwright.collector.finishing import Ending
 from testwright.errors import BusTimeoutError, ConflictError
 from testwright.history import TaskHistory
 from testwright.voice import Archive, Clock, Voice
@@ -18,8 +19,9 @@ MAX_RACES = 20
 
 
 class _Collector:
-    def __init__(self, archive: Archive, voice: Voice) -> None:
-        self._archive = archive
+    def __init__(self, bus: Bus, voice: Voice) -> None:
+        self._bus = bus
+        self._archive = Archive(bus)
         self._voice = voice
         self._counting = anyio.Lock()
 
@@ -31,11 +33,20 @@ class _Collector:
             async with self._counting:
                 await self._count(message, stored)
             return core.decide(TaskHistory(), message, stored.time)
-        known = stored.sequence if stored.stream == subjects.EVENTS else 0
+        known = await self._known(message.namespace, message.task_id, message, stored)
         history = await self._archive.task(message.namespace, message.task_id, at_least=known)
         if core.ahead(history, message):
             raise BusTimeoutError(f"what {stored.subject} was set for", 0)
         return core.decide(history, message, stored.time)
+
+    async def _known(self, namespace: str, task_id: str, message: object, stored: Stored) -> int:
+        """Return the sequence that the task's history must know of."""
+        known = stored.sequence if stored.stream == subjects.EVENTS else 0
+        if isinstance(message, Ending):
+            # Nothing leads from the last verdicts to such an end, and it must not forget them.
+            verified = await self._bus.last(subjects.EVENTS, subjects.task_event(namespace, task_id, "verified"))
+            known = max(known, verified.sequence if verified else 0)
+        return known
 
     async def _count(self, message: TaskFinished, stored: Stored) -> None:
         for race in range(1, MAX_RACES + 1):
@@ -60,7 +71,7 @@ def collector(bus: Bus, clock: Clock, *, slots: int = 4) -> Actor:
         slots: events handled at a time.
     """
     voice = Voice(bus, "collector", clock)
-    part = _Collector(Archive(bus), voice)
+    part = _Collector(bus, voice)
     events = Reaction(
         stream=subjects.EVENTS,
         consumers=(subjects.COLLECTOR_CONSUMER,),

@@ -2,13 +2,14 @@
 
 import os
 import zlib
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 import msgspec
+from anyio.to_thread import run_sync
 
 from testwright.engines import Assignment, Progress
 from testwright.engines._pynguin_log import report_of
@@ -16,7 +17,7 @@ from testwright.engines._returned import read_below, text_of
 from testwright.engines._target import import_root, last_part, readable
 from testwright.environments import Environment
 from testwright.errors import TestwrightError
-from testwright.sandbox import Command, Completed, Limits
+from testwright.sandbox import Command, Completed, Limits, OnLine
 
 MOST = 4
 """Searches of one module at a time: each finds less that is new than the one before."""
@@ -25,8 +26,14 @@ MARGIN_S = 120.0
 """Seconds beyond twice the budget: the search's own limit covers neither the analysis of all that the module imports,
 which takes from one second to a minute, nor assertions."""
 
+MOST_IN_TURN = 4
+"""Searches on one core, one after the other."""
+
+LEAST_S = 3
+"""Seconds that must be left of the budget for another search."""
+
 GRACE_S = 30.0
-"""Seconds that the others may take beyond the first that delivers; they search for equally long."""
+"""Seconds that the others may take beyond the budget once one has delivered; they search for equally long."""
 
 MODULE_S = 60
 """Seconds that importing the module may take once it is instrumented; Pynguin's own 5 are too few for 3,000 lines."""
@@ -48,7 +55,7 @@ class Search:
     Attributes:
         seed: of its random choices.
         folder: of its own, where it writes.
-        ended: how its run ended, ``None`` where others were done and it was not.
+        ended: how its run ended, ``None`` until then.
         suite: the file it wrote, empty where there is none.
     """
 
@@ -59,49 +66,79 @@ class Search:
 
 
 async def search(assignment: Assignment, tool: Environment, progress: Progress) -> list[Search]:
-    """Search on the cores that no other search of this process is using, at least once.
+    """Search on the cores that no other search of this process is using, until the budget is spent.
+
+    A search that has covered all ends early; the next seed then finds other values, which notice other mutants.
 
     Returns:
-        Searches by seed; at least one has ended.
+        Searches in the order of their ends; at least one has ended.
 
     Raises:
         SandboxError: none can be started.
     """
-    best = 0.0
+    searches: list[Search] = []
+    reports = _Reports(progress)
+    until = anyio.current_time() + search_s(assignment)
 
-    async def run(each: Search) -> None:
-        async def on_line(line: str) -> None:
-            nonlocal best
-            report = report_of(line)
-            if report and (each is searches[0] or (report.coverage or 0.0) > best):
-                best = max(best, report.coverage or 0.0)
-                await progress(report.message, tests=report.tests, coverage=best or None)
-
-        each.ended = await assignment.sandbox.run(_command(assignment, tool, each), on_line)
-        written = f"{each.folder.name}/out/test_{last_part(assignment.target.module)}.py"
-        content = await anyio.to_thread.run_sync(read_below, assignment.scratch, written)
-        if each.ended.returncode == 0 and content is not None:
+    async def lane(first: int, step: int) -> None:
+        for seed in range(first, first + MOST_IN_TURN * step, step):
+            left_s = round(until - anyio.current_time())
+            if seed != first and left_s < LEAST_S:
+                return
+            each = Search(seed, assignment.scratch / f"search-{seed}")
+            await anyio.Path(each.folder).mkdir()
+            command = _command(assignment, tool, each, max(left_s, 1))
+            each.ended = await assignment.sandbox.run(command, reports.of(each))
+            searches.append(each)
+            written = f"{each.folder.name}/out/test_{last_part(assignment.target.module)}.py"
+            content = await run_sync(read_below, assignment.scratch, written)
+            if each.ended.returncode != 0 or content is None:
+                return
             each.suite = text_of(content)
-            group.cancel_scope.deadline = min(group.cancel_scope.deadline, anyio.current_time() + GRACE_S)
+            group.cancel_scope.deadline = max(until, anyio.current_time()) + GRACE_S
 
     with _cores() as cores:
-        searches = [Search(seed, assignment.scratch / f"search-{seed}") for seed in seeds(assignment, cores)]
         try:
             async with anyio.create_task_group() as group:
-                for each in searches:
-                    await anyio.Path(each.folder).mkdir()
-                    group.start_soon(run, each)
+                for number in range(cores):
+                    group.start_soon(lane, first_seed(assignment) + number, cores)
         except* TestwrightError as errors:
             # All fail for the same reason, if any does.
             raise errors.exceptions[0] from None
     return searches
 
 
-def seeds(assignment: Assignment, number: int) -> Sequence[int]:
-    """Return the seeds of a round's searches: those of a later round depend on what it is asked to mend."""
+class _Reports:
+    """Makes one report of those of several searches: the best coverage so far."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._best = 0.0
+
+    def of(self, search: Search) -> OnLine:
+        """Return what takes the lines of one search."""
+
+        async def on_line(line: str) -> None:
+            report = report_of(line)
+            if report is None or (report.coverage is not None and report.coverage <= self._best):
+                return
+            self._best = max(self._best, report.coverage or 0.0)
+            message = f"{report.message} (seed {search.seed})"
+            await self._progress(message, coverage=self._best or None)
+
+        return on_line
+
+
+def first_seed(assignment: Assignment) -> int:
+    """Return the seed of a round's first search: that of a later round depends on what it is asked to mend."""
     brief = assignment.brief
-    offset = 0 if brief is None else MOST + zlib.crc32(msgspec.json.encode(brief))
-    return range(assignment.policy.seed + offset, assignment.policy.seed + offset + number)
+    return assignment.policy.seed + (0 if brief is None else 1000 + zlib.crc32(msgspec.json.encode(brief)))
+
+
+def search_s(assignment: Assignment) -> int:
+    """Return for how many seconds a round searches."""
+    policy = assignment.policy
+    return max(1, round(min(policy.budget_s, SEARCH_SHARE * policy.timeout_s)))
 
 
 _searching = 0
@@ -128,7 +165,7 @@ def _free_mb() -> int:
     return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("MemAvailable:")), MOST * MEMORY_MB)
 
 
-def _command(assignment: Assignment, tool: Environment, search: Search) -> Command:
+def _command(assignment: Assignment, tool: Environment, search: Search, wall_s: int) -> Command:
     policy = assignment.policy
     options = {
         "--project-path": import_root(assignment),
@@ -136,7 +173,7 @@ def _command(assignment: Assignment, tool: Environment, search: Search) -> Comma
         "--output-path": search.folder / "out",
         "--report-dir": search.folder / "report",
         "--maximum-module-execution-timeout": MODULE_S,
-        "--maximum-search-time": max(1, round(min(policy.budget_s, SEARCH_SHARE * policy.timeout_s))),
+        "--maximum-search-time": wall_s,
         # Its own filter takes longer than the search; verification filters by mutants of its own.
         "--assertion-generation": "SIMPLE",
         "--no-xfail": "true",

@@ -9,7 +9,7 @@ from testwright.engines._tidy_names import dotted, is_class_name
 from testwright.engines._tidy_parts import checks
 
 _BUILTIN_CALLS = {"__len__": "len", "__repr__": "repr", "__str__": "str", "__hash__": "hash", "__bool__": "bool"}
-_WIDE = frozenset({"abs", "rel"})
+_WIDE: set[str | None] = {"abs", "rel"}
 _STORED_AND_READ = 2
 
 

@@ -4,6 +4,8 @@ Pynguin imports and calls the module in its own process, so it gets an environme
 project's, with the project's packages behind its own pins, and runs in the sandbox only.
 """
 
+import anyio
+
 from testwright.engines import Assignment, Candidate, Engine, EngineStatus, Progress
 from testwright.engines._pynguin_log import condensed, failure_of
 from testwright.engines._pynguin_search import search
@@ -54,6 +56,7 @@ class PynguinEngine(Engine):
         await progress("preparing Pynguin")
         tool = await assignment.environments.for_tool("pynguin", pinned("pynguin"), PYTHONS, assignment.environment)
 
+        started = anyio.current_time()
         searches = await search(assignment, tool, progress)
         suites = [each.suite for each in searches if each.suite]
         shadowed = await is_shadowed(assignment)
@@ -65,7 +68,7 @@ class PynguinEngine(Engine):
         await progress("tests written", tests=suite.count("\ndef test_"))
         return Candidate(
             files={f"test_{last_part(module)}.py": suite.encode()},
-            usage=Usage(wall_s=max(each.wall_s for each in ended)),
+            usage=Usage(wall_s=anyio.current_time() - started),
             log=b"\n".join(condensed(each.stdout) for each in ended),
             isolation=ended[0].isolation,
         )

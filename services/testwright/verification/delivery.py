@@ -6,10 +6,18 @@ from pathlib import PurePosixPath
 
 from testwright.verification import assembly
 from testwright.verification.candidate import Candidate
+from testwright.verification.events import Mutant
 from testwright.verification.formatting import tidy
+from testwright.verification.judging import Outcome
 from testwright.verification.measurement import Measurement, measurement
-from testwright.verification.runs import Bench
+from testwright.verification.polish import polished
+from testwright.verification.runs import COLLECT_LIMIT_S, Bench
 from testwright_schemas import CaseVerdict
+
+SAMPLE = 40
+"""Mutants that must fare with a reworked file as before."""
+
+SAMPLE_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,16 @@ class Delivery:
     measured: Measurement | None = None
     dropped: tuple[CaseVerdict, ...] = ()
 
+    @property
+    def flat(self) -> str:
+        """Its name without folders."""
+        return PurePosixPath(self.name).name
+
+    @property
+    def cases(self) -> list[str]:
+        """Ids of its tests where it lies in a folder of its own."""
+        return [id_.removeprefix(self.name.removesuffix(self.flat)) for id_ in self.ids.values()]
+
     def content(self, header: str) -> bytes:
         """Return the file under a docstring."""
         return f'"""{header}"""\n\n{self.text.lstrip()}'.encode()
@@ -45,7 +63,7 @@ async def deliver(bench: Bench, found: Candidate, kept: Sequence[str]) -> Delive
         return Delivery()
     first, failed = await _attempt(bench, found, kept, "delivered")
     if not failed:
-        return first
+        return await _improved(bench, first)
     left = [case for case in kept if case not in failed]
     second, failed_again = (
         await _attempt(bench, found, left, "delivered-again") if left else (Delivery(), dict[str, str]())
@@ -55,7 +73,7 @@ async def deliver(bench: Bench, found: Candidate, kept: Sequence[str]) -> Delive
         rest = (case for case in left if case not in failed_again)
         dropped += tuple(_dropped(case, "others in the file failed again") for case in rest)
         return Delivery(dropped=dropped)
-    return replace(second, dropped=dropped)
+    return replace(await _improved(bench, second), dropped=dropped)
 
 
 async def _attempt(
@@ -66,19 +84,59 @@ async def _attempt(
     assembled = assembly.assemble(found.sources, set(kept), module)
     text = await tidy(assembled.text, module.partition(".")[0], bench.inquiry.environment.version)
     name = assembly.file_name(module)
-    flat = PurePosixPath(name).name
-    suite = await bench.lay_out(folder, {flat: text})
-    inside = {case: "::".join((flat, *names)) for names, case in assembled.origins.items()}
-    plan = bench.plan("together", suite, [inside[case] for case in kept])
-    seen = await bench.observe(replace(plan, measure=True))
-    outcomes = {case: seen.outcomes.get(inside[case]) for case in kept}
+    ids = {case: "::".join((name, *names)) for names, case in assembled.origins.items()}
+    outcomes, measured = await _run(bench, Delivery(name, text, ids), folder)
     failed = {
         case: outcome.reason if outcome else "it is not found there"
         for case, outcome in outcomes.items()
         if outcome is None or not outcome.passed
     }
-    ids = {case: f"{name}::{'::'.join(names)}" for names, case in assembled.origins.items()}
-    return Delivery(name, text, ids, measurement(seen.heard.events)), failed
+    return Delivery(name, text, ids, measured), failed
+
+
+async def _run(
+    bench: Bench, delivery: Delivery, folder: str
+) -> tuple[Mapping[str, Outcome | None], Measurement | None]:
+    """Run a file in a new folder; return how each test, by its id in the candidate, ended, and what was measured."""
+    suite = await bench.lay_out(folder, {delivery.flat: delivery.text})
+    plan = bench.plan("together", suite, delivery.cases)
+    seen = await bench.observe(replace(plan, measure=True))
+    inside = dict(zip(delivery.ids, delivery.cases, strict=True))
+    return {case: seen.outcomes.get(inside[case]) for case in inside}, measurement(seen.heard.events)
+
+
+async def _improved(bench: Bench, plain: Delivery) -> Delivery:
+    """Return the file as a reviewer would have it, where it does all that it did before; else as it is."""
+    text = polished(plain.text)
+    if text == plain.text or plain.measured is None:
+        return plain
+    inquiry = bench.inquiry
+    text = await tidy(text, inquiry.target.module.partition(".")[0], inquiry.environment.version)
+    outcomes, measured = await _run(bench, replace(plain, text=text), "polished")
+    passed = all(outcome is not None and outcome.passed for outcome in outcomes.values())
+    if not passed or measured is None or measured.total != plain.measured.total:
+        return plain
+    better = replace(plain, text=text, measured=measured)
+    if not inquiry.policy.mutants:
+        return better
+    before = await _noticed(bench, plain, "delivered-mutants")
+    after = await _noticed(bench, better, "polished-mutants")
+    return better if all(before[each] == after[each] for each in before.keys() & after.keys()) else plain
+
+
+async def _noticed(bench: Bench, delivery: Delivery, folder: str) -> Mapping[int, bool]:
+    """Return whether tests notice some mutants, by number; the same ones for files that cover the same."""
+    suite = await bench.lay_out(folder, {delivery.flat: delivery.text})
+    measured = delivery.measured
+    plan = replace(
+        bench.plan("mutate", suite, delivery.cases),
+        lines={case: measured.lines.get(case, []) for case in delivery.cases} if measured else {},
+        import_lines=measured.import_lines if measured else [],
+        budget_s=SAMPLE_S,
+        max_mutants=SAMPLE,
+    )
+    heard = await bench.run(plan, wall_s=SAMPLE_S + 3 * COLLECT_LIMIT_S)
+    return {each.number: each.fate != "survived" for each in heard.events if isinstance(each, Mutant)}
 
 
 def _dropped(case: str, reason: str) -> CaseVerdict:

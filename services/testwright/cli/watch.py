@@ -14,6 +14,7 @@ from testwright.client import Client
 from testwright_schemas import (
     AttemptFailed,
     AttemptStarted,
+    ContentClaimed,
     EventMessage,
     JobEvent,
     JobFinished,
@@ -21,11 +22,16 @@ from testwright_schemas import (
     JobRejected,
     JobSubmitted,
     MessageDeadLettered,
+    ModuleTaken,
+    ScheduleCancelled,
+    ScheduleEvent,
+    ScheduleRejected,
     SuiteGenerated,
     SuiteVerified,
     TaskCancelRequested,
     TaskEvent,
     TaskFinished,
+    TaskJoined,
     TaskProgressed,
     TaskSubmitted,
     WorkflowEvent,
@@ -95,6 +101,10 @@ def _whose(event: EventMessage) -> str:
             return event.job_id
         case WorkflowEvent():
             return event.run_id
+        case ScheduleEvent():
+            return event.schedule_id
+        case TaskJoined() | ModuleTaken() | ContentClaimed():
+            return event.task_id
         case _:
             return ""
 
@@ -121,13 +131,13 @@ def _said_shortly(event: EventMessage) -> str:
             return event.target.module
         case AttemptStarted():
             return f"{event.attempt.engine} on {event.worker}, attempt {event.attempt.number}"
-        case TaskCancelRequested() | MessageDeadLettered():
+        case TaskCancelRequested() | MessageDeadLettered() | ScheduleCancelled():
             return event.reason
         case JobSubmitted():
             return output.counted(len(event.task_ids), "task")
         case JobProgressed():
             return f"{output.counted(len(event.remaining), 'task')} left"
-        case JobRejected():
+        case JobRejected() | ScheduleRejected():
             return f"{event.field}: {event.reason}"
         case JobFinished():
             counts = event.counts

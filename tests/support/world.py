@@ -32,12 +32,14 @@ class Engine:
     Attributes:
         go: set when attempts may end; set from the start.
         began: the modules whose attempts have begun.
+        snapshots: the sources that each of them was given.
         broken: modules whose attempts fail for good.
         coverage: of every suite, in percent.
     """
 
     go: anyio.Event = field(default_factory=anyio.Event)
     began: list[str] = field(default_factory=list[str])
+    snapshots: list[bytes] = field(default_factory=list[bytes])
     broken: set[str] = field(default_factory=set[str])
     coverage: float = 90.0
     _news: anyio.Event = field(default_factory=anyio.Event)
@@ -54,6 +56,7 @@ class Engine:
 
     async def produce(self, item: GenerateSuite, snapshot: bytes, progress: Progress) -> Product:
         """Deliver a suite named after the module."""
+        self.snapshots.append(snapshot)
         self.began.append(item.target.module)
         self._news.set()
         self._news = anyio.Event()

@@ -1,6 +1,7 @@
 """What single stages do: functions by name, the sandbox, suites on a branch, deadlines that outlive a process."""
 
 import sys
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -96,6 +97,22 @@ async def test_a_sandboxed_stage_works_in_its_folder_and_is_out_of_time_like_any
     assert (ends["inside"].outcome, ends["inside"].message, (root / "made").is_file()) == ("completed", "said", True)
     assert (ends["slow"].outcome, ends["slow"].message) == ("failed", "not done within 0.5 s")
     assert "no such program" in ends["missing"].message
+
+
+async def test_a_function_that_blocks_holds_up_no_other_stage(here: World, root: Path) -> None:
+    opened = threading.Event()
+
+    def blocking() -> str:
+        return "opened" if opened.wait(10) else "nobody came"
+
+    async def opening() -> None:
+        opened.set()
+
+    run = Runner(here, root, calling("blocking"), calling("opening"))
+
+    await run({"blocking": blocking, "opening": opening})
+
+    assert (await run.ends())["blocking"].message == "opened"
 
 
 async def test_suites_are_committed_on_a_branch_and_gates_see_them_there(

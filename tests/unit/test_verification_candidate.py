@@ -124,3 +124,11 @@ def test_the_source_of_a_test_can_be_shown_with_its_decorators() -> None:
 
     assert candidate.source_of("a.py::test_it") == "@mark\ndef test_it():\n    assert x"
     assert candidate.source_of("a.py::test_other") == ""
+
+
+def test_syntax_that_is_too_new_for_us_is_said_to_be_so() -> None:
+    files = {"test_new.py": b"def test_new(:\n    pass\n"}
+
+    for python, said in {(3, 8): False, (4, 0): True}.items():
+        (verdict,) = read(files, python).rejected
+        assert ("takes a testwright that runs on 4.0" in verdict.reason) is said

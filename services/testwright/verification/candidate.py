@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import PurePosixPath
 from testwright.verification import assertions
 from testwright.verification.assertions import Function
 from testwright.verification.edits import first_line
+from testwright.verification.reaching import reached
 from testwright_schemas import CaseVerdict
 
 MOST_BYTES = 1_000_000
@@ -77,8 +79,13 @@ class Candidate:
         return ""
 
 
-def read(files: Mapping[str, bytes]) -> Candidate:
-    """Return what the Python files of a candidate hold."""
+def read(files: Mapping[str, bytes], python: tuple[int, int] | None = None) -> Candidate:
+    """Return what the Python files of a candidate hold.
+
+    Args:
+        files: content by name.
+        python: minor version that they are for, where it may be newer than ours.
+    """
     sources: list[Source] = []
     rejected: list[CaseVerdict] = []
     for name, content in sorted(files.items()):
@@ -92,7 +99,7 @@ def read(files: Mapping[str, bytes]) -> Candidate:
             text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
             tree = parse(text)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            rejected += _unparsable(flat, content, error)
+            rejected += _unparsable(flat, content, error, _newer(python))
         else:
             sources.append(Source(name, flat, text, tree, tuple(_cases(flat, tree))))
     return Candidate(tuple(sources), tuple(rejected))
@@ -109,20 +116,32 @@ def _flat(name: str) -> str:
     return "__".join(part for part in PurePosixPath(name).parts if part not in {"/", ".", ".."})
 
 
-def _unparsable(flat: str, content: bytes, error: Exception) -> list[CaseVerdict]:
+def _newer(python: tuple[int, int] | None) -> str:
+    ours = sys.version_info[:2]
+    if python is None or python <= ours:
+        return ""
+    theirs = ".".join(map(str, python))
+    return f"; it is read with Python {ours[0]}.{ours[1]}: syntax of {theirs} takes a testwright that runs on {theirs}"
+
+
+def _unparsable(flat: str, content: bytes, error: Exception, remedy: str) -> list[CaseVerdict]:
     where = f" (line {error.lineno})" if isinstance(error, SyntaxError) and error.lineno else ""
     what = error.msg if isinstance(error, SyntaxError) else str(error) or type(error).__name__
     names = dict.fromkeys(_DEF.findall(content.decode(errors="replace")))
     ids = [f"{flat}::{name}" for name in names] or [flat]
-    return [CaseVerdict(id=id_, verdict="not-collected", reason=f"does not parse: {what}{where}") for id_ in ids]
+    return [
+        CaseVerdict(id=id_, verdict="not-collected", reason=f"does not parse: {what}{where}{remedy}") for id_ in ids
+    ]
 
 
 def _cases(flat: str, tree: ast.Module) -> Iterator[Case]:
     helpers = {node.name: node for node in ast.walk(tree) if isinstance(node, Function)}
     off = _marks(_module_marks(tree))
+    judge = reached(tree)
     for names, function, inherited in _tests(tree.body, (), off):
         marks = inherited | _marks(function.decorator_list)
         flaw = _flaw(function, helpers, marks & _SWITCHED_OFF)
+        flaw = f"its file reaches for what judges it ({judge})" if judge else flaw
         yield Case("::".join((flat, *names)), names, "given" in marks, flaw)
 
 

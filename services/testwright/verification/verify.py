@@ -25,7 +25,7 @@ async def verify(inquiry: Inquiry, progress: Progress) -> Finding:
         SandboxError: the sandbox cannot be started.
     """
     clock = _Clock()
-    found = candidate.read(inquiry.files)
+    found = candidate.read(inquiry.files, inquiry.environment.version)
     if not found.cases and not found.rejected:
         raise VerificationError("empty-candidate", "the candidate holds no test")
     await progress(f"checking {len(found.cases)} tests", tests=len(found.cases))
@@ -68,7 +68,7 @@ async def _environment(inquiry: Inquiry) -> EnvironmentRecord:
 
 def _unneeded(case: str, score: Score) -> CaseVerdict:
     if case in score.hollow:
-        return CaseVerdict(id=case, verdict="vacuous", reason="passes even where the module under test is empty")
+        return CaseVerdict(id=case, verdict="vacuous", reason="passes even where the module under test is ruined")
     tried = len(score.mutants)
     also = f" and notices none of {tried} mutants that others do not" if tried else ""
     return CaseVerdict(id=case, verdict="redundant", reason=f"adds no coverage{also}")

@@ -150,9 +150,7 @@ def _variables() -> dict[str, str]:
 
 
 def _name(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        value = value[0] if value else ""
-    return os.fsdecode(value) if isinstance(value, (str, bytes, os.PathLike)) else str(value)
+    return os.fsdecode(value) if hasattr(value, "__fspath__") or isinstance(value, (str, bytes)) else str(value)
 
 
 def _is_local(host: Any) -> bool:

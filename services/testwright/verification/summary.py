@@ -96,18 +96,20 @@ class Summary:
     def _header(self) -> str:
         """Return the docstring of the delivered file; no time of day, so that the same work gives the same file."""
         origin, coverage, mutation = self.inquiry.provenance, self._coverage, self._mutation
-        verdicts = list(self._verdicts())
-        lines = [
-            f"Tests of {self.inquiry.target.module} by {origin.engine}, verified with testwright {version}.",
-            "",
-            f"Kept {len(self.delivery.ids)} of {len(verdicts)} tests; made for snapshot {origin.snapshot_digest[:12]}.",
-        ]
+        facts: list[str] = []
         if coverage is not None:
-            branch = "" if coverage.branch is None else f", branches {coverage.branch:.1f} %"
-            lines.append(f"Coverage of the module: lines {coverage.line:.1f} %{branch}.")
+            facts.append(f"lines {coverage.line:.1f} %")
+            facts += [] if coverage.branch is None else [f"branches {coverage.branch:.1f} %"]
         if mutation.score is not None:
             sample = " of a sample" if mutation.sampled else ""
-            lines.append(f"Mutants noticed: {mutation.killed} of {mutation.total}{sample} ({mutation.score:.1f} %).")
+            facts.append(f"{mutation.killed} of {mutation.total} mutants{sample} noticed")
+        lines = [
+            f"Tests of {self.inquiry.target.module}, written by {origin.engine}, verified by testwright {version}."
+        ]
+        if facts:
+            lines += ["", f"Coverage: {', '.join(facts)}."]
+        if self.inquiry.requirements:
+            lines += ["", f"Besides pytest they need {', '.join(self.inquiry.requirements)}."]
         return "\n".join(lines) + "\n"
 
     def _report(self, laps: Mapping[str, float]) -> Report:

@@ -97,7 +97,7 @@ async def search(assignment: Assignment, tool: Environment, progress: Progress) 
             each.suite = text_of(content)
             group.cancel_scope.deadline = max(until, anyio.current_time()) + GRACE_S
 
-    with _cores() as cores:
+    with share() as cores:
         try:
             async with anyio.create_task_group() as group:
                 for number in range(cores):
@@ -145,10 +145,10 @@ _searching = 0
 
 
 @contextmanager
-def _cores() -> Generator[int]:
+def share() -> Generator[int]:
     """Take the cores that no other search of this process has taken, as far as memory goes; one in any case."""
     global _searching  # noqa: PLW0603  the machine's cores are one thing for all attempts of this process
-    cores = max(1, min(MOST, (os.cpu_count() or 1) - _searching, _free_mb() // MEMORY_MB))
+    cores = max(1, min(MOST, processors() - _searching, free_mb() // MEMORY_MB))
     _searching += cores
     try:
         yield cores
@@ -156,7 +156,12 @@ def _cores() -> Generator[int]:
         _searching -= cores
 
 
-def _free_mb() -> int:
+def processors() -> int:
+    """Return how many there are."""
+    return os.cpu_count() or 1
+
+
+def free_mb() -> int:
     """Return the memory that can be had, in MiB; plenty where the system does not say."""
     try:
         lines = Path("/proc/meminfo").read_text("ascii").splitlines()

@@ -28,6 +28,7 @@ from testwright_schemas import CollectSuites, Plan, Policy, RunCommand, StageSpe
 ROUNDS = 4
 EXAMPLE = Path(__file__).parents[1] / "examples" / "parcels"
 MODULE = "src/parcels/shipping.py"
+SMALL = "src/parcels/manifest.py"
 SHARES = {"generation longer than the rest": 0.5, "as long as the rest": 1.0, "shorter than the rest": 1.8}
 """Of each workload, what the stages beside the generation take, against the generation."""
 
@@ -42,12 +43,10 @@ class Bench:
     Attributes:
         client: on their server.
         root: folder that they work in.
-        policy: of the generation.
     """
 
     client: Client
     root: Path
-    policy: Policy
 
     async def measure(self, stages: Plan) -> runs.RunResult:
         """Return the result of one run, which must have completed."""
@@ -67,9 +66,8 @@ class Sample:
     overlapped: list[runs.RunResult] = field(default_factory=list[runs.RunResult])
 
 
-def plan(policy: Policy, testing: Sequence[str], refactoring: Sequence[str]) -> Plan:
+def plan(generation: SubmitModules, testing: Sequence[str], refactoring: Sequence[str]) -> Plan:
     """Return the stages of the guide: tests are generated during testing and refactoring."""
-    generation = SubmitModules(paths=(MODULE,), policy=policy)
     return definition.check(
         Plan(
             stages=(
@@ -88,9 +86,9 @@ def _command(name: str, argv: Sequence[str], *needs: str) -> StageSpec:
     return StageSpec(name=name, work=RunCommand(argv=tuple(argv)), needs=needs)
 
 
-def waiting(policy: Policy, rest_s: float) -> Plan:
+def waiting(generation: SubmitModules, rest_s: float) -> Plan:
     """Return the plan whose stages beside the generation wait for so many seconds together."""
-    return plan(policy, ("sleep", f"{rest_s / 3:.2f}"), ("sleep", f"{2 * rest_s / 3:.2f}"))
+    return plan(generation, ("sleep", f"{rest_s / 3:.2f}"), ("sleep", f"{2 * rest_s / 3:.2f}"))
 
 
 async def sampled(bench: Bench, overlapped: Plan, rounds: int) -> Sample:
@@ -125,26 +123,28 @@ def rows(name: str, overlapped: Plan, sample: Sample) -> list[Row]:
 async def main(arguments: Sequence[str] = ()) -> None:
     """Measure and show."""
     parser = argparse.ArgumentParser(prog="benchmarks workflow_overlap", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one round of each")
+    parser.add_argument("--quick", action="store_true", help="one round of each, with a small module")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--engine", default="ghostwriter", help="with a budget of 10 s [ghostwriter]")
     parser.add_argument("--contended", action="store_true", help="only stages that compete with the generation")
     wanted = parser.parse_args(arguments)
+    rounds, module = (1, SMALL) if wanted.quick else (wanted.rounds, MODULE)
     policy = Policy(engines=(wanted.engine,), budget_s=10.0, repeats=2, mutants=False)
+    generation = SubmitModules(paths=(module,), policy=policy)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, "parcels")
         await run_sync(partial(shutil.copytree, EXAMPLE, root, ignore=shutil.ignore_patterns("tests")))
         async with complete(None, app.Options()) as url, Client.connect(url) as client:
-            bench = Bench(client, root, policy)
+            bench = Bench(client, root)
             # The first run builds environments, the second says how long a generation takes.
-            await bench.measure(waiting(policy, 0))
-            alone = await bench.measure(waiting(policy, 0))
-            generation_s = durations(waiting(policy, 0), alone.stages)["generation"]
-            plans = {name: waiting(policy, share * generation_s) for name, share in SHARES.items()}
+            await bench.measure(waiting(generation, 0))
+            alone = await bench.measure(waiting(generation, 0))
+            generation_s = durations(waiting(generation, 0), alone.stages)["generation"]
+            plans = {name: waiting(generation, share * generation_s) for name, share in SHARES.items()}
             if wanted.contended:
-                plans = {"contended": plan(policy, TYPES, (*TYPES[:3], "--strict", *TYPES[3:]))}
+                plans = {"contended": plan(generation, TYPES, (*TYPES[:3], "--strict", *TYPES[3:]))}
             found = [Row("generation alone", generation_s, "s")]
             for name, stages in plans.items():
-                found += rows(name, stages, await sampled(bench, stages, 1 if wanted.quick else wanted.rounds))
+                found += rows(name, stages, await sampled(bench, stages, rounds))
     kind = "workflow_overlap_contended" if wanted.contended else "workflow_overlap"
     show(f"{kind}: tests by {wanted.engine} beside other stages, against waiting for them", found)

@@ -51,6 +51,7 @@ class SpecToProduction:
 
         Raises:
             WorkflowDefinitionError: the configuration is wrong.
+            BranchError: the tests cannot be committed on its branch.
             ConnectError: there is no server, or it cannot be reached.
         """
         plan = await run_sync(lambda: self.plan(blocking=blocking))

@@ -4,7 +4,10 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from anyio.to_thread import run_sync
+
 from testwright import app, clock, settings
+from testwright.branch import check_branch
 from testwright.client import Client
 from testwright.workflow import definition, runs
 from testwright.workflow.driver import Heard
@@ -32,9 +35,12 @@ async def run_workflow(
 
     Raises:
         WorkflowDefinitionError: the plan is wrong.
+        BranchError: suites cannot be committed on a branch that it names.
         ConnectError: there is no server, or it cannot be reached.
     """
     checked, folder = definition.check(plan), _absolute(root)
+    for branch in definition.branches(checked):
+        await run_sync(check_branch, folder, branch)
     async with _connected(client) as connected:
         tools = app.workflow_tools(settings.load(), functions)
         order = runs.order(connected, checked, folder, clock.new_id("run"))

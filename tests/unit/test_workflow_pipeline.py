@@ -10,7 +10,7 @@ import pytest
 from tests.support.repository import configure, git, make, state
 from tests.support.world import World, world
 from testwright import SpecToProduction, run_workflow
-from testwright.errors import WorkflowDefinitionError
+from testwright.errors import BranchError, WorkflowDefinitionError
 from testwright.workflow.core import Followed
 from testwright.workflow.definition import branches, on_branch
 from testwright.workflow.pipeline import COLLECTION, COVERAGE, MEASURED, config, plan
@@ -224,6 +224,15 @@ async def test_tests_on_a_branch_leave_the_working_tree_alone_and_pass_the_gates
     assert "def test_it" in result.stages["gates_lint"].output
     assert result.stages[COLLECTION].commit == git(root, "rev-parse", "generated")
     assert result.stages["production"].outcome == "skipped"
+
+
+async def test_a_branch_that_cannot_be_committed_on_is_refused_before_anything_begins(here: World, root: Path) -> None:
+    wanted = {**GENERATING, **QUIET, "branch": "generated"}
+
+    with pytest.raises(BranchError, match="git init"):
+        await run(SpecToProduction(wanted, root=root, client=here.client))
+
+    assert here.engine.began == []
 
 
 def test_any_plan_can_be_put_on_a_branch() -> None:

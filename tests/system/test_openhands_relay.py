@@ -158,7 +158,7 @@ async def test_another_attempt_does_not_ask_before_the_time_that_was_named() -> 
 
 
 async def test_a_server_that_fails_five_times_in_a_row_is_left_alone_and_a_fallback_is_asked() -> None:
-    steps = [*[Fails(500)] * 5, Says("hello")]
+    steps: list[Step] = [*[Fails(500)] * 5, Says("hello")]
     async with relayed(*steps, lanes=Lanes(["best", "other"])) as (client, model):
         statuses = [(await client.ask()).status_code for _ in range(6)]
 

@@ -11,7 +11,7 @@ import pytest
 from tests.support import agent_server as servers
 from tests.support.agent_server import Server, agent_server
 from tests.support.assignments import Reports, assignment
-from tests.support.scripted_llm import KEY, Fails, Hangs, create, finish, run, scripted
+from tests.support.scripted_llm import KEY, Fails, Hangs, Says, Sends, Step, create, finish, run, scripted
 from testwright.engines import Assignment
 from testwright.engines.openhands import OpenHandsEngine
 from testwright.engines.openhands.lanes import Closures
@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 SHOP = "def price(pieces: int) -> int:\n    return pieces * 100\n"
 TESTS = "from shop import price\n\n\ndef test_price():\n    assert price(3) == 300\n"
+OVERFLOW = "context_length_exceeded"
 PATH = "tests/generated/test_shop.py"
 
 
@@ -98,7 +99,8 @@ async def test_a_claim_of_success_there_is_a_failure_with_what_it_took_and_the_k
 
     assert (error.cause, error.retryable) == ("nothing-generated", False)
     assert error.usage
-    assert (error.usage.input_tokens, error.usage.cost_usd) == (2000, pytest.approx(0.0028))
+    assert error.usage.input_tokens == 2000
+    assert error.usage.cost_usd == pytest.approx(0.0028)
     told = [str(one["content"]) for one in model.calls[-1]["messages"] if one["role"] == "tool"]
     assert "PATH=" in str(told)
     assert "found the key\n" not in str(told)
@@ -162,6 +164,29 @@ async def test_what_the_model_answers_there_is_told_apart(
     assert error.cause == cause
     assert error.retry_after_s == (None if retry_after_s is None else pytest.approx(retry_after_s))
     assert KEY not in str(error) + error.log.decode()
+
+
+@pytest.mark.parametrize(
+    ("steps", "cause"),
+    [
+        ([Fails(400, "This model's maximum context length is 10 tokens.", code=OVERFLOW)], "context-overflow"),
+        ([Says(ends="content_filter", text="I cannot help with that.")], "model-refused"),
+        ([Sends(b"<html>maintenance</html>")], "model-unavailable"),
+        ([run("echo the same again")], "agent-stuck"),
+        ([run("echo one"), run("echo two"), run("echo three"), run("echo four")], "iteration-limit"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_what_ends_an_agent_that_is_relayed_is_told_apart(
+    steps: list[Step], cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TESTWRIGHT_OPENHANDS_RELAY_HOST", "127.0.0.1")
+    monkeypatch.setenv("TESTWRIGHT_LLM_MAX_ITERATIONS", "3" if cause == "iteration-limit" else "20")
+    async with scripted(*steps) as model:
+        monkeypatch.setenv("TESTWRIGHT_LLM_BASE_URL", model.url)
+        error = await failure(shop(tmp_path))
+
+    assert error.cause == cause
 
 
 async def test_a_wrong_key_of_the_server_and_a_server_that_is_not_there_are_told(

@@ -1,5 +1,6 @@
 """From settings to a model, or to what is missing and the command that mends it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,19 @@ from testwright.settings import ModelSettings
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PRESET", "BASE_URL", "MODEL", "FALLBACK_MODELS", "API_KEY", "API_KEY_FILE", "MAX_COST", "REPLAY"):
+    for name in ("URL", "API_KEY", "API_KEY_FILE", "RELAY_HOST"):
+        monkeypatch.delenv(f"TESTWRIGHT_OPENHANDS_{name}", raising=False)
+    for name in (
+        "RECORD",
+        "PRESET",
+        "BASE_URL",
+        "MODEL",
+        "FALLBACK_MODELS",
+        "API_KEY",
+        "API_KEY_FILE",
+        "MAX_COST",
+        "REPLAY",
+    ):
         monkeypatch.delenv(f"TESTWRIGHT_LLM_{name}", raising=False)
 
 
@@ -118,3 +131,78 @@ def test_the_engine_says_what_is_missing_and_then_which_model_it_would_use(monke
     assert (missing.available, missing.detail) == (False, "no model is named")
     assert (ready.available, ready.detail) == (True, f"mine at {OPENAI_URL}")
     assert (wrong.available, wrong.remedy) == (False, "unset TESTWRIGHT_LLM_MAX_COST")
+
+
+def test_before_it_is_installed_the_status_names_the_command_that_installs_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TESTWRIGHT_LLM_MODEL", "m")
+    monkeypatch.setenv("TESTWRIGHT_LLM_API_KEY", "any")
+    monkeypatch.setenv("TESTWRIGHT_CACHE", str(tmp_path))
+    monkeypatch.setattr("testwright.engines.openhands.engine.has_interpreter", _everywhere)
+
+    before = OpenHandsEngine().status()
+    (tmp_path / "openhands-0123").mkdir()
+    after = OpenHandsEngine().status()
+
+    assert before.available
+    assert "`testwright engines install openhands`" in before.detail
+    assert "install" not in after.detail
+
+
+def test_with_an_agent_server_no_interpreter_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TESTWRIGHT_LLM_MODEL", "m")
+    monkeypatch.setenv("TESTWRIGHT_LLM_API_KEY", "any")
+    monkeypatch.setenv("TESTWRIGHT_OPENHANDS_URL", "https://agents:8000")
+    monkeypatch.setattr("testwright.engines.openhands.engine.has_interpreter", _nowhere)
+
+    status = OpenHandsEngine().status()
+
+    assert status.available
+    assert status.detail.endswith("by the agent server https://agents:8000")
+
+
+@pytest.mark.parametrize(
+    ("named", "what"),
+    [
+        ({"URL": "agents:8000"}, "is no plain address"),
+        ({"URL": "https://me:secret@agents:8000"}, "is no plain address"),
+        ({"URL": "http://agents:8000", "API_KEY_FILE": "/nowhere/key"}, "TESTWRIGHT_OPENHANDS_API_KEY_FILE"),
+    ],
+)
+def test_what_is_wrong_with_an_agent_server_is_told(
+    named: dict[str, str], what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TESTWRIGHT_LLM_MODEL", "m")
+    monkeypatch.setenv("TESTWRIGHT_LLM_API_KEY", "any")
+    for name, value in named.items():
+        monkeypatch.setenv(f"TESTWRIGHT_OPENHANDS_{name}", value)
+
+    status = OpenHandsEngine().status()
+
+    assert not status.available
+    assert what in status.detail
+    assert status.remedy
+    assert "secret" not in f"{status.detail} {status.remedy}"
+
+
+def test_without_a_relay_nothing_can_be_recorded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TESTWRIGHT_LLM_MODEL", "m")
+    monkeypatch.setenv("TESTWRIGHT_LLM_API_KEY", "any")
+    monkeypatch.setenv("TESTWRIGHT_OPENHANDS_URL", "http://agents:8000")
+    monkeypatch.setenv("TESTWRIGHT_LLM_RECORD", str(tmp_path))
+
+    refused = OpenHandsEngine().status()
+    monkeypatch.setenv("TESTWRIGHT_OPENHANDS_RELAY_HOST", "here")
+    relayed = OpenHandsEngine().status()
+
+    assert (refused.available, relayed.available) == (False, True)
+    assert "TESTWRIGHT_OPENHANDS_RELAY_HOST" in str(refused.remedy)
+
+
+def _everywhere(_: Sequence[str]) -> bool:
+    return True
+
+
+def _nowhere(_: Sequence[str]) -> bool:
+    return False

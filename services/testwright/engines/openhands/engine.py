@@ -16,6 +16,7 @@ from testwright.engines.openhands.models import Choice, Missing, choose
 from testwright.engines.openhands.relay import WORTH_WAITING_S
 from testwright.environments import Environment, Environments
 from testwright.errors import EngineError, SettingError
+from testwright.settings import AgentServerSettings
 from testwright_schemas import Usage
 
 _CLOSURES = Closures()
@@ -104,13 +105,19 @@ def _chosen() -> Choice | Missing:
     except SettingError as error:
         return Missing(str(error), f"unset {error.name}")
     server = settings.agent_server()
-    if server and urlsplit(server.url).scheme not in {"http", "https"}:
-        return Missing(f"{server.url!r} is no address", "export TESTWRIGHT_OPENHANDS_URL=https://HOST:PORT")
-    if server and not server.relay_host and (settings.model().record or settings.model().replay):
-        return Missing(
-            "only what passes our relay can be recorded or replayed", "export TESTWRIGHT_OPENHANDS_RELAY_HOST=ADDRESS"
-        )
-    return chosen
+    return (_lacking(server) if server else None) or chosen
+
+
+def _lacking(server: AgentServerSettings) -> Missing | None:
+    parts = urlsplit(server.url)
+    if parts.password is not None or parts.scheme not in {"http", "https"}:
+        # Not shown: there may be a password in it.
+        what = "the agent server's URL is no plain address"
+        return Missing(what, "export TESTWRIGHT_OPENHANDS_URL=https://HOST:PORT, its key in TESTWRIGHT_OPENHANDS_API_KEY")
+    if not server.relay_host and (settings.model().record or settings.model().replay):
+        what = "only what passes our relay can be recorded or replayed"
+        return Missing(what, "export TESTWRIGHT_OPENHANDS_RELAY_HOST=ADDRESS")
+    return None
 
 
 async def _check_target(assignment: Assignment) -> None:

@@ -85,8 +85,9 @@ def result(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Return the result of a task and write its suite, or commit it on a branch.
+    """Return the result of a task and write its suite.
 
+    With --branch it is committed there; --report and --bundle write the evidence, too.
     Exit code 4: there is no such task; 5: it has not ended (in time).
     """
     folder = (output_dir or default_output(Path.cwd())).absolute()

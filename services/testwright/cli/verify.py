@@ -31,10 +31,10 @@ def verify(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Run the evidence of a result again, from its bundle alone, and say whether it still holds.
+    """Run the evidence of a result again, and say whether it still holds.
 
-    No engine and no model is asked. Exit code 1: it does not hold; 3: its environment cannot be built here; 4: there
-    is no such result.
+    A bundle needs no server; no engine and no model is asked. Exit code 1: it does not hold; 3: its environment cannot
+    be built here; 4: there is no such result.
     """
     try:
         bundle = _bundle(result, server, namespace)

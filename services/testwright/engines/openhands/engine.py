@@ -113,7 +113,7 @@ def _lacking(server: AgentServerSettings) -> Missing | None:
     if parts.password is not None or parts.scheme not in {"http", "https"}:
         # Not shown: there may be a password in it.
         what = "the agent server's URL is no plain address"
-        return Missing(what, "export TESTWRIGHT_OPENHANDS_URL=https://HOST:PORT, its key in TESTWRIGHT_OPENHANDS_API_KEY")
+        return Missing(what, "export TESTWRIGHT_OPENHANDS_URL=https://HOST:PORT TESTWRIGHT_OPENHANDS_API_KEY=KEY")
     if not server.relay_host and (settings.model().record or settings.model().replay):
         what = "only what passes our relay can be recorded or replayed"
         return Missing(what, "export TESTWRIGHT_OPENHANDS_RELAY_HOST=ADDRESS")

@@ -22,8 +22,10 @@ from testwright.snapshots.bundle import Bundle
 from testwright.submission import Terms
 from testwright.submitter import joining
 from testwright.submitter.actor import submitter
+from testwright.submitter.joins import joins
 from testwright_schemas import (
     JobFinished,
+    ModuleTaken,
     Policy,
     Publish,
     RetryPolicy,
@@ -33,6 +35,8 @@ from testwright_schemas import (
     TaskError,
     TaskSubmitted,
     Usage,
+    envelope,
+    subjects,
 )
 
 SOURCES = b"sources"
@@ -358,3 +362,13 @@ def test_what_is_being_cancelled_is_not_joined() -> None:
     request = TaskCancelRequested(namespace="default", job_id="job-1", task_id="task-1", command_id="c")
 
     assert not joining.may_join(history(submitted(), request), NOW, NOW)
+
+
+async def test_an_older_task_whose_entry_is_looked_at_late_spares_the_newer(world: World) -> None:
+    world.engine.hold()
+    older, _ = [await ask(world, Terms(supersede=True)) for _ in range(2)]
+    place = subjects.taken_event("default", joining.module("shop", "pricing.py"), older)
+    entry = await world.bus.last(subjects.EVENTS, place)
+
+    assert entry is not None
+    assert await joins(world.bus).handle(envelope.decode(entry.data, ModuleTaken), entry) == ()

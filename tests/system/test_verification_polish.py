@@ -1,0 +1,83 @@
+"""What is delivered has been improved as a reviewer would, and does what it did before that."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.verification import find, inquiry, verdicts
+from testwright_schemas import Policy
+
+pytestmark = pytest.mark.slow
+
+CARTS = """
+import sys
+
+
+class Cart:
+    def __init__(self, owner):
+        self.owner = owner
+        self.made_by = sys._getframe(1).f_code.co_name
+        self.pieces = 0
+
+    def add(self, pieces):
+        if pieces < 0:
+            raise ValueError("negative")
+        self.pieces += pieces
+        return self.pieces / 8
+
+    def label(self):
+        return self.owner.upper() if self.pieces else self.owner
+"""
+
+TESTS = """
+import pytest
+import carts
+
+
+def test_one_piece():
+    cart = carts.Cart("Ann")
+    assert cart.add(1) == 0.125
+
+
+def test_nothing_to_add():
+    cart = carts.Cart("Ann")
+    with pytest.raises(ValueError):
+        cart.add(-1)
+
+
+def test_label():
+    cart = carts.Cart("Ann")
+    cart.add(3)
+    assert cart.label() == "ANN"
+
+
+def test_label_of_nothing():
+    cart = carts.Cart("Ann")
+    assert cart.label() == "Ann"
+"""
+
+POLICY = Policy(repeats=2, mutants=True, mutants_budget_s=30.0)
+
+
+async def test_repeated_set_up_becomes_a_fixture_and_fractions_are_approximate(tmp_path: Path) -> None:
+    asked = await inquiry(tmp_path, {"carts.py": CARTS}, "carts", {"test_carts.py": TESTS}, POLICY)
+
+    finding = await find(asked)
+
+    (content,) = finding.files.values()
+    assert b"@pytest.fixture\ndef cart():\n" in content
+    assert b"cart.add(1) == pytest.approx(0.125)" in content
+    assert set(verdicts(finding).values()) == {"kept"}
+    assert finding.coverage is not None
+    assert finding.coverage.line == 100.0
+
+
+async def test_an_improvement_that_changes_an_outcome_is_taken_back(tmp_path: Path) -> None:
+    suite = TESTS + '    assert cart.made_by == "test_label_of_nothing"\n'
+    asked = await inquiry(tmp_path, {"carts.py": CARTS}, "carts", {"test_carts.py": suite}, POLICY)
+
+    finding = await find(asked)
+
+    (content,) = finding.files.values()
+    assert b"fixture" not in content
+    assert set(verdicts(finding).values()) == {"kept"}

@@ -30,11 +30,11 @@ def following(
 
 @contextmanager
 def _live(console: Console, rows: dict[str, Row], now: Callable[[], datetime]) -> Generator[Changed]:
-    def picture() -> Group:
+    def drawn() -> Group:
         # The thread that redraws may read while a row is replaced; a copy of the values is whole.
-        return _picture(list(rows.values()), now())
+        return picture(list(rows.values()), now())
 
-    with Live(get_renderable=picture, console=console, refresh_per_second=4, transient=True) as live:
+    with Live(get_renderable=drawn, console=console, refresh_per_second=4, transient=True) as live:
         yield lambda _: live.refresh()
 
 
@@ -47,7 +47,8 @@ def _lines(console: Console, rows: dict[str, Row], now: Callable[[], datetime]) 
     yield changed
 
 
-def _picture(rows: list[Row], now: datetime) -> Group:
+def picture(rows: list[Row], now: datetime) -> Group:
+    """Return rows as a table, at most ``MAX_ROWS`` of them, with a summary below."""
     shown = rows if len(rows) <= MAX_ROWS else sorted(rows, key=_rank)[:MAX_ROWS]
     lines = table([""] * 6, [cells(row, now) for row in shown], short=True)
     return Group(lines, Text(summary(rows), style="dim"))

@@ -1,15 +1,19 @@
 """The verb watch: what happens, as it happens."""
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Annotated
 
 import msgspec
 import typer
 
+from testwright import clock
 from testwright.bus import Stored
 from testwright.cli import output
 from testwright.cli.ids import is_job, tasks_of
 from testwright.cli.options import Json, Namespace, Server, Verbose
 from testwright.cli.session import with_client
+from testwright.cli.view import View
 from testwright.client import Client
 from testwright_schemas import (
     AttemptFailed,
@@ -49,9 +53,12 @@ def watch(
     """Show events as they come.
 
     Without ids: all that happens from now on, until interrupted. With ids: those of these tasks and jobs from their
-    beginning, until all of them have ended. With --json: one event a line, as it was published, and the time the
-    server stored it as `at`.
+    beginning, until all of them have ended. On a terminal as a table that changes in place, elsewhere one event a
+    line; with --json as it was published, and the time the server stored it as `at`.
     """
+    console = output.console()
+    view = View(console, clock.now, keep=bool(ids)) if console.is_terminal and not as_json else None
+    tell = _telling(view, as_json=as_json)
 
     async def follow(client: Client) -> None:
         wanted = set(ids or ())
@@ -63,13 +70,24 @@ def watch(
         async with client.watch(*filter(is_job, wanted), *tasks) as events:
             if not wanted:
                 output.tell("watching; stop with Ctrl-C")
+            if view:
+                view.begin([] if wanted else await client.tasks())
             async for stored, event in events:
-                output.line(document(stored, event)) if as_json else output.say(describe(stored, event))
+                tell(stored, event)
                 open_ends.discard(_ended(event))
                 if wanted and not open_ends:
                     return
 
-    with_client(follow, server, namespace)
+    with view.shown() if view else nullcontext():
+        with_client(follow, server, namespace)
+
+
+def _telling(view: View | None, *, as_json: bool) -> Callable[[Stored, EventMessage], None]:
+    if as_json:
+        return lambda stored, event: output.line(document(stored, event))
+    if view is None:
+        return lambda stored, event: output.say(describe(stored, event))
+    return lambda stored, event: view.take(event, describe(stored, event))
 
 
 def document(stored: Stored, event: EventMessage) -> dict[str, object]:

@@ -127,7 +127,6 @@ class _Pipes:
         self._childs.close()
 
     def let_go(self) -> None:
-        """Have the guard, where there is one, kill what it guards."""
         self._lifeline.close()
 
     def __enter__(self) -> "_Pipes":

@@ -72,7 +72,7 @@ class Overdue(Event, frozen=True, kw_only=True):
 
 
 class Hollow(Event, frozen=True, kw_only=True):
-    """Tests that pass even where the target is empty."""
+    """Tests that pass even where the target is empty, or where every function that they call raises."""
 
     cases: list[str]
 

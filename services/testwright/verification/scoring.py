@@ -21,7 +21,7 @@ class Score:
         mutants: those that were run.
         total: how many there are on lines that the tests run.
         note: why there is no score; empty where there is one.
-        hollow: tests that pass even where the target is empty.
+        hollow: tests that pass even where the target is ruined.
     """
 
     mutants: tuple[Mutant, ...] = ()

@@ -8,7 +8,7 @@ where it did not say so, are this process's own observation.
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from .plan import Plan
 Work = Callable[[Plan, Say], None]
 """Runs judged code, and says how it goes."""
 
-GRACE_S = 0.5
+GRACE_S = 2.0
 """Between a test's limit, at which it is asked where it hangs, and its end."""
 
 _FIELDS: dict[str, tuple[str, ...]] = {
@@ -125,8 +125,7 @@ def decoded(line: bytes) -> dict[str, Any] | None:
 
 def strings(value: Any) -> list[str]:
     """Return the members of what ought to be a list of strings."""
-    members: list[Any] = value if isinstance(value, list) else []
-    return [str(member) for member in members]
+    return [str(member) for member in cast("Iterable[Any]", value)] if isinstance(value, list) else []
 
 
 def listen(plan: Plan, say: Say, work: Work) -> Hearing:
@@ -163,8 +162,9 @@ def _take(child: Fork, hearing: Hearing) -> None:
 
 def listen_apart(plan: Plan, say: Say, work: Work) -> None:
     """Listen to a child for each file, again without a test that has ended it; what is lost is said to be."""
+    cases: list[str] = [] if plan.cases is None else plan.cases
     for file in plan.files:
-        left = [case for case in plan.cases or [] if case.partition("::")[0] == file]
+        left: list[str] = [case for case in cases if case.partition("::")[0] == file]
         while left:
             heard = listen(replace(plan, files=[file], cases=left), say, work)
             if heard.ended:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import compiled
+from . import compiled, wreck
 from .channel import Channel, Say
 from .diffs import Diffs
 from .forks import Fork, finished, fork
@@ -56,7 +56,7 @@ def score(plan: Plan, say: Say) -> None:
     jobs = _jobs(plan, tree)
     say("mutants", total=len(jobs))
     chosen = jobs[: plan.max_mutants]
-    limit_s = _baseline(plan, say) if chosen else 0.0
+    limit_s = _baseline(plan, say, tree) if chosen else 0.0
     if limit_s is not None:
         _Server(plan, say, tree, source.splitlines(), limit_s).run(chosen)
 
@@ -79,7 +79,7 @@ def _jobs(plan: Plan, tree: ast.Module) -> list[Job]:
     return result
 
 
-def _baseline(plan: Plan, say: Say) -> float | None:
+def _baseline(plan: Plan, say: Say, tree: ast.Module) -> float | None:
     """Return the limit of a mutant in seconds from a run without one; ``None`` where even that fails.
 
     The first run says which libraries the tests load; this process then loads them too, for all children after it. Of
@@ -101,19 +101,32 @@ def _baseline(plan: Plan, say: Say) -> float | None:
     if not second.survived:
         say("unscored", reason=f"the tests fail in a forked process: {second.detail}")
         return None
-    _hollow(plan, say, limit_s)
+    if plan.only is None:
+        _hollow(plan, say, tree, limit_s)
     return max(LEAST_LIMIT_S, SLOWER * (time.monotonic() - started) + 1)
 
 
-def _hollow(plan: Plan, say: Say, limit_s: float) -> None:
-    """Say which tests pass even where there is nothing in the target at all: they do not test it."""
-    child = _run_fork(plan, compile("", plan.path, "exec"), limit_s, stop=False)
+def _hollow(plan: Plan, say: Say, tree: ast.Module, limit_s: float) -> None:
+    """Say which tests pass even where the target is ruined: they do not test it."""
+    imported = set(plan.import_lines)
+    bodies = wreck.body_lines(tree, imported)
+    hollow = _passing(plan, wreck.empty(plan.path), limit_s)
+    # A test may be content that names are there; not so one that calls what is behind them.
+    calling = {case for case in plan.cases or [] if not bodies.isdisjoint(plan.lines.get(case, []))}
+    if calling - hollow:
+        hollow |= calling & _passing(plan, wreck.raising(tree, plan.path, imported), limit_s)
+    cases = sorted(hollow)
+    for start in range(0, len(cases), CHUNK):
+        say("hollow", cases=cases[start : start + CHUNK])
+
+
+def _passing(plan: Plan, code: Any, limit_s: float) -> set[str]:
+    """Return the tests that pass, and only pass, where the target is other code."""
+    child = _run_fork(plan, code, limit_s, stop=False)
     events = [event for event in map(decoded, child.lines()) if event and event["type"] == "finished"]
-    passed = {event.get("case") for event in events if event.get("outcome") == "passed"}
-    failed = {event.get("case") for event in events if event.get("outcome") != "passed"}
-    hollow = [case for case in plan.cases or () if case in passed - failed]
-    for start in range(0, len(hollow), CHUNK):
-        say("hollow", cases=hollow[start : start + CHUNK])
+    passed = {str(event.get("case")) for event in events if event.get("outcome") == "passed"}
+    failed = {str(event.get("case")) for event in events if event.get("outcome") != "passed"}
+    return (passed - failed) & set(plan.cases or [])
 
 
 def _run_fork(plan: Plan, code: Any, limit_s: float, *, stop: bool = True) -> Fork:

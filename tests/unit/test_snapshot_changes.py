@@ -1,12 +1,12 @@
 """Which modules have changed, as git tells it."""
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from testwright import settings
 from testwright.errors import SnapshotError
 from testwright.snapshots.bundle import bundle
 from testwright.snapshots.changes import changed, only_changed
@@ -85,7 +85,7 @@ def test_a_folder_outside_of_git_is_named(tmp_path: Path) -> None:
 
 
 def test_a_machine_without_git_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr(settings, "tool_path", str)
 
     with pytest.raises(SnapshotError, match="git is not installed"):
         changed(project, "HEAD")

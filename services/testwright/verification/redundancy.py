@@ -4,6 +4,7 @@ First those that together cover all that any test covers, chosen greedily; mutan
 others, and an other stays if it is the first to notice some mutant. So what is left out adds neither.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from testwright.verification.events import Mutant
@@ -23,7 +24,19 @@ def by_gain(cases: Sequence[str], arcs: Mapping[str, frozenset[Arc]]) -> tuple[l
         covered |= gain
         chosen.append(best)
         left.remove(best)
-    return chosen, left
+    needed = _without_superseded(chosen, arcs)
+    return needed, [case for case in cases if case not in needed]
+
+
+def _without_superseded(chosen: Sequence[str], arcs: Mapping[str, frozenset[Arc]]) -> list[str]:
+    """Leave out tests whose arcs those chosen after them take together."""
+    times = Counter(arc for case in chosen for arc in arcs[case])
+    needed = list(chosen)
+    for case in chosen:
+        if all(times[arc] > 1 for arc in arcs[case]):
+            needed.remove(case)
+            times.subtract(arcs[case])
+    return needed
 
 
 def worth_keeping(chosen: Iterable[str], others: Iterable[str], mutants: Iterable[Mutant]) -> set[str]:

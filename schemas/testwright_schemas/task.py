@@ -89,8 +89,8 @@ class AttemptStarted(TaskEvent, frozen=True, kw_only=True):
     """A worker took the task. Whoever holds the last of these is the only one whose results count.
 
     ``turn`` counts the announcements of the worker; ``first_started_at`` is when the first attempt began, ``None`` for
-    the first one itself. ``item`` is the number that the work item gives the attempt: lower than the attempt's own where
-    the item was delivered before.
+    the first one itself. ``item`` is the number that the work item gives the attempt: lower than its own where the
+    item was delivered before.
     """
 
     attempt: Attempt

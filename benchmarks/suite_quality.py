@@ -8,6 +8,7 @@ tests that pass in all of them, and the share of all mutants that those notice.
 """
 
 import argparse
+import os
 import platform
 import shutil
 import subprocess
@@ -34,10 +35,11 @@ from testwright_schemas import Target
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """One module: what each made of it."""
+    """One module: what each made of it; ``load`` is of how many processes wanted a core meanwhile."""
 
     module: str
     requirement: str
+    load: float
     raw: Figures
     ours: Figures
 
@@ -84,7 +86,8 @@ async def compare(subject: Subject, budget_s: float, folder: Path, cache: Path) 
     tail = (done.stdout + done.stderr).decode(errors="replace").strip().splitlines()[-1:]
     reason = "" if files else f"exit code {done.returncode}, {'timed out' if done.timed_out else ''.join(tail)}"
     raw = await _scored(scorer, files, reason, done.wall_s, folder / "score-raw")
-    return Comparison(module=subject.module, requirement=subject.requirement, raw=raw, ours=ours)
+    load = round(os.getloadavg()[1], 1)
+    return Comparison(module=subject.module, requirement=subject.requirement, load=load, raw=raw, ours=ours)
 
 
 def _ours(root: Path, path: str, budget_s: float, out: Path) -> tuple[dict[str, bytes], str]:
@@ -146,7 +149,11 @@ def write(comparisons: Sequence[Comparison], budget_s: float) -> None:
     RESULTS.mkdir(exist_ok=True)
     body = {
         "title": f"suite_quality: Pynguin and testwright in the same time, search of {budget_s:g} s",
-        "machine": {"python": platform.python_version(), "system": platform.platform(terse=True)},
+        "machine": {
+            "python": platform.python_version(),
+            "system": platform.platform(terse=True),
+            "cores": os.cpu_count(),
+        },
         "rows": msgspec.to_builtins(list(comparisons)),
     }
     (RESULTS / "suite_quality.json").write_bytes(msgspec.json.format(msgspec.json.encode(body), indent=2) + b"\n")
@@ -159,7 +166,8 @@ async def main(arguments: Sequence[str] = ()) -> None:
     parser.add_argument("--budget", type=float, default=20.0, help="seconds that testwright's engine may search")
     parser.add_argument("--keep", type=Path, help="folder for the suites")
     options = parser.parse_args(arguments)
-    chosen = [each for each in SUBJECTS if not options.modules or each.module in options.modules]
+    names = options.modules or [each.module for each in SUBJECTS]
+    chosen = [each for name in names for each in SUBJECTS if each.module == name]
     found: list[Comparison] = []
     for subject in chosen:
         with tempfile.TemporaryDirectory() as folder:

@@ -159,12 +159,12 @@ async def test_the_delivered_file_passes_with_plain_pytest(tmp_path: Path) -> No
     assert done.returncode == 0, done.stdout.decode()
     assert b"2 passed" in done.stdout
     text = suite.read_text()
-    assert "def test_add()" in text
+    assert "def test_add_returns_3()" in text
     assert "def test_add_raises_value_error()" in text
     assert "import os" not in text
-    assert "Tests of shop.calc by echo" in text
+    assert "Tests of shop.calc, written by echo" in text
     assert {case.id for case in finding.cases} == {
-        "shop/test_shop_calc.py::test_add",
+        "shop/test_shop_calc.py::test_add_returns_3",
         "shop/test_shop_calc.py::test_add_raises_value_error",
     }
     assert finding.coverage is not None

@@ -2,6 +2,7 @@
 
 import hashlib
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,16 @@ def _names_folders(pyproject: str) -> bool:
     tools: dict[str, Any] = tomllib.loads(pyproject).get("tool", {})
     sources = tools.get("uv", {}).get("sources", {})
     poetry = tools.get("poetry", {}).get("dependencies", {})
-    listed = [each for each in (*sources.values(), *poetry.values()) if isinstance(each, dict)]
-    return any("path" in each or "workspace" in each for each in listed)
+    # A dependency of Poetry's may be a version alone.
+    return any(not isinstance(each, str) and bool({"path", "workspace"} & set(each)) for each in _flat(sources, poetry))
+
+
+def _flat(*tables: dict[str, Any]) -> Iterator[Any]:
+    """Yield what tables say of each name; where there are several sources of one, each of them."""
+    for table in tables:
+        for value in table.values():
+            several: list[Any] = value if isinstance(value, list) else [value]
+            yield from several
 
 
 def tree_digest(root: Path) -> str:

@@ -36,7 +36,7 @@ from testwright.gateway.stream import EventStream
 from testwright.history import TaskHistory
 from testwright.snapshots import archive
 from testwright.snapshots.bundle import MAX_BYTES, Bundle, targets_in
-from testwright.submission import Job, check_id
+from testwright.submission import Job, check_id, is_job
 from testwright.voice import Archive, Clock, Voice
 from testwright_schemas import CancelWorkflow, Publish, Snapshot, Target, subjects
 
@@ -167,9 +167,9 @@ class Api:
         """Ask for the end of all tasks of a job."""
         reason = (await read(request, Reason, empty=b"{}")).reason
         job = request.path_params["job"]
-        rows = self._live.board.tasks((namespace_of(request, self._namespace),))
-        if not any(row.job == job for row in rows):
+        if not is_job(job):
             raise TaskNotFoundError(job)
+        # One that was submitted a moment ago is waited for until it is accepted.
         await self._client(request).cancel(job, reason=reason)
         return Response(status_code=202)
 

@@ -31,7 +31,7 @@ class _Joins:
 
     async def _joined(self, end: TaskFinished, stored: Stored) -> list[TaskHistory]:
         subject = subjects.joined_event(end.namespace, end.task_id)
-        ids = [entry.task_id for _, entry in await self._entries(subject, TaskJoined, stored.sequence)]
+        ids = [entry.task_id for _, entry in await self._entries(subject, TaskJoined, stored)]
         return await self._histories(end.namespace, ids, stored.sequence)
 
     async def _join(self, entry: TaskJoined, stored: Stored) -> Sequence[Effect]:
@@ -45,18 +45,20 @@ class _Joins:
 
     async def _supersede(self, entry: ModuleTaken, stored: Stored) -> Sequence[Effect]:
         subject = subjects.taken_event(entry.namespace, entry.module)
-        entries = await self._entries(subject, ModuleTaken, stored.sequence)
+        entries = await self._entries(subject, ModuleTaken, stored)
         older = [each.task_id for sequence, each in entries if sequence < stored.sequence]
         newer = await self._archive.task(entry.namespace, entry.task_id, at_least=stored.sequence)
         return joining.supersede(newer, await self._histories(entry.namespace, older, stored.sequence))
 
-    async def _entries(self, subject: str, type_: type[Entry], at_least: int) -> list[tuple[int, Entry]]:
+    async def _entries(self, subject: str, type_: type[Entry], cause: Stored) -> list[tuple[int, Entry]]:
         found: list[tuple[int, Entry]] = []
-        async for stored in self._bus.last_per_subject(subjects.EVENTS, [subject], at_least=at_least):
+        # A server that finds nothing at all does not say how much it knows; what led here is there to be found.
+        filters = [subject] if type_ is ModuleTaken else [subject, cause.subject]
+        async for stored in self._bus.last_per_subject(subjects.EVENTS, filters, at_least=cause.sequence):
             try:
                 found.append((stored.sequence, envelope.decode(stored.data, type_)))
             except msgspec.DecodeError:
-                # It is dead-lettered where it is consumed; here it must not hide the rest.
+                # The event that led here; or one that is dead-lettered where it is consumed and must not hide the rest.
                 continue
         return found
 

@@ -185,6 +185,8 @@ async def test_whoever_submits_finds_the_server_that_is_up_and_may_come_back_for
         result = await shell.run("result", task["id"], "--output", "here", "--json")
         assert (result.code, result.json["outcome"]) == (0, "completed")
         assert [Path(name).parts[-4:-2] for name in result.json["written"]] == [("my project", "here")]
+        evidence = ("--report", "evidence/report.html", "--bundle", "evidence/bundle.tar.gz")
+        assert (await shell.run("result", task["id"], "--output", "here", *evidence)).code == 0
 
         [status] = (await shell.run("status", submitted["job"], "--json")).json
         assert (status["id"], status["state"]) == (task["id"], "completed")
@@ -197,6 +199,11 @@ async def test_whoever_submits_finds_the_server_that_is_up_and_may_come_back_for
         assert again["job"] != submitted["job"]
         assert (await shell.run("cancel", again["job"], "--json")).json == {"requested": [again["tasks"][0]["id"]]}
         assert (await shell.run("wait", again["job"], "--timeout", "1m")).code == 0
+
+    assert task["id"] in (shell.project / "evidence" / "report.html").read_text()
+    verified = await shell.run("verify", "evidence/bundle.tar.gz", "--json")
+    assert (verified.code, verified.json["differences"]) == (0, [])
+    assert verified.json["tests"] == verified.json["expected_tests"] > 0
 
 
 @pytest.mark.slow

@@ -37,8 +37,7 @@ def _flat(*tables: dict[str, Any]) -> Iterator[Any]:
     """Yield what tables say of each name; where there are several sources of one, each of them."""
     for table in tables:
         for value in table.values():
-            several: list[Any] = value if isinstance(value, list) else [value]
-            yield from several
+            yield from value if hasattr(value, "append") else (value,)
 
 
 def tree_digest(root: Path) -> str:

@@ -13,6 +13,9 @@ import platformdirs
 from testwright.errors import SettingError
 
 
+SANDBOX = "TESTWRIGHT_SANDBOX"
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What the surroundings say.
 
@@ -47,7 +50,7 @@ def load() -> Settings:
         cache=Path(cache) if cache else platformdirs.user_cache_path("testwright"),
         data=Path(data) if data else platformdirs.user_data_path("testwright"),
         worker=f"{platform.node().partition('.')[0]}-{os.getpid()}",
-        sandbox=os.environ.get("TESTWRIGHT_SANDBOX") or "auto",
+        sandbox=os.environ.get(SANDBOX) or "auto",
     )
 
 

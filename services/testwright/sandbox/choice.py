@@ -6,6 +6,7 @@ from testwright.errors import SandboxUnavailableError, SettingError
 from testwright.sandbox import Sandbox
 from testwright.sandbox.docker import DockerSandbox
 from testwright.sandbox.local import LocalSandbox
+from testwright.settings import SANDBOX
 from testwright_schemas import Isolation, Policy
 
 Mode = Literal["auto", "required", "docker"]
@@ -26,7 +27,7 @@ def mode(name: str) -> Mode:
     """
     if name in get_args(Mode):
         return cast("Mode", name)
-    raise SettingError("TESTWRIGHT_SANDBOX", f"is {name!r} and not one of {', '.join(get_args(Mode))}")
+    raise SettingError(SANDBOX, f"is {name!r} and not one of {', '.join(get_args(Mode))}")
 
 
 def choose(wanted: Mode) -> Sandbox:

@@ -63,7 +63,7 @@ def test_a_fuzz_test_asserts_the_promised_type_and_accepts_the_modules_own_error
 
         @repeatable
         @given(pieces=st.integers())
-        def test_fuzz_price(pieces):
+        def test_price_keeps_its_return_type(pieces):
             try:
                 result = shop.price(pieces=pieces)
             except shop.EmptyError:

@@ -159,6 +159,7 @@ def _assert_promise(test: ast.FunctionDef, alias: str, returns: dict[str, str]) 
         return False
     block[0] = ast.fix_missing_locations(ast.Assign([ast.Name("result", ast.Store())], call, lineno=0))
     test.body += ast.parse(check.format(alias=alias)).body
+    test.name = f"test_{test.name.removeprefix('test_fuzz_')}_keeps_its_return_type"
     return True
 
 

@@ -2,8 +2,10 @@
 
 import traceback
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from testwright_schemas import Usage
+if TYPE_CHECKING:  # the verbs load these errors before anything else, and the schemas take longer than they do
+    from testwright_schemas import Usage
 
 
 class TestwrightError(Exception):
@@ -194,7 +196,7 @@ class WorkError(TestwrightError):
         *,
         retryable: bool = False,
         log: bytes = b"",
-        usage: Usage | None = None,
+        usage: "Usage | None" = None,
         retry_after_s: float | None = None,
     ) -> None:
         self.cause = cause

@@ -102,6 +102,14 @@ async def test_filters_that_nothing_matches_yield_nothing(bus: Bus) -> None:
     assert [stored async for stored in bus.last_per_subject(subjects.EVENTS, [FINISHED])] == []
 
 
+async def test_nothing_is_found_by_a_server_that_knows_enough(bus: Bus) -> None:
+    await told(bus, PROGRESSED, b"1")
+
+    found = [stored async for stored in bus.last_per_subject(subjects.EVENTS, [OTHER], at_least=1)]
+
+    assert found == []
+
+
 async def test_thousands_of_subjects_are_all_found_in_order(world: World, bus: Bus) -> None:
     count = 2500
     publishers = [bus, *[await world.connect() for _ in range(9)]]

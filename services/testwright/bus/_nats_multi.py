@@ -28,7 +28,7 @@ async def last_per_subject(
     """Yield the last message of each subject that matches a filter, in stream order.
 
     One request where the server takes it: it answers for up to 1,024 subjects. More are read through a consumer, which
-    the stream's leader serves.
+    the stream's leader serves; so is nothing, where that a certain message is known matters.
     """
     few = await _few(link, stream, filters, within_s, at_least)
     if few is not None:
@@ -49,7 +49,7 @@ async def first_on(link: Link, stream: str, subject: str, count: int, within_s: 
 async def _few(link: Link, stream: str, filters: Sequence[str], within_s: float, at_least: int) -> list[Stored] | None:
     wanted = {"multi_last": list(filters)}
     status, found = await _gather(link, stream, wanted, within_s=within_s, at_least=at_least)
-    if status == _TOO_MANY:
+    if status == _TOO_MANY or (status == _NOTHING and at_least):
         return None
     if status not in {_END, _NOTHING}:
         raise BusError(f"stream {stream} does not answer for {', '.join(filters)}: status {status}")
@@ -71,7 +71,7 @@ async def _gather(
         if end.status == NO_RESPONDERS:
             await require_stream(link, stream)
             return None
-        if end.status in {_END, _NOTHING} and int(end.headers.get("Nats-UpTo-Sequence", 0)) < at_least:
+        if end.status == _END and int(end.headers.get("Nats-UpTo-Sequence", 0)) < at_least:
             return None  # this server lags behind: perhaps another one answers next
         return end.status
 

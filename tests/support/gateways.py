@@ -51,7 +51,6 @@ async def gateway(bus: Bus, port: int = 0) -> AsyncGenerator[Site]:
             ) as http:
                 yield Site(place, http)
         finally:
-            place.socket.close()
             await made.rest(PATIENCE_S)
 
 

@@ -137,10 +137,9 @@ class Board:
     def _apply_worker(self, sequence: int, time: datetime, event: TaskMessage, before: TaskRow | None) -> None:
         holder = before.worker if before else None
         if isinstance(event, AttemptStarted):
-            # An attempt that ends says so: one that is followed by another without a word was cut off.
-            taken_over = before is not None and before.state == "running"
             if holder and holder != event.worker:
-                self._let_go(sequence, time, event, holder, event.worker if taken_over else None)
+                # An attempt that ends says so: one that is followed by another without a word was cut off.
+                self._let_go(sequence, time, event, holder, event.worker)
             self._take(sequence, time, event)
         elif holder and isinstance(event, SuiteGenerated | AttemptFailed | TaskFinished):
             self._let_go(sequence, time, event, holder, None)

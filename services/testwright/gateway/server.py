@@ -54,6 +54,8 @@ class Gateway:
 
     async def rest(self, grace_s: float) -> None:
         """End streams and take no new requests; what is being answered has at most ``grace_s`` seconds."""
+        # Whoever connects from now on is refused, and does not wait for somebody to answer.
+        self._place.socket.close()
         self._live.close()
         if self._ended is not None:
             with anyio.move_on_after(grace_s):

@@ -141,8 +141,8 @@ def test_an_attempt_on_a_paused_lane_is_given_back_without_its_engine():
             paused = {event.attempt.number for event in failed if event.failure.cause == "lane-paused"}
             assert not paused & at_work
 
-    assert causes["rate-limited"] > 10
-    assert causes["lane-paused"] > 10
+    assert causes["rate-limited"] > 0
+    assert causes["lane-paused"] > 0
 
 
 def test_where_nothing_goes_wrong_each_attempt_begins_and_is_concluded_once(calm_seed: int):

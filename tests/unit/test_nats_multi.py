@@ -23,7 +23,7 @@ class Cluster:
     async def request(self, _subject: str, _data: bytes, **options: Any) -> Message:
         self.asked += 1
         if self.asked == 1:
-            return Message("inbox", "", b"", {"Status": "404", "Description": "No Results"})
+            return Message("inbox", "", b"", {"Status": "204", "Nats-UpTo-Sequence": "6"})
         options["gather"].append(Message("inbox", "", b"it", FOUND))
         return Message("inbox", "", b"", {"Status": "204", "Nats-UpTo-Sequence": "7"})
 

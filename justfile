@@ -40,6 +40,10 @@ up *args:
 simulate *args:
     uv run pytest tests/simulation "$@"
 
+# Kill a process or the server every second while clients work, and balance the books: just chaos 3 --seed 7.
+chaos *args:
+    uv run python -m tests.chaos "$@"
+
 # Fuzz what reads bytes of others, guided by coverage: just fuzz archives 60.
 fuzz *args:
     uv run --with atheris python -m tests.fuzz "$@"

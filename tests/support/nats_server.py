@@ -57,10 +57,10 @@ class World:
             "server_name": "tested",
             "host": "127.0.0.1",
             "port": self.port,
-            "jetstream": {"store_dir": str(self._folder)},
             "authorization": {"users": [{"user": "admin", "password": self._password}, *self.users]},
             "accounts": {"$SYS": {"users": [{"user": "system", "password": self._password}]}},
             **self._config,
+            "jetstream": {"store_dir": str(self._folder), **self._config.get("jetstream", {})},
         }
         (self._folder / "server.conf").write_text(json.dumps(settings, indent=1), encoding="utf-8")
 

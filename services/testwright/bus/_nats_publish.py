@@ -38,6 +38,7 @@ class Publishing:
         self._subject = subject
         self._data = data
         self._headers = headers
+        self._refusal = ""
 
     async def run(self, within_s: float) -> Receipt:
         """Publish until confirmed."""
@@ -49,7 +50,10 @@ class Publishing:
             return await self._link.request(self._subject, self._data, self._headers, timeout_s=timeout_s)
 
         def timed_out() -> BusError:
-            return PublishTimeoutError(f"no confirmation for {self._subject} within {within_s:g} s; it may be stored")
+            why = f" (the server says: {self._refusal})" if self._refusal else ""
+            return PublishTimeoutError(
+                f"no confirmation for {self._subject} within {within_s:g} s{why}; it may be stored"
+            )
 
         return await insist(ask, self._judge, within_s=within_s, timed_out=timed_out)
 
@@ -73,6 +77,7 @@ class Publishing:
         if code == _TOO_LARGE:
             raise PayloadTooLargeError(self._subject, size(self._data, self._headers), self._link.max_payload)
         if code == _SAME_ID_IN_PROCESS or error.get("code") == 503:
+            self._refusal = description
             return None
         raise BusError(f"{self._subject}: {description} ({code})")
 

@@ -26,6 +26,8 @@ _USER = "testwright"
 _SYSTEM_USER = "testwright-system"
 _START_S = 30.0
 _STOP_S = 15.0
+_STEADY_S = 5.0
+"""Seconds of service after which a crash is no longer taken for a failed start."""
 _LOCK_TRIES = 4
 _LOG_TAIL = 4096
 
@@ -103,7 +105,10 @@ class EmbeddedServer:
         """Start it again, on its port and data, whenever it crashes."""
         backoff = Backoff()
         while self._process is not None:
+            began = anyio.current_time()
             status = await self._process.wait()
+            if anyio.current_time() - began > _STEADY_S:
+                backoff.reset()
             await self._process.aclose()
             _log.warning("nats-server ended with status %d and is started again; its log is %s", status, self.log_path)
             await backoff.pause()

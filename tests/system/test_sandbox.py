@@ -1,5 +1,6 @@
 """What foreign code can and cannot do, at each level of isolation, with real processes."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from tests.support.sandboxes import BUBBLEWRAP_WORKS, PREFIXES, python
@@ -174,6 +176,48 @@ async def test_all_are_killed_on_cancellation(sandbox: LocalSandbox, tmp_path: P
 
     assert run.cancelled_caught
     assert await fifo.writers_gone()
+
+
+# Starts a tree of processes: ending them takes the kernel a while.
+CROWD = """
+import os, time
+for _ in range(5):
+    os.fork()
+print("up", flush=True)
+time.sleep(1000)
+"""
+
+
+@linux
+@pytest.mark.parametrize("steps", [None] * 10 + [2**n for n in range(10)])
+async def test_nothing_is_left_at_the_moment_that_a_cancelled_run_returns(
+    sandbox: LocalSandbox, tmp_path: Path, steps: int | None
+) -> None:
+    run = anyio.CancelScope()
+
+    async def cancel(line: str) -> None:
+        run.cancel()
+
+    async def cancel_early(after: int) -> None:
+        for _ in range(after):
+            await anyio.lowlevel.checkpoint()
+        run.cancel()
+
+    async with anyio.create_task_group() as group:
+        if steps is not None:
+            group.start_soon(cancel_early, steps)
+        with run:
+            await sandbox.run(python(CROWD, str(tmp_path), cwd=tmp_path), cancel)
+
+        assert list(processes_naming(tmp_path)) == []
+
+
+def processes_naming(folder: Path) -> Iterator[int]:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if str(folder).encode() in (entry / "cmdline").read_bytes().split(b"\0"):
+                    yield int(entry.name)
 
 
 @linux

@@ -40,6 +40,7 @@ class View:
         scratch_bytes: size of each file system in memory.
         network: whether it shares the host's network.
         nesting: whether it may make user namespaces, and with them reach parts of the kernel that it cannot otherwise.
+        info: descriptor on which bubblewrap says that the first process inside has been made; ``None`` for none.
     """
 
     cwd: Path
@@ -50,6 +51,7 @@ class View:
     scratch_bytes: int = 512 << 20
     network: bool = False
     nesting: bool = False
+    info: int | None = None
 
 
 def arguments(bwrap: str, view: View, argv: Sequence[str]) -> list[str]:
@@ -67,6 +69,7 @@ def _namespaces(view: View) -> list[str]:
     # can open them.
     flags = ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--as-pid-1"]
     flags += [] if view.nesting else ["--unshare-user", "--disable-userns"]
+    flags += [] if view.info is None else ["--info-fd", str(view.info)]
     return [*flags, "--share-net"] if view.network else flags
 
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +20,12 @@ from testwright import temporary
 from testwright.errors import SandboxError
 from testwright.sandbox import Command, Completed, Limits, OnLine, Sandbox, bwrap, cgroup
 from testwright.sandbox.capture import HeadTail, drain
+from testwright.sandbox.pipes import Pipes
 from testwright_schemas import Isolation
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
 GUARD_S = 5.0
-"""How long the guard of a process group may take to kill what it guards; then it is killed itself."""
+"""How long all processes of a run may take to end when they are killed; then only the one we started is killed."""
 
 DRAIN_S = 1.0
 """How long output is still read after the group was killed: a process that left the group may hold the pipe."""
@@ -74,10 +75,11 @@ class LocalSandbox(Sandbox):
     async def _run_in(self, tmp: Path, command: Command, on_line: OnLine | None) -> Completed:
         env = _environment(command, tmp)
         check(command, env["PATH"])
-        with _Pipes(command.stdin, guarded=not self._bwrap) as pipes, self._cgroups.group(command.limits) as groups:
+        with Pipes(command.stdin, guarded=not self._bwrap) as pipes, self._cgroups.group(command.limits) as groups:
             joins = [word for fd in groups for word in ("--join", str(fd))]
             if self._bwrap:
-                argv, pass_fds = self._bwrap.wrap(command, env, launched(command, *joins, "--init")), groups
+                argv = self._bwrap.wrap(command, env, launched(command, *joins, "--init"), info=pipes.child_info)
+                pass_fds = (*groups, pipes.child_info)
             else:
                 argv = launched(command, *joins, "--lifeline", str(pipes.lifeline))
                 pass_fds = (*groups, pipes.lifeline)
@@ -93,63 +95,28 @@ class LocalSandbox(Sandbox):
         return Completed(status, out.value(), err.value(), wall_s, timed_out, self.isolation)
 
 
-class _Pipes:
-    """The descriptors of one run; those of the child are closed here once it has them.
-
-    Args:
-        stdin: what the run reads.
-        guarded: whether its first process kills all others when the lifeline is closed here.
-    """
-
-    def __init__(self, stdin: bytes, *, guarded: bool) -> None:
-        self.guarded = guarded
-        self._stack = contextlib.ExitStack()
-        self._childs = self._stack.enter_context(contextlib.ExitStack())
-        source = self._childs.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  the stack closes it
-        source.write(stdin)
-        source.seek(0)
-        self.stdin = source.fileno()
-        self.out, self.child_out = self._pipe()
-        self.err, self.child_err = self._pipe()
-        self.lifeline, ours = os.pipe()
-        self._childs.callback(os.close, self.lifeline)
-        self._lifeline = self._stack.enter_context(contextlib.ExitStack())
-        self._lifeline.callback(os.close, ours)
-
-    def _pipe(self) -> tuple[int, int]:
-        reading, writing = os.pipe()
-        os.set_blocking(reading, False)
-        self._stack.callback(os.close, reading)
-        self._childs.callback(os.close, writing)
-        return reading, writing
-
-    def close_childs(self) -> None:
-        self._childs.close()
-
-    def let_go(self) -> None:
-        self._lifeline.close()
-
-    def __enter__(self) -> "_Pipes":
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._stack.close()
+@contextlib.contextmanager
+def _shielded() -> Generator[None]:
+    # A start that is broken off would leave a process whose descendants nobody knows.
+    with anyio.CancelScope(shield=True):
+        yield
 
 
 async def _start(
-    argv: list[str], command: Command, env: dict[str, str], pipes: _Pipes, pass_fds: tuple[int, ...]
+    argv: list[str], command: Command, env: dict[str, str], pipes: Pipes, pass_fds: tuple[int, ...]
 ) -> anyio.abc.Process:
     try:
-        return await anyio.open_process(
-            argv,
-            stdin=pipes.stdin,
-            stdout=pipes.child_out,
-            stderr=pipes.child_err,
-            cwd=command.cwd,
-            env=env,
-            start_new_session=True,
-            pass_fds=pass_fds,
-        )
+        with _shielded():
+            return await anyio.open_process(
+                argv,
+                stdin=pipes.stdin,
+                stdout=pipes.child_out,
+                stderr=pipes.child_err,
+                cwd=command.cwd,
+                env=env,
+                start_new_session=True,
+                pass_fds=pass_fds,
+            )
     except (OSError, ValueError) as error:
         raise SandboxError(f"cannot start {command.argv[0]}: {error}") from error
     finally:
@@ -158,7 +125,7 @@ async def _start(
 
 async def _supervise(
     process: anyio.abc.Process,
-    pipes: _Pipes,
+    pipes: Pipes,
     outputs: tuple[HeadTail, HeadTail],
     wall_s: float,
     on_line: OnLine | None,
@@ -182,12 +149,12 @@ async def _supervise(
     return limit.cancelled_caught
 
 
-async def _kill(process: anyio.abc.Process, pipes: _Pipes) -> None:
+async def _kill(process: anyio.abc.Process, pipes: Pipes) -> None:
     """Kill the whole group and wait for its leader; also where the leader has ended, for those it left behind."""
-    with anyio.CancelScope(shield=True):
-        if process.returncode is None and pipes.guarded:
-            pipes.let_go()
+    with _shielded():
+        if process.returncode is None:
             with anyio.move_on_after(GUARD_S):
+                await pipes.end(process.pid)
                 await process.wait()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -270,7 +237,7 @@ class _Bwrap:
     program: str
     nesting: bool
 
-    def wrap(self, command: Command, env: dict[str, str], launched: list[str]) -> list[str]:
+    def wrap(self, command: Command, env: dict[str, str], launched: list[str], info: int | None = None) -> list[str]:
         view = bwrap.View(
             cwd=command.cwd,
             env=env,
@@ -280,6 +247,7 @@ class _Bwrap:
             scratch_bytes=command.limits.scratch_mb << 20,
             network=command.network,
             nesting=self.nesting,
+            info=info,
         )
         return bwrap.arguments(self.program, view, launched)
 

@@ -12,6 +12,7 @@ from testwright_schemas.command import (
 )
 from testwright_schemas.content import ContentClaimed, ContentMessage, ModuleTaken, TaskJoined
 from testwright_schemas.dead import MessageDeadLettered
+from testwright_schemas.gate import FlowMessage, GateKind, GateMoved, LimitsSet, TaskQueued
 from testwright_schemas.job import (
     JobEvent,
     JobFinished,
@@ -117,6 +118,9 @@ __all__ = [
     "EventMessage",
     "Expect",
     "Failure",
+    "FlowMessage",
+    "GateKind",
+    "GateMoved",
     "GenerateSuite",
     "Id",
     "Isolation",
@@ -130,6 +134,7 @@ __all__ = [
     "Judgement",
     "LanePaused",
     "Lease",
+    "LimitsSet",
     "Message",
     "MessageDeadLettered",
     "ModuleResult",
@@ -177,6 +182,7 @@ __all__ = [
     "TaskJoined",
     "TaskMessage",
     "TaskProgressed",
+    "TaskQueued",
     "TaskSpec",
     "TaskSubmitted",
     "TimerFired",

@@ -2,6 +2,7 @@
 
 from testwright_schemas._base import Message
 from testwright_schemas.content import ContentClaimed
+from testwright_schemas.gate import GateMoved, LimitsSet
 from testwright_schemas.job import JobProgressed
 from testwright_schemas.lane import LanePaused
 from testwright_schemas.schedule import ScheduleFired
@@ -33,10 +34,20 @@ def occasion(message: Message) -> tuple[str, ...]:
             return (str(message.attempt), message.claim_id)
         case WorkflowClaimed():
             return (message.claim_id,)
-        case LanePaused():
-            return (message.until.isoformat(),)
+        case LanePaused() | GateMoved() | LimitsSet():
+            return _occasion_of_flow(message)
         case _:
             return _occasion_of_attempt(message)
+
+
+def _occasion_of_flow(message: LanePaused | GateMoved | LimitsSet) -> tuple[str, ...]:
+    match message:
+        case LanePaused():
+            return (message.until.isoformat(),)
+        case GateMoved():
+            return (message.cause, message.task_id, str(message.after))
+        case LimitsSet():
+            return (message.set_at.isoformat(),)
 
 
 def _occasion_of_attempt(message: Message) -> tuple[str, ...]:

@@ -43,6 +43,8 @@ class Policy(Record, frozen=True, kw_only=True):
         seed: seed of every random choice.
         output: where whoever collects the suite is to write it: a folder, or a ``.py`` file; no actor writes there.
         retry: back-off and number of tries for each engine.
+        max_cost_usd: dollars that all attempts of a task may cost together; ``None`` for any.
+        max_tokens: tokens, of input and output, that they may use together; ``None`` for any.
         sandbox: ``required`` has workers refuse that cannot isolate foreign code by more than a process group.
     """
 
@@ -64,3 +66,5 @@ class Policy(Record, frozen=True, kw_only=True):
     output: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
     retry: RetryPolicy = RetryPolicy()
     sandbox: Literal["auto", "required"] = "auto"
+    max_cost_usd: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    max_tokens: Annotated[int, msgspec.Meta(ge=0)] | None = None

@@ -4,6 +4,7 @@ from testwright_schemas._base import Count, Record, Time
 from testwright_schemas.command import CommandMessage
 from testwright_schemas.content import ContentMessage
 from testwright_schemas.dead import MessageDeadLettered
+from testwright_schemas.gate import FlowMessage
 from testwright_schemas.job import JobMessage
 from testwright_schemas.lane import LanePaused
 from testwright_schemas.schedule import ScheduleCommand, ScheduleDue, ScheduleMessage, Timetable
@@ -13,7 +14,14 @@ from testwright_schemas.work import WorkMessage
 from testwright_schemas.workflow import WorkflowCommand, WorkflowMessage
 
 EventMessage = (
-    TaskMessage | JobMessage | WorkflowMessage | ContentMessage | ScheduleMessage | LanePaused | MessageDeadLettered
+    TaskMessage
+    | JobMessage
+    | WorkflowMessage
+    | ContentMessage
+    | ScheduleMessage
+    | LanePaused
+    | MessageDeadLettered
+    | FlowMessage
 )
 
 

@@ -5,11 +5,12 @@ Ids of messages are made from what they say, so that saying it twice is noticed 
 
 from typing import assert_never
 
-from testwright_schemas import _parts
+from testwright_schemas import _flows, _parts
 from testwright_schemas._occasions import occasion
 from testwright_schemas.command import CancelTasks, CommandMessage, RetryTasks, SubmitJob
 from testwright_schemas.content import ContentClaimed, ContentMessage, ModuleTaken, TaskJoined
 from testwright_schemas.dead import MessageDeadLettered
+from testwright_schemas.gate import FlowMessage, GateMoved, LimitsSet, TaskQueued
 from testwright_schemas.job import JobEvent, JobFinished, JobProgressed, JobRejected, JobSubmitted
 from testwright_schemas.lane import LanePaused
 from testwright_schemas.policy import Priority
@@ -51,7 +52,7 @@ from testwright_schemas.workflow import (
     WorkflowStarted,
 )
 
-PREFIX = "testwright"
+PREFIX = _flows.PREFIX
 
 COMMANDS = "TESTWRIGHT_COMMANDS"
 WORK = "TESTWRIGHT_WORK"
@@ -71,7 +72,16 @@ TIMERS_SET_ALL = f"{PREFIX}.timer.set.>"
 TIMERS_DUE_ALL = f"{PREFIX}.timer.due.>"
 TIMERS_SUBMIT_ALL = f"{PREFIX}.timer.submit.>"
 
-EventMessage = TaskEvent | JobEvent | WorkflowEvent | ContentMessage | ScheduleEvent | LanePaused | MessageDeadLettered
+EventMessage = (
+    TaskEvent
+    | JobEvent
+    | WorkflowEvent
+    | ContentMessage
+    | ScheduleEvent
+    | LanePaused
+    | MessageDeadLettered
+    | FlowMessage
+)
 
 _TASK_KINDS: dict[type[TaskEvent], str] = {
     TaskSubmitted: "submitted",
@@ -156,8 +166,8 @@ def event(message: EventMessage) -> str:
             return schedule_event(message.namespace, message.schedule_id, _SCHEDULE_KINDS[type(message)])
         case ContentClaimed() | TaskJoined() | ModuleTaken():
             return _content_event(message)
-        case LanePaused():
-            return lane_event(message.namespace, message.lane)
+        case LanePaused() | GateMoved() | TaskQueued() | LimitsSet():
+            return _flows.event(message)
         case MessageDeadLettered():
             return f"{PREFIX}.event.{message.namespace}.dead.{message.letter_id}.lettered"
         case _:
@@ -204,11 +214,6 @@ def joined_event(namespace: str = "*", source_id: str = "*", task_id: str = "*")
 def taken_event(namespace: str = "*", module: str = "*", task_id: str = "*") -> str:
     """Return the subject, or with ``*`` the filter, of tasks about a module."""
     return f"{PREFIX}.event.{namespace}.module.{module}.taken.{task_id}"
-
-
-def lane_event(namespace: str = "*", lane: str = "*") -> str:
-    """Return the subject, or with ``*`` the filter, of the pauses of lanes."""
-    return f"{PREFIX}.event.{namespace}.lane.{lane}.paused"
 
 
 def dead_event(namespace: str = "*", letter_id: str = "*") -> str:
@@ -283,6 +288,10 @@ def message_id(message: CommandMessage | WorkflowCommand | ScheduleCommand | Wor
             return "/".join((*event(message).split(".")[2:], *occasion(message)))
 
 
+lane_event = _flows.lane_event
+gate_event = _flows.gate_event
+queued_event = _flows.queued_event
+limits_event = _flows.limits_event
 is_dead = _parts.is_dead
 job_of = _parts.job_of
 namespace_of = _parts.namespace_of

@@ -65,7 +65,8 @@ class TaskEvent(Message, frozen=True, kw_only=True):
 class TaskSubmitted(TaskEvent, frozen=True, kw_only=True):
     """A task was accepted. One that has ``joined_to`` another does no work: it ends as that one does.
 
-    It is said again, without ``joined_to``, where the other was cancelled: then it does the work.
+    It is said again, without ``joined_to``, where the other was cancelled: then it does the work. ``concurrency`` tasks
+    of its job may work at a time, and all its tasks may cost ``job_cost_usd`` dollars.
     """
 
     target: Target
@@ -75,6 +76,8 @@ class TaskSubmitted(TaskEvent, frozen=True, kw_only=True):
     retry_of: Id | None = None
     joined_to: Id | None = None
     project: str = ""
+    concurrency: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    job_cost_usd: Annotated[float, msgspec.Meta(ge=0)] | None = None
 
 
 class TaskCancelRequested(TaskEvent, frozen=True, kw_only=True):
@@ -170,7 +173,8 @@ class TaskFinished(TaskEvent, frozen=True, kw_only=True):
     that said what they had used, ``rounds`` counts the candidates that were judged. One that is ``completed`` has an
     ``error`` where something else than its coverage, or a lack of progress, ended it. Times are UTC; ``started_at``
     is ``None`` where no worker ever took the task, and by the worker's clock, the others are by the server's. Where
-    ``joined`` names another task, this is the result of that one, which has the usage, too.
+    ``joined`` names another task, this is the result of that one, which has the usage, too. One that is ``unsettled``
+    ended while an attempt was at work: what that one had used is not known, and not in ``usage``.
     """
 
     module: str
@@ -189,6 +193,7 @@ class TaskFinished(TaskEvent, frozen=True, kw_only=True):
     report: Artifact | None = None
     error: TaskError | None = None
     joined: Id | None = None
+    unsettled: bool = False
     created_at: Time
     started_at: Time | None = None
     completed_at: Time

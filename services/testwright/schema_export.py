@@ -21,12 +21,14 @@ from testwright_schemas import (
     CommandMessage,
     ContentMessage,
     EventMessage,
+    GateMoved,
     GenerateSuite,
     JobFinished,
     JobProgressed,
     JobRejected,
     JobSubmitted,
     LanePaused,
+    LimitsSet,
     Message,
     MessageDeadLettered,
     ModuleTaken,
@@ -41,7 +43,9 @@ from testwright_schemas import (
     TaskCancelRequested,
     TaskFinished,
     TaskJoined,
+    TaskMessage,
     TaskProgressed,
+    TaskQueued,
     TaskSubmitted,
     TimerFired,
     VerifySuite,
@@ -65,11 +69,12 @@ _SUBMITTED: Messages = (*get_args(CommandMessage), *get_args(ScheduleCommand))
 _COMMANDS: Messages = (*_SUBMITTED, *get_args(WorkflowCommand))
 _EVENTS: Messages = get_args(EventMessage)
 _TIMERS: Messages = (TimerFired, ScheduleDue)
+_DECIDED: Messages = tuple(kind for kind in get_args(TaskMessage) if kind not in (AttemptStarted, TaskProgressed))
 MESSAGES: Messages = (*_COMMANDS, *get_args(WorkMessage), *_EVENTS, *_TIMERS)
 """Every message that travels."""
 
 SENDS: dict[str, Messages] = {
-    "client": _COMMANDS,
+    "client": (*_COMMANDS, LimitsSet),
     "submitter": (
         JobSubmitted,
         JobRejected,
@@ -89,8 +94,7 @@ SENDS: dict[str, Messages] = {
         TaskFinished,
         JobProgressed,
         JobFinished,
-        TimerFired,
-        MessageDeadLettered,
+        *(GateMoved, TaskQueued, TimerFired, MessageDeadLettered),
     ),
     "workflow": (*get_args(WorkflowMessage), CancelTasks, MessageDeadLettered),
 }
@@ -98,19 +102,10 @@ SENDS: dict[str, Messages] = {
 
 RECEIVES: dict[str, Messages] = {
     "client": _EVENTS,
-    "submitter": (*_SUBMITTED, TaskFinished, TaskJoined, ModuleTaken, ScheduleDue),
+    "submitter": (*_SUBMITTED, TaskFinished, TaskJoined, ModuleTaken, LimitsSet, ScheduleDue),
     "generator": (GenerateSuite, LanePaused),
     "verifier": (VerifySuite,),
-    "collector": (
-        TaskSubmitted,
-        TaskCancelRequested,
-        SuiteGenerated,
-        SuiteVerified,
-        AttemptFailed,
-        TaskFinished,
-        MessageDeadLettered,
-        TimerFired,
-    ),
+    "collector": (*_DECIDED, GateMoved, LimitsSet, MessageDeadLettered, TimerFired),
     "workflow": (RunWorkflow, CancelWorkflow, JobFinished, JobRejected, WorkflowCancelRequested),
 }
 """What each role acts on."""
@@ -127,10 +122,14 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "source_id": {"description": "Id of the task that does the work."},
     "letter_id": {"description": "Id of the dead letter."},
     "engine": {"description": "Name of the engine."},
+    "gate": {"description": "Id of the job, or the namespace again."},
     "lane": {"description": "Name of the engine whose attempts wait."},
     "priority": {"description": "Class of the queue, highest first.", "enum": list(PRIORITIES)},
     "attempt": {"description": "Number of the attempt; 0 for a deadline."},
-    "kind": {"description": "What the timer is for.", "enum": ["deadline", "retry"]},
+    "kind": {
+        "description": "What a timer is for, or whose gate it is.",
+        "enum": ["deadline", "retry", "job", "namespace"],
+    },
 }
 
 

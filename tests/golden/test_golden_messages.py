@@ -15,7 +15,7 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | Non
 
 FULL = Path(__file__).parent / "messages" / "v1"
 MINIMAL = Path(__file__).parent / "messages" / "v1-minimal"  # only what had no default when it was released
-MAPPINGS = {"headers"}  # their keys are the sender's, so they have no unknown ones
+MAPPINGS = {"headers", "taken", "heads", "tails"}  # their keys are the sender's, so they have no unknown ones
 
 every_message = pytest.mark.parametrize("type_", MESSAGES, ids=tag)
 

@@ -142,7 +142,7 @@ def declare(engines: Sequence[str]) -> Topology:
             Consumer(
                 stream=subjects.EVENTS,
                 name=subjects.COLLECTOR_CONSUMER,
-                filters=(*collected, subjects.dead_event()),
+                filters=(*collected, subjects.dead_event(), subjects.gate_event(), subjects.limits_event()),
             ),
             Consumer(
                 stream=subjects.TIMERS,

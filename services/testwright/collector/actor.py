@@ -7,12 +7,26 @@ import anyio
 from testwright.actor import Actor, Reaction
 from testwright.bus import Bus, Stored
 from testwright.collector import core, jobs
+from testwright.collector.admission import Admission
 from testwright.collector.finishing import Ending
 from testwright.errors import BusTimeoutError, ConflictError
-from testwright.history import TaskHistory
+from testwright.history import JobHistory, TaskHistory
+from testwright.limits import Limits
 from testwright.voice import Archive, Clock, Voice
-from testwright_schemas import Effect, MessageDeadLettered, TaskFinished, TaskMessage, TimerFired, subjects
+from testwright_schemas import (
+    Effect,
+    GateMoved,
+    LimitsSet,
+    MessageDeadLettered,
+    TaskFinished,
+    TaskMessage,
+    TaskSubmitted,
+    TimerFired,
+    subjects,
+)
 from testwright_schemas.task import AttemptStarted, TaskProgressed
+
+Collected = TaskMessage | MessageDeadLettered | TimerFired | GateMoved | LimitsSet
 
 MAX_RACES = 20
 """Steps of a job that others may take first before an end is handed back, to be counted later."""
@@ -24,15 +38,35 @@ class _Collector:
         self._archive = Archive(bus)
         self._voice = voice
         self._counting = anyio.Lock()
+        self.limits = Limits(bus)
+        self._admission = Admission(bus, voice, self.limits)
 
-    async def handle(self, message: TaskMessage | MessageDeadLettered | TimerFired, stored: Stored) -> Sequence[Effect]:
-        if isinstance(message, AttemptStarted | TaskProgressed) or message.task_id is None:
+    async def handle(self, message: Collected, stored: Stored) -> Sequence[Effect]:
+        match message:
+            case GateMoved():
+                return await self._admission.moved(message, stored)
+            case LimitsSet():
+                await self._admission.review(message, stored)
+                return ()
+            case TaskFinished():
+                return await self._end(message, stored)
+            case TaskSubmitted():
+                return await self._admission.submitted(message, stored)
+            case _:
+                return await self._decide(message, stored)
+
+    async def _end(self, message: TaskFinished, stored: Stored) -> Sequence[Effect]:
+        # The slots of one process need not race each other for the steps of a job.
+        async with self._counting:
+            job = await self._count(message, stored)
+        await self._admission.ended(message, job, stored)
+        return core.decide(TaskHistory(), message, stored.time)
+
+    async def _decide(
+        self, message: TaskMessage | MessageDeadLettered | TimerFired, stored: Stored
+    ) -> Sequence[Effect]:
+        if isinstance(message, AttemptStarted | TaskProgressed | TaskFinished) or message.task_id is None:
             return ()
-        if isinstance(message, TaskFinished):
-            # The slots of one process need not race each other for the steps of a job.
-            async with self._counting:
-                await self._count(message, stored)
-            return core.decide(TaskHistory(), message, stored.time)
         known = await self._known(message.namespace, message.task_id, message, stored)
         history = await self._archive.task(message.namespace, message.task_id, at_least=known)
         if core.ahead(history, message):
@@ -48,9 +82,11 @@ class _Collector:
             known = max(known, verified.sequence if verified else 0)
         return known
 
-    async def _count(self, message: TaskFinished, stored: Stored) -> None:
-        for race in range(1, MAX_RACES + 1):
+    async def _count(self, message: TaskFinished, stored: Stored) -> JobHistory:
+        race = 0
+        while True:
             job = await self._archive.job(message.namespace, message.job_id, at_least=stored.sequence)
+            race += 1
             try:
                 for effect in jobs.advance(job, message):
                     await self._voice.say(effect, stored.headers)
@@ -59,7 +95,7 @@ class _Collector:
                 if race == MAX_RACES:
                     raise
             else:
-                return
+                return job
 
 
 def collector(bus: Bus, clock: Clock, *, slots: int = 4) -> Actor:
@@ -75,7 +111,7 @@ def collector(bus: Bus, clock: Clock, *, slots: int = 4) -> Actor:
     events = Reaction(
         stream=subjects.EVENTS,
         consumers=(subjects.COLLECTOR_CONSUMER,),
-        type_=TaskMessage | MessageDeadLettered,
+        type_=TaskMessage | MessageDeadLettered | GateMoved | LimitsSet,
         handle=part.handle,
         slots=slots,
     )
@@ -86,4 +122,4 @@ def collector(bus: Bus, clock: Clock, *, slots: int = 4) -> Actor:
         handle=part.handle,
         slots=1,
     )
-    return Actor("collector", bus, voice, (events, timers))
+    return Actor("collector", bus, voice, (events, timers), background=(part.limits.follow,))

@@ -69,7 +69,7 @@ def decide(history: TaskHistory, event: Collected, at: datetime) -> tuple[Effect
 def _react(history: TaskHistory, task: TaskSubmitted, event: Decided, at: datetime) -> tuple[Effect, ...]:
     match event:
         case TaskSubmitted():
-            return _begin(history, task)
+            return (*accept(history), *begin(history))
         case SuiteGenerated():
             return _verify(history, task, event)
         case SuiteVerified():
@@ -96,14 +96,27 @@ def ahead(history: TaskHistory, event: Collected) -> bool:
             return False
 
 
-def _begin(history: TaskHistory, task: TaskSubmitted) -> tuple[Effect, ...]:
-    if history.attempts:
+def accept(history: TaskHistory) -> tuple[Effect, ...]:
+    """Return what a submitted task gets at once, whatever it has to wait for: its deadline."""
+    task = history.submitted
+    if task is None or history.finished or history.attempts:
         return ()
-    deadline = Schedule(timer=_deadline(task), at=task.created_at + timedelta(seconds=task.policy.deadline_s))
-    if task.joined_to:
-        # Another task does the work; the submitter ends this one as that one ends.
-        return (deadline,)
-    return (deadline, _attempt(history, task, Attempt(number=1, engine=task.policy.engines[0])))
+    return (Schedule(timer=_deadline(task), at=task.created_at + timedelta(seconds=task.policy.deadline_s)),)
+
+
+def begin(history: TaskHistory) -> tuple[Effect, ...]:
+    """Return the first attempt of a task that has passed all gates."""
+    if not may_begin(history) or history.submitted is None:
+        return ()
+    task = history.submitted
+    return (_attempt(history, task, Attempt(number=1, engine=task.policy.engines[0])),)
+
+
+def may_begin(history: TaskHistory) -> bool:
+    """Return whether a task has work to do that was not begun."""
+    task = history.submitted
+    # Where it has joined another, that does the work; the submitter ends this one as that one ends.
+    return task is not None and not task.joined_to and not history.finished and not history.attempts
 
 
 def _verify(history: TaskHistory, task: TaskSubmitted, event: SuiteGenerated) -> tuple[Effect, ...]:

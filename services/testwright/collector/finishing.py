@@ -69,6 +69,7 @@ def finish(
             tests=judgement.cases,
             omitted=judgement.omitted,
             usage=history.spent,
+            unsettled=history.attempts > history.concluded,
             attempts=history.attempts,
             rounds=verified.rounds if verified else 0,
             engine=(verified.best or verified.attempt).engine if verified else None,

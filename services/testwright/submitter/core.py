@@ -63,6 +63,8 @@ def submit(
             created_at=at,
             joined_to=sources.get(spec.task_id),
             project=command.project,
+            concurrency=command.concurrency,
+            job_cost_usd=command.max_cost_usd,
         )
         for spec in command.tasks
     ]
@@ -173,6 +175,7 @@ def _answer(
         task_ids=ids,
         created_at=at,
         concurrency=command.concurrency if isinstance(command, SubmitJob) else None,
+        max_cost_usd=command.max_cost_usd if isinstance(command, SubmitJob) else None,
     )
     return (Publish(message=job, once=True), *(Publish(message=task, once=True) for task in tasks))
 

@@ -1,0 +1,95 @@
+"""When a task is begun: once it has passed the gates of its job and of its namespace."""
+
+from collections.abc import Sequence
+
+from testwright.bus import Bus, Stored
+from testwright.collector import core, gates
+from testwright.collector.entrance import Entrance
+from testwright.collector.finishing import finish
+from testwright.collector.gates import Gate
+from testwright.history import JobHistory
+from testwright.limits import Limits
+from testwright.voice import Archive, Voice
+from testwright_schemas import Effect, GateMoved, LimitsSet, TaskError, TaskFinished, TaskSubmitted
+
+
+class Admission:
+    """Leads tasks from their submission to their first attempt, and gives away the places of those that have ended.
+
+    A task without a gate in its way is begun at once.
+
+    Args:
+        bus: where gates are.
+        voice: how their moves are said.
+        limits: what namespaces may do.
+    """
+
+    def __init__(self, bus: Bus, voice: Voice, limits: Limits) -> None:
+        self._archive = Archive(bus)
+        self._voice = voice
+        self._limits = limits
+        self._entrance = Entrance(bus, voice)
+
+    async def submitted(self, task: TaskSubmitted, stored: Stored) -> Sequence[Effect]:
+        """Return what follows for a submitted task now; it may have to wait."""
+        history = await self._archive.task(task.namespace, task.task_id, at_least=stored.sequence)
+        accepted = core.accept(history)
+        known = history.submitted
+        ways = gates.gates_of(known, self._limits.of(known.namespace)) if known and core.may_begin(history) else ()
+        if known is None or not ways:
+            return (*accepted, *core.begin(history))
+        for effect in accepted:
+            # It counts from the submission, however long the task waits.
+            await self._voice.say(effect, stored.headers)
+        await self._entrance.enter(ways[0], known, stored.headers)
+        return ()
+
+    async def moved(self, move: GateMoved, stored: Stored) -> Sequence[Effect]:
+        """Return what follows for those that a gate has let in, or has refused."""
+        effects: list[Effect] = []
+        for task_id in (*move.admitted, *move.refused):
+            effects += await self._passed(move, task_id, stored)
+        return effects
+
+    async def ended(self, end: TaskFinished, job: JobHistory, stored: Stored) -> None:
+        """Give the places of a task that has ended to those that wait."""
+        asked = job.submitted
+        of_job = gates.gate_of_job(end.namespace, end.job_id, asked.concurrency, asked.max_cost_usd) if asked else None
+        of_namespace = gates.gate_of_namespace(end.namespace, self._limits.of(end.namespace))
+        for gate in filter(None, (of_job, of_namespace)):
+            await self._entrance.leave(gate, end, stored.headers)
+
+    async def review(self, limits: LimitsSet, stored: Stored) -> None:
+        """Let in those that may pass under new limits; where they are for everyone, the next move of each gate does."""
+        self._limits.note(limits)
+        gate = gates.gate_of_namespace(limits.namespace, self._limits.of(limits.namespace))
+        if gate:
+            await self._entrance.review(gate, stored.headers)
+
+    async def _passed(self, move: GateMoved, task_id: str, stored: Stored) -> Sequence[Effect]:
+        history = await self._archive.task(move.namespace, task_id, at_least=stored.sequence)
+        task = history.submitted
+        if history.finished:
+            # It ended while it was let in: nobody else may know that it had a place.
+            await self._entrance.leave(_gate(move), history.finished, stored.headers)
+            return ()
+        if task is None:
+            return ()
+        if task_id in move.refused:
+            error = TaskError(cause="budget-exhausted", message=_unpaid(move))
+            return (finish(history, task, "failed", stored.time, error),)
+        behind = gates.behind(gates.gates_of(task, self._limits.of(task.namespace)), move.kind)
+        if behind and core.may_begin(history):
+            await self._entrance.enter(behind[0], task, stored.headers)
+            return ()
+        return core.begin(history)
+
+
+def _gate(move: GateMoved) -> Gate:
+    limit = gates.Limit(places=move.places, max_cost_usd=move.max_cost_usd, period=move.period)
+    return Gate(namespace=move.namespace, kind=move.kind, name=move.gate, limit=limit)
+
+
+def _unpaid(move: GateMoved) -> str:
+    whose = "its job" if move.kind == "job" else f"namespace {move.namespace}"
+    return f"what {whose} may cost, {move.max_cost_usd or 0:g} USD, does not suffice: {move.spent_usd:g} USD are spent"

@@ -1,0 +1,145 @@
+"""Leads tasks through gates: reads a gate, lets ``gates`` decide, publishes the move unless another came first."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Literal
+
+import anyio
+from msgspec.structs import replace
+
+from testwright.bus import Bus
+from testwright.collector import gates
+from testwright.collector.gates import Gate
+from testwright.errors import ConflictError
+from testwright.voice import Voice
+from testwright_schemas import (
+    Expect,
+    GateMoved,
+    Priority,
+    Publish,
+    TaskFinished,
+    TaskQueued,
+    TaskSubmitted,
+    envelope,
+    subjects,
+)
+
+MAX_RACES = 20
+"""Moves of a gate that others may make first before an event is handed back, to be handled later."""
+
+Cause = Mapping[str, str]
+"""Headers of the message that led to a move."""
+
+Change = Callable[[GateMoved], Awaitable[GateMoved]]
+
+
+class Entrance:
+    """Where tasks come to gates and leave them; whoever is let in is told of by the gate's own event.
+
+    Args:
+        bus: where gates and queues are.
+        voice: how moves are said.
+    """
+
+    def __init__(self, bus: Bus, voice: Voice) -> None:
+        self._bus = bus
+        self._voice = voice
+        # The slots of one process need not race each other.
+        self._moving = anyio.Lock()
+
+    async def enter(self, gate: Gate, task: TaskSubmitted, cause: Cause) -> None:
+        """Have a task let in, now or when it is its turn; one that has come before is not let in twice."""
+        await self._move(gate, "entered", task.task_id, partial(self._entered, gate, task, cause), cause)
+
+    async def leave(self, gate: Gate, end: TaskFinished, cause: Cause) -> None:
+        """Give the place of a task that has ended to whoever is next."""
+
+        async def left(state: GateMoved) -> GateMoved:
+            return gates.left(state, end)
+
+        await self._move(gate, "left", end.task_id, left, cause)
+
+    async def review(self, gate: Gate, cause: Cause) -> None:
+        """Let in who may pass under new limits."""
+
+        async def same(state: GateMoved) -> GateMoved:
+            return state
+
+        await self._move(gate, "limits", "", same, cause)
+
+    async def _move(
+        self, gate: Gate, why: Literal["entered", "left", "limits"], task_id: str, change: Change, cause: Cause
+    ) -> None:
+        subject = subjects.gate_event(gate.namespace, gate.kind, gate.name)
+        async with self._moving:
+            for race in range(1, MAX_RACES + 1):
+                last = await self._bus.last(subjects.EVENTS, subject)
+                before = gates.under(envelope.decode(last.data, GateMoved) if last else None, gate)
+                after = await self._filled(gate, await change(before))
+                if after == before:
+                    return
+                expect = Expect(subject=subject, sequence=last.sequence if last else 0)
+                move = replace(after, after=expect.sequence, cause=why, task_id=task_id)
+                try:
+                    await self._voice.say(Publish(message=move, expect=expect), cause)
+                except ConflictError:
+                    if race == MAX_RACES:
+                        raise
+                else:
+                    return
+
+    async def _entered(self, gate: Gate, task: TaskSubmitted, cause: Cause, state: GateMoved) -> GateMoved:
+        price_usd = gates.price(task)
+        if task.task_id in state.taken:
+            return state
+        if gates.is_open(state, price_usd):
+            return gates.let_in(state, task.task_id, price_usd)
+        priority = task.policy.priority
+        return gates.known(state, priority, await self._queued(gate, task, price_usd, cause))
+
+    async def _queued(self, gate: Gate, task: TaskSubmitted, price_usd: float, cause: Cause) -> int:
+        """Return the sequence of a task in its queue."""
+        entry = TaskQueued(
+            namespace=gate.namespace,
+            kind=gate.kind,
+            gate=gate.name,
+            priority=task.policy.priority,
+            task_id=task.task_id,
+            price_usd=price_usd,
+        )
+        await self._voice.say(Publish(message=entry, once=True), cause)
+        # Asked for, and not taken from the receipt: it may have queued before.
+        stored = await self._bus.last(subjects.EVENTS, subjects.event(entry))
+        if stored is None:
+            raise ConflictError(subjects.event(entry))
+        return stored.sequence
+
+    async def _filled(self, gate: Gate, state: GateMoved) -> GateMoved:
+        """Return a gate that has let in all who may pass."""
+        while priority := gates.next_queue(state):
+            if state.places is not None and len(state.taken) >= state.places:
+                return state
+            drawn = await self._drawn(gate, priority, state)
+            if gates.waits(drawn, priority):
+                return drawn
+            state = drawn
+        return state
+
+    async def _drawn(self, gate: Gate, priority: Priority, state: GateMoved) -> GateMoved:
+        """Return a gate that has let in who may pass of those of one priority."""
+        queue = subjects.queued_event(gate.namespace, gate.kind, gate.name, priority)
+        async with self._bus.feed(subjects.EVENTS, [queue], after=state.heads.get(priority, 0)) as entries:
+            async for stored in entries:
+                entry = envelope.decode(stored.data, TaskQueued)
+                if entry.task_id not in state.taken and not await self._has_ended(entry):
+                    if gates.answer(state, entry.price_usd) == "wait":
+                        return state
+                    state = gates.let_in(state, entry.task_id, entry.price_usd)
+                state = gates.passed(state, priority, stored.sequence)
+                if not gates.waits(state, priority):
+                    break
+        return state
+
+    async def _has_ended(self, entry: TaskQueued) -> bool:
+        subject = subjects.task_event(entry.namespace, entry.task_id, "finished")
+        return await self._bus.last(subjects.EVENTS, subject) is not None

@@ -28,7 +28,8 @@ class Limits:
     async def follow(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Learn of limits; reports started when those of before are known and none to come can be missed."""
         filters: Sequence[str] = [subjects.limits_event()]
-        async with self._bus.feed(subjects.EVENTS, filters) as events:
+        # From the first one on: a server that lags behind may not tell of the last ones when it is asked.
+        async with self._bus.feed(subjects.EVENTS, filters, after=0) as events:
             async for event in self._bus.last_per_subject(subjects.EVENTS, filters):
                 self._hear(event)
             task_status.started()

@@ -1,7 +1,7 @@
 """The whole system under faults, in virtual time: what must hold whatever happens."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 
 import pytest
@@ -27,11 +27,14 @@ from testwright_schemas import (
     TaskProgressed,
     TaskSubmitted,
     envelope,
+    subjects,
 )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc):
-    seeds = range(int(metafunc.config.getoption("--simulations") or 0))
+    # All tests of a seed look at one run: they belong into one process.
+    count = int(metafunc.config.getoption("--simulations") or 0)
+    seeds = [pytest.param(seed, marks=pytest.mark.xdist_group(f"seed-{seed}")) for seed in range(count)]
     if "seed" in metafunc.fixturenames:
         metafunc.parametrize("seed", seeds)
     if "calm_seed" in metafunc.fixturenames:
@@ -178,3 +181,27 @@ def test_the_same_seed_gives_the_same_run():
     plan = Plan.of(7)
 
     assert run(plan).digest == run(plan).digest
+
+
+def at_work(report: Report, ids: Collection[str]) -> int:
+    """Return how many of these tasks were at work at a time, at most."""
+    inside, most = set[str](), 0
+    for event in report.events:
+        task_id = subjects.task_of(event.subject)
+        if task_id in ids:
+            if event.subject.endswith(".started"):
+                inside.add(task_id)
+            if event.subject.endswith(".finished"):
+                inside.discard(task_id)
+            most = max(most, len(inside))
+    return most
+
+
+def test_no_more_tasks_of_a_job_and_of_a_namespace_work_at_a_time_than_may(seed: int):
+    report, plan = report_of(seed), Plan.of(seed)
+
+    submitted = [event for event in job_events(report) if isinstance(event, JobSubmitted)]
+    for job in submitted:
+        assert at_work(report, set(job.task_ids)) <= (job.concurrency or len(job.task_ids))
+    everyone = {id_ for job in submitted for id_ in job.task_ids}
+    assert at_work(report, everyone) <= (plan.places or len(everyone))

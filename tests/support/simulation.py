@@ -26,13 +26,14 @@ from testwright.errors import BusClosedError, BusTimeoutError
 from testwright.generator.actor import generator
 from testwright.pacing import until
 from testwright.snapshots.bundle import Bundle
-from testwright.submission import Job
+from testwright.submission import Job, Terms
 from testwright.submitter.actor import submitter
 from testwright.verifier.actor import verifier
 from testwright.voice import JOB_EVENTS, TASK_EVENTS
 from testwright_schemas import (
     JobFinished,
     JobMessage,
+    LimitsSet,
     OutcomeCounts,
     Policy,
     RetryPolicy,
@@ -60,7 +61,7 @@ class Plan:
 
     Processes are killed ``kills`` times, drained ``rests`` and cut off ``cuts`` times; ``cancels`` are of
     tasks, of jobs or of everything. ``memory_s`` is how long the server remembers message ids: with 0 nothing may rest
-    on them.
+    on them. ``concurrency`` are the tasks of a job that may work at a time, ``places`` those of the namespace.
     """
 
     seed: int
@@ -72,11 +73,13 @@ class Plan:
     cancels: int
     faults: Faults
     memory_s: float
+    concurrency: int | None = None
+    places: int | None = None
 
     @classmethod
     def of(cls, seed: int) -> "Plan":
         """Return the plan of a seed."""
-        dice = random.Random(seed)
+        dice, flow = random.Random(seed), random.Random(f"{seed}/flow")
         calm = seed % CALM == 0
         faults = Faults(
             lose_publish=dice.choice((0.0, 0.05, 0.2)),
@@ -96,6 +99,8 @@ class Plan:
             cancels=dice.randint(0, 3),
             faults=Faults() if calm else faults,
             memory_s=dice.choice((120.0, 0.0)),
+            concurrency=flow.choice((None, 1, 2, 4)),
+            places=flow.choice((None, None, 1, 3)),
         )
 
 
@@ -233,9 +238,13 @@ def _topology(memory_s: float) -> Topology:
 async def _use(plan: Plan, bus: MemoryBus, server: MemoryServer, dice: random.Random, report: Report) -> None:
     numbers = iter(range(1_000_000))
     client = Client(bus, clock=server.now, new_id=lambda kind: f"{kind}-{next(numbers):06d}")
+    if plan.places:
+        await _limit(bus, LimitsSet(namespace=client.namespace, places=plan.places, set_at=server.now()))
+        # Whoever was cut off learns of it first.
+        await until(anyio.current_time() + 200)
     async with client.following(), anyio.create_task_group() as users:
         for _ in range(plan.jobs):
-            job = await client.submit_bundle(_bundle(plan.tasks), _policy(dice))
+            job = await client.submit_bundle(_bundle(plan.tasks), _policy(dice), Terms(concurrency=plan.concurrency))
             report.jobs.append(job)
             for task in job.tasks:
                 users.start_soon(_expect, client, task.id)
@@ -245,6 +254,12 @@ async def _use(plan: Plan, bus: MemoryBus, server: MemoryServer, dice: random.Ra
             await client.cancel(*dice.choice(([job.tasks[0].id], [job.id], everything)))
     if plan.cancels:
         await _again(client, dice.choice(report.jobs), report)
+
+
+async def _limit(bus: MemoryBus, limits: LimitsSet) -> None:
+    await bus.publish(
+        subjects.event(limits), envelope.encode(limits), message_id=subjects.message_id(limits), headers={}
+    )
 
 
 async def _again(client: Client, job: Job, report: Report) -> None:

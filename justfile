@@ -22,11 +22,11 @@ fix:
 
 # Run the tests that need neither containers nor minutes; arguments go to pytest.
 test *args:
-    uv run pytest -n auto --dist worksteal -m "not slow and not container" "$@"
+    uv run pytest -n auto --dist loadgroup -m "not slow and not container" "$@"
 
 # Run every test that this machine can run.
 test-all *args:
-    uv run pytest -n auto --dist worksteal "$@"
+    uv run pytest -n auto --dist loadgroup "$@"
 
 # Write the generated schemas; commit what changes.
 schemas:

@@ -1,0 +1,229 @@
+"""Servers that hang, are full, forget their streams or their users: what is said, what is kept, what goes on."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import anyio
+import pytest
+
+from benchmarks.bus_floor import POLICY, bundle
+from tests.support.buses import TOPOLOGY as IMPATIENT
+from tests.support.nats_server import World, nats_world
+from tests.support.world import Engine
+from testwright import clock
+from testwright.background import beside
+from testwright.bus import Bus
+from testwright.bus.topology import declare
+from testwright.client import Client
+from testwright.collector.actor import collector
+from testwright.errors import BusClosedError, PublishTimeoutError, StreamNotFoundError
+from testwright.generator.actor import generator
+from testwright.submitter.actor import submitter
+from testwright.verifier.actor import verifier
+from testwright_schemas import subjects
+
+pytestmark = pytest.mark.nats
+
+TOPOLOGY = declare(["echo"])
+KIB = 1024
+SOMEONE = {"user": "someone", "password": "secret"}
+
+
+def event(number: int) -> str:
+    return subjects.task_event("default", f"t{number}", "finished")
+
+
+async def fill(bus: Bus, confirmed: list[int]) -> None:
+    """Publish 100 KiB again and again; ``confirmed`` gets the sequences."""
+    for number in range(100):
+        receipt = await bus.publish(event(number), b"x" * 100 * KIB, message_id=f"{number}")
+        confirmed.append(receipt.sequence)
+
+
+@asynccontextmanager
+async def serving(world: World, engine: Engine, url: str | None = None) -> AsyncGenerator[None]:
+    """Run all actors, each on a connection of its own."""
+    names = ("submitter", "collector", "generator", "verifier")
+    one, two, three, four = [await world.connect(name, url=url or world.url) for name in names]
+    actors = (
+        submitter(one, clock.now, ["echo"]),
+        collector(two, clock.now),
+        generator(three, clock.now, engine.produce, ["echo"], worker="w"),
+        verifier(four, clock.now, engine.judge),
+    )
+    async with beside(*(actor.run for actor in actors)):
+        yield
+
+
+async def test_what_a_hanging_server_did_not_confirm_can_be_repeated_and_is_stored_once() -> None:
+    async with nats_world() as world:
+        await world.apply(TOPOLOGY)
+        bus = await world.connect("impatient", publish_timeout_s=0.3)
+        world.freeze()
+        with pytest.raises(PublishTimeoutError, match="it may be stored"):
+            await bus.publish(event(1), b"done", message_id="1")
+        world.thaw()
+
+        patient = await world.connect("patient")
+        await patient.publish(event(1), b"done", message_id="1")
+
+        stored = await patient.last(subjects.EVENTS, event(1))
+        assert stored is not None
+        assert stored.sequence == 1
+
+
+async def test_a_full_disk_is_said_loses_nothing_and_is_waited_for() -> None:
+    async with nats_world(jetstream={"max_file_store": 1000 * KIB}) as world:
+        await world.apply(TOPOLOGY)
+        bus, impatient = await world.connect("patient"), await world.connect("impatient", publish_timeout_s=0.3)
+        confirmed: list[int] = []
+        with pytest.raises(PublishTimeoutError, match="the server says: insufficient resources"):
+            await fill(impatient, confirmed)
+
+        assert 5 <= len(confirmed) <= 10
+        for sequence in confirmed:
+            assert await bus.get(subjects.EVENTS, sequence) is not None
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(lambda: bus.publish(event(100), b"waits", message_id="100"))
+                await anyio.wait_all_tasks_blocked()
+                await bus.unschedule(event(0))  # a purge by subject makes room
+        stored = await bus.last(subjects.EVENTS, event(100))
+        assert stored is not None
+        assert stored.data == b"waits"
+
+
+async def test_work_is_taken_and_answered_while_the_disk_is_full() -> None:
+    async with nats_world(jetstream={"max_file_store": 500 * KIB}) as world:
+        await world.apply(TOPOLOGY)
+        bus, impatient = await world.connect("patient"), await world.connect("impatient", publish_timeout_s=0.3)
+        low = subjects.generate_consumer("echo", "low")
+        item = subjects.generate_filter("echo", "low").replace(">", "default.t1.1")
+        await bus.publish(item, b"do it", message_id="w")
+        with pytest.raises(PublishTimeoutError):
+            await fill(impatient, [])
+
+        async with bus.slot(subjects.WORK, [low]) as slot:
+            with anyio.fail_after(10):
+                await (await slot.next()).ack()
+
+        assert await bus.last(subjects.WORK, item) is None
+
+
+async def test_actors_whose_streams_are_deleted_say_so_and_go_on_once_those_are_applied_again() -> None:
+    async with nats_world() as world:
+        await world.apply(TOPOLOGY)
+        engine, client = Engine(), Client(await world.connect("client"))
+
+        async def lose_the_streams() -> None:
+            async with serving(world, engine):
+                await client.submit_bundle(bundle(), POLICY)
+                await engine.has_begun(1)
+                for stream in TOPOLOGY.streams:
+                    await world.ask(f"$JS.API.STREAM.DELETE.{stream.name}")
+                await anyio.sleep_forever()
+
+        with anyio.fail_after(60), pytest.raises(StreamNotFoundError, match="run `testwright topology apply`"):
+            await lose_the_streams()
+
+        await world.apply(TOPOLOGY)
+        engine.go.set()
+        async with serving(world, engine), client.following():
+            job = await client.submit_bundle(bundle(), POLICY)
+            assert (await client.wait(job.tasks[0].id, timeout=60)).outcome == "completed"
+
+
+async def test_a_client_that_waits_is_told_that_the_events_are_gone() -> None:
+    async with nats_world() as world:
+        await world.apply(TOPOLOGY)
+        client = Client(await world.connect("client"))
+
+        async def wait() -> None:
+            async with client.following():
+                job = await client.submit_bundle(bundle(), POLICY)
+                await world.ask(f"$JS.API.STREAM.DELETE.{subjects.EVENTS}")
+                await client.wait(job.tasks[0].id)
+
+        with anyio.fail_after(60), pytest.raises(StreamNotFoundError, match=subjects.EVENTS):
+            await wait()
+
+
+async def test_whoever_waits_for_a_result_is_told_that_the_credentials_no_longer_hold() -> None:
+    async with nats_world([SOMEONE]) as world:
+        await world.apply(TOPOLOGY)
+        states: list[str] = []
+
+        def note(state: str, _detail: str) -> None:
+            states.append(state)
+
+        bus = await world.connect("client", url=world.address("someone", "secret"), on_state=note)
+
+        async def wait() -> None:
+            async with Client(bus).following() as client:
+                job = await client.submit_bundle(bundle(), POLICY)
+                world.users.clear()
+                world.reload()
+                await client.wait(job.tasks[0].id)
+
+        with anyio.fail_after(20), pytest.raises(BusClosedError, match="closed for good"):
+            await wait()
+
+        assert states[-1] == "closed"
+
+
+async def test_actors_end_when_their_credentials_no_longer_hold() -> None:
+    async with nats_world([SOMEONE]) as world, AsyncExitStack() as stack:
+        await world.apply(TOPOLOGY)
+        client = await stack.enter_async_context(Client(await world.connect("client")).following())
+        engine, job = Engine(), await client.submit_bundle(bundle(), POLICY)
+
+        async def serve() -> None:
+            async with serving(world, engine, world.address("someone", "secret")):
+                await engine.has_begun(1)
+                world.users.clear()
+                world.reload()
+                await anyio.sleep_forever()
+
+        with anyio.fail_after(30), pytest.raises(BusClosedError, match="closed for good"):
+            await serve()
+
+        engine.go.set()
+        await world.apply(IMPATIENT)
+        async with serving(world, engine):
+            ended = await client.wait(job.tasks[0].id, timeout=60)
+        assert (ended.outcome, ended.attempts) == ("completed", 2)
+
+
+async def test_a_server_that_is_killed_with_tasks_on_their_way_costs_none_of_them() -> None:
+    async with nats_world() as world:
+        await world.apply(TOPOLOGY)
+        engine = Engine()
+        engine.go.set()
+        async with serving(world, engine), Client(await world.connect("client")).following() as client:
+            ids: list[str] = []
+            told: list[str] = []
+
+            async def wait(task_id: str) -> None:
+                told.append((await client.wait(task_id)).task_id)
+
+            with anyio.fail_after(90):
+                async with anyio.create_task_group() as waiters:
+                    for number in range(30):
+                        ids.append((await client.submit_bundle(bundle(), POLICY)).tasks[0].id)
+                        waiters.start_soon(wait, ids[-1])
+                        if number % 10 == 5:
+                            await world.restart()
+
+            assert sorted(told) == sorted(ids)
+            assert await _ends(await world.connect("auditor")) == sorted(ids)
+
+
+async def _ends(bus: Bus) -> list[str]:
+    found: list[str] = []
+    for sequence in range(1, 10_000):
+        stored = await bus.get(subjects.EVENTS, sequence)
+        if stored is None:
+            break
+        if stored.subject.endswith(".finished") and (task_id := subjects.task_of(stored.subject)):
+            found.append(task_id)
+    return sorted(found)

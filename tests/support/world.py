@@ -103,15 +103,15 @@ class World:
 
 
 @asynccontextmanager
-async def world(*, submitting: bool = True) -> AsyncGenerator[World]:
-    """Run everything for one test; without ``submitting`` nobody takes submissions."""
+async def world(*, submitting: bool = True, slots: int = 8) -> AsyncGenerator[World]:
+    """Run everything for one test; without ``submitting`` nobody takes submissions; ``slots`` attempts run at a time."""
     async with MemoryServer(declare(("echo", "openhands"))) as server, server.connect("all") as bus:
         engine = Engine()
         engine.go.set()
         clock = server.now
         builders: list[Callable[[], Actor]] = [
             lambda: collector(bus, clock),
-            lambda: generator(bus, clock, engine.produce, ("echo",), worker="w", slots=8),
+            lambda: generator(bus, clock, engine.produce, ("echo",), worker="w", slots=slots),
             lambda: verifier(bus, clock, engine.judge, slots=4),
         ]
         if submitting:

@@ -1,0 +1,131 @@
+"""Tasks that wait for their turn, through all actors on a bus in memory."""
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+
+from tests.support.world import world
+from testwright.bus import Bus
+from testwright.client import Client
+from testwright.snapshots.bundle import Bundle
+from testwright.submission import Terms
+from testwright_schemas import (
+    LimitsSet,
+    Policy,
+    Snapshot,
+    Target,
+    envelope,
+    subjects,
+)
+
+SOURCES = b"sources"
+POLICY = Policy(engines=("echo",))
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+PATIENCE_S = 20.0
+
+
+def bundle(*modules: str) -> Bundle:
+    digest = hashlib.sha256(SOURCES).hexdigest()
+    targets = tuple(Target(module=module, path=f"{module}.py") for module in modules)
+    snapshot = Snapshot(digest=digest, size=len(SOURCES), files=1)
+    return Bundle(snapshot=snapshot, data=SOURCES, targets=targets, root=Path("nowhere"), skipped={})
+
+
+def many(name: str, count: int) -> Bundle:
+    return bundle(*(f"{name}{number}" for number in range(count)))
+
+
+async def limit(bus: Bus, limits: LimitsSet) -> None:
+    """Set limits, and return when somebody has acted on them."""
+    message_id = subjects.message_id(limits)
+    await bus.publish(subjects.event(limits), envelope.encode(limits), message_id=message_id)
+    await anyio.wait_all_tasks_blocked()
+
+
+async def test_tasks_beyond_the_concurrency_of_their_job_begin_as_others_end():
+    async with world() as here:
+        here.engine.hold()
+        job = await here.client.submit_bundle(many("m", 5), POLICY, Terms(concurrency=2))
+        await here.engine.has_begun(2)
+        began = list(here.engine.began)
+        here.engine.go.set()
+        results = [await here.client.wait(task.id) for task in job.tasks]
+
+    assert len(began) == 2
+    assert [result.outcome for result in results] == ["completed"] * 5
+
+
+async def test_a_waiting_task_can_be_cancelled_and_takes_nobodys_turn():
+    async with world() as here:
+        here.engine.hold()
+        job = await here.client.submit_bundle(many("m", 3), POLICY, Terms(concurrency=1))
+        await here.engine.has_begun(1)
+        [running] = [task for task in job.tasks if task.module == here.engine.began[0]]
+        second, third = [task for task in job.tasks if task != running]
+        await here.client.cancel(second.id)
+        cancelled = await here.client.wait(second.id)
+        here.engine.go.set()
+        others = [await here.client.wait(task.id) for task in (running, third)]
+
+    assert cancelled.outcome == "cancelled"
+    assert cancelled.attempts == 0
+    assert [other.outcome for other in others] == ["completed", "completed"]
+
+
+async def test_a_waiting_task_ends_at_its_deadline():
+    policy = Policy(engines=("echo",), deadline_s=1.0)
+    async with world() as here:
+        here.engine.hold()
+        job = await here.client.submit_bundle(many("m", 2), policy, Terms(concurrency=1))
+        results = [await here.client.wait(task.id) for task in job.tasks]
+
+    assert {result.error.cause for result in results if result.error} == {"deadline-exceeded"}
+    assert sorted(result.attempts for result in results) == [0, 1]
+
+
+async def test_a_task_that_has_joined_another_takes_no_place():
+    async with world() as here:
+        here.engine.hold()
+        first = await here.client.submit_bundle(bundle("m"), POLICY, Terms(join=True))
+        await here.engine.has_begun(1)
+        second = await here.client.submit_bundle(bundle("m", "n"), POLICY, Terms(join=True, concurrency=1))
+        await here.engine.has_begun(2)
+        here.engine.go.set()
+        results = [await here.client.wait(task.id) for task in (*first.tasks, *second.tasks)]
+
+    assert here.engine.began == ["m", "n"]
+    assert [result.outcome for result in results] == ["completed"] * 3
+
+
+async def test_a_heap_of_one_namespace_delays_the_task_of_another_by_one_turn():
+    places = 2
+    async with world(slots=places) as here:
+        await limit(here.bus, LimitsSet(namespace="default", everyone=True, places=places, set_at=NOW))
+        here.engine.hold()
+        heap = await here.client.submit_bundle(many("heap", 40), POLICY)
+        await here.engine.has_begun(places)
+        async with Client(here.bus, namespace="other", clock=here.server.now).following() as other:
+            job = await other.submit_bundle(bundle("single"), POLICY)
+            queued = f"{subjects.PREFIX}.work.generate.echo.*.other.>"
+            with anyio.fail_after(PATIENCE_S):
+                async with here.bus.feed(subjects.WORK, [queued], after=0) as items:
+                    await anext(items)
+            here.engine.go.set()
+            await other.wait(job.tasks[0].id)
+            [before] = [number for number, module in enumerate(here.engine.began) if module == "single"]
+            await here.client.wait(heap.tasks[-1].id)
+
+    assert before <= places + 1
+
+
+async def test_new_limits_let_in_those_that_wait():
+    async with world() as here:
+        await limit(here.bus, LimitsSet(namespace="default", places=1, set_at=NOW))
+        here.engine.hold()
+        await here.client.submit_bundle(many("m", 3), POLICY)
+        await here.engine.has_begun(1)
+        await limit(here.bus, LimitsSet(namespace="default", set_at=here.server.now()))
+        await here.engine.has_begun(3)
+        here.engine.go.set()

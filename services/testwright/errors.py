@@ -100,6 +100,10 @@ class ConnectError(BusError):
     """Raised when no server can be reached, or it refuses our credentials."""
 
 
+class CredentialsError(TestwrightError):
+    """Raised when credentials cannot be made, replaced or retired as asked; says why."""
+
+
 class BusClosedError(BusError):
     """Raised when an operation meets a connection that was closed for good."""
 

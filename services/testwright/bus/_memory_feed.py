@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import anyio
 
 from testwright.bus import Stored
+from testwright.bus._filters import compile_filters
 from testwright.bus._memory_link import Link
-from testwright.bus._memory_stream import MemoryStream, compile_filters
+from testwright.bus._memory_stream import MemoryStream
 
 
 class MemoryFeed:

@@ -11,9 +11,10 @@ from functools import partial
 import anyio
 
 from testwright.bus import Stored
+from testwright.bus._filters import compile_filters
 from testwright.bus._memory_faults import Dice
 from testwright.bus._memory_link import Link
-from testwright.bus._memory_stream import MemoryStream, compile_filters
+from testwright.bus._memory_stream import MemoryStream
 from testwright.bus._memory_timers import Timer, Timers
 from testwright.bus.topology import Consumer
 

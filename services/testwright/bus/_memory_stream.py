@@ -1,26 +1,14 @@
 """A stream in memory: what is stored, refused, remembered and forgotten. It knows no clock, task or connection."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from testwright.bus import Receipt, Stored
+from testwright.bus._filters import compile_filters
 from testwright.bus.topology import Stream
 from testwright.errors import ConflictError, SubjectFullError
 from testwright_schemas.envelope import MESSAGE_ID
 from testwright_schemas.publication import Expect
-
-_WILDCARDS = {"*": r"[^.]+", ">": r".+"}
-
-
-def compile_filters(filters: Sequence[str]) -> re.Pattern[str]:
-    """Return a pattern whose ``fullmatch`` tells whether a subject matches one of the filters.
-
-    ``*`` stands for one token, ``>`` at the end for one or more.
-    """
-    return re.compile(
-        "|".join(r"\.".join(_WILDCARDS.get(token) or re.escape(token) for token in each.split(".")) for each in filters)
-    )
 
 
 class MemoryStream:

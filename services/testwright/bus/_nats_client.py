@@ -1,10 +1,9 @@
 """The nats-py client as it can be relied on: how it connects, paces its reconnects and ends a subscription."""
 
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import anyio
 import nats.errors
@@ -12,6 +11,7 @@ from nats.aio.client import Client, Server
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from testwright.bus._nats_credentials import bare, credentials, public
 from testwright.errors import ConnectError
 from testwright.pacing import Backoff
 
@@ -54,7 +54,9 @@ class ReliableClient(Client):
         """Return the ids of the server and of this connection there, as the server announces its end."""
         return f"{self._server_info.get('server_id', '')}/{self.client_id}"
 
-    async def try_connect(self, servers: list[str], name: str, inbox: str) -> Exception | None:
+    async def try_connect(
+        self, servers: list[str], name: str, inbox: str, signed: Mapping[str, Any]
+    ) -> Exception | None:
         """Connect if that is possible now, otherwise return why it is not."""
         try:
             await self.connect(
@@ -71,7 +73,7 @@ class ReliableClient(Client):
                 reconnected_cb=self._callbacks.connected,
                 closed_cb=self._callbacks.closed,
                 reconnect_to_server_handler=self._choose,
-                **_credentials(servers[0]),
+                **signed,
             )
         except (OSError, nats.errors.Error, ValueError) as error:
             await self._close(Client.DISCONNECTED, do_cbs=False)
@@ -128,18 +130,27 @@ class ReliableClient(Client):
         return servers[next(self._turn) % len(servers)], self._backoff.next_s()
 
 
-async def dial(url: str, name: str, inbox: str, callbacks: Callbacks) -> ReliableClient:
+async def dial(url: str, name: str, inbox: str | None, callbacks: Callbacks) -> ReliableClient:
     """Return a client that is connected to a server, or to one of several separated by commas.
+
+    Args:
+        url: of the servers; how to sign in is said with the first.
+        name: of the connection.
+        inbox: subject prefix for answers; ``None`` for the one that the credentials name.
+        callbacks: what the client calls.
 
     Raises:
         ConnectError: none answers within a few seconds, or the credentials are refused.
     """
     servers = [server.strip() for server in url.split(",")]
+    signed = await anyio.to_thread.run_sync(credentials, servers[0])
     patience = anyio.current_time() + _PATIENCE_S
     backoff = Backoff(base_s=0.2)
     while True:
         client = ReliableClient(callbacks)
-        problem = await client.try_connect(servers, name, inbox)
+        problem = await client.try_connect(
+            [bare(server) for server in servers], name, inbox or signed.inbox or "_INBOX", signed.options
+        )
         if problem is None:
             return client
         if is_refusal(problem) or anyio.current_time() >= patience:
@@ -150,18 +161,3 @@ async def dial(url: str, name: str, inbox: str, callbacks: Callbacks) -> Reliabl
 def is_refusal(error: Exception) -> bool:
     """Return whether the server does not accept the credentials."""
     return "authorization violation" in str(error).lower()
-
-
-def public(url: str) -> str:
-    """Return a URL, or several, without credentials."""
-    return ",".join(server.strip().rsplit("@", 1)[-1].removeprefix("nats://") for server in url.split(","))
-
-
-def _credentials(server: str) -> dict[str, Any]:
-    # As options, they also hold for servers that the cluster makes known.
-    parts = urlsplit(server if "://" in server else f"nats://{server}")
-    if parts.username is None:
-        return {}
-    if parts.password is None:
-        return {"token": unquote(parts.username)}
-    return {"user": unquote(parts.username), "password": unquote(parts.password)}

@@ -3,6 +3,9 @@
 A short-lived push consumer delivers to an inbox; its deliveries are numbered, so a lost one is noticed. Whenever that
 or a reconnect, a missed heartbeat or a deleted consumer leaves a doubt, a new consumer starts behind the last message
 that was handed out. What the reader has not taken yet holds back the server through flow control.
+
+Whoever may read a part of the stream only is held to it by the subject that creates the consumer, which has room for
+one filter. Several are then followed through one that covers them all, and what is too much is left out here.
 """
 
 import asyncio
@@ -14,6 +17,7 @@ import anyio
 import msgspec
 
 from testwright.bus import Stored
+from testwright.bus._filters import compile_filters, cover
 from testwright.bus._nats_api import API, read
 from testwright.bus._nats_link import Link, Retire, State
 from testwright.bus._nats_wire import NS, Message, origin, stored
@@ -55,6 +59,7 @@ class Follower:
         self._link = link
         self._stream = stream
         self._filters = list(filters)
+        self._wanted = compile_filters(filters)
         self._start: Start = start
         self._last = after
         self._ends_within_s = ends_within_s
@@ -128,22 +133,34 @@ class Follower:
             queue.put_nowait(PermissionDeniedError("subscribe to", inbox))
 
         self._retire = await self._link.subscribe(inbox, queue.put_nowait, refused)
-        filters = self._filters
-        scope = f".{filters[0]}" if len(filters) == 1 else ""
-        body = {"stream_name": self._stream, "config": self._config(name, inbox)}
-        answer = await self._link.request(
-            f"{API}.CONSUMER.CREATE.{self._stream}.{name}{scope}",
-            msgspec.json.encode(body),
-            operation="create a consumer by",
-        )
+        try:
+            answer = await self._create(name, inbox)
+        except PermissionDeniedError:
+            if self._narrow or len(self._filters) == 1:
+                raise
+            self._link.narrow.add(self._stream)
+            answer = await self._create(name, inbox)
         content = None if answer is None else read(answer, f"stream {self._stream}")
         if content is None:
             return None
         self._begin(content)
         return queue
 
-    def _config(self, name: str, inbox: str) -> dict[str, Any]:
-        filters = self._filters
+    @property
+    def _narrow(self) -> bool:
+        return self._stream in self._link.narrow
+
+    async def _create(self, name: str, inbox: str) -> Message | None:
+        filters = [cover(self._filters)] if self._narrow else self._filters
+        scope = f".{filters[0]}" if len(filters) == 1 else ""
+        body = {"stream_name": self._stream, "config": self._config(name, inbox, filters)}
+        return await self._link.request(
+            f"{API}.CONSUMER.CREATE.{self._stream}.{name}{scope}",
+            msgspec.json.encode(body),
+            operation="create a consumer by",
+        )
+
+    def _config(self, name: str, inbox: str, filters: Sequence[str]) -> dict[str, Any]:
         starts: dict[Start, dict[str, Any]] = {
             "new": {"deliver_policy": "new"},
             "resume": {"deliver_policy": "by_start_sequence", "opt_start_seq": self._last + 1},
@@ -158,7 +175,7 @@ class Follower:
             "inactive_threshold": int(_ABANDONED_S * NS),
             "mem_storage": True,
             "num_replicas": 1,
-            **({"filter_subject": filters[0]} if len(filters) == 1 else {"filter_subjects": filters}),
+            **({"filter_subject": filters[0]} if len(filters) == 1 else {"filter_subjects": list(filters)}),
             **starts[self._start],
         }
 
@@ -192,7 +209,7 @@ class Follower:
         if where.sequence <= self._last:
             return None
         self._last = where.sequence
-        return stored(message)
+        return stored(message) if self._wanted.fullmatch(message.subject) else None
 
 
 @asynccontextmanager

@@ -17,7 +17,8 @@ import nats.errors
 from nats.aio.msg import Msg
 
 from testwright.bus._nats_answers import Answer, checked, settle
-from testwright.bus._nats_client import BROKEN, Callbacks, ReliableClient, dial, is_refusal, public
+from testwright.bus._nats_client import BROKEN, Callbacks, ReliableClient, dial, is_refusal
+from testwright.bus._nats_credentials import public
 from testwright.bus._nats_refusals import Refusals, Refuse
 from testwright.bus._nats_wire import Message
 from testwright.errors import BusClosedError, BusError, PermissionDeniedError
@@ -36,11 +37,15 @@ class Link:
     """A connection that comes back by itself.
 
     Args:
-        inbox: subject prefix of everything that is addressed to this connection.
+        inbox: subject prefix of everything that is addressed to this connection; ``None`` for what its credentials say.
         on_state: told ``connected``, ``disconnected`` or ``closed``, with a detail.
+
+    Attributes:
+        refusals: who is told what the server refuses.
+        narrow: streams that the server was found to let us read by one filter at a time only.
     """
 
-    def __init__(self, inbox: str, on_state: Callable[[str, str], None] | None = None) -> None:
+    def __init__(self, inbox: str | None = None, on_state: Callable[[str, str], None] | None = None) -> None:
         self._prefix = inbox
         self._on_state = on_state
         self._callbacks = Callbacks(self._on_error, self._on_connected, self._on_disconnected, self._on_closed)
@@ -56,6 +61,7 @@ class Link:
         self._up = asyncio.Event()
         self._failure = ""
         self.refusals = Refusals()
+        self.narrow: set[str] = set()
 
     @property
     def max_payload(self) -> int:
@@ -115,7 +121,7 @@ class Link:
 
     def new_name(self) -> str:
         """Return a name that no other connection gives."""
-        return self.new_inbox().removeprefix(f"{self._prefix}.").replace(".", "-")
+        return "-".join(self.new_inbox().rsplit(".", 2)[1:])
 
     async def request(
         self,

@@ -117,9 +117,10 @@ async def connect(
     no new one is made with the same: everything that waits raises ``BusClosedError``, and so does every later call.
 
     Args:
-        url: ``nats://user:password@host:port``, or several with commas between them.
+        url: ``nats://user:password@host:port``, or ``nats://host:port?credentials=FILE``; several with commas between.
         name: what the server calls the connection in its logs.
-        inbox_prefix: subject under which this connection listens for answers, where permissions demand one.
+        inbox_prefix: subject under which this connection listens for answers, where permissions demand another than the
+            credentials file names.
         publish_timeout_s: how long an operation is tried again while the server does not answer.
         leased: whether it says which deliveries it holds, so that they can be handed on at once when it ends; see
             ``testwright.bus.reclaim``.
@@ -129,7 +130,7 @@ async def connect(
         ConnectError: no server answers within a few seconds, or it refuses the credentials.
         PermissionDeniedError: the credentials do not allow to listen for answers.
     """
-    link = Link(inbox_prefix or "_INBOX", on_state)
+    link = Link(inbox_prefix, on_state)
     try:
         await link.open(url, name)
         yield NatsBus(link, publish_timeout_s, leased=leased)

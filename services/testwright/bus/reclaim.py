@@ -52,7 +52,8 @@ class _Reclaimer:
         self._leases = Leases()
 
     def on_lease(self, message: Message) -> None:
-        if lease := _read(message, Lease):
+        # What is said of leases is not to be believed further than that: nothing else is answered in another's name.
+        if (lease := _read(message, Lease)) and lease.ack.startswith("$JS.ACK."):
             self._hand_back(self._leases.note(lease), lease.connection)
 
     def on_end(self, message: Message) -> None:
@@ -89,7 +90,7 @@ async def reclaiming(url: str, system_url: str, *, task_status: TaskStatus[None]
         ConnectError: the server cannot be reached, or refuses the credentials.
         PermissionDeniedError: the credentials do not allow to listen.
     """
-    link, system = Link("_INBOX"), Link("_INBOX")
+    link, system = Link(), Link()
     reclaimer = _Reclaimer(link)
     try:
         await link.open(url, "testwright-reclaim")

@@ -30,14 +30,17 @@ class World:
         folder: an empty folder for its configuration and data.
         stack: closes the connections.
         config: overrides of the server's configuration.
+        password: of its administrators; random by default.
     """
 
-    def __init__(self, folder: Path, stack: AsyncExitStack, config: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, stack: AsyncExitStack, config: Mapping[str, Any], password: str | None = None
+    ) -> None:
         self._folder = folder
         self._stack = stack
         self._config = dict(config)
         self._keeper: Process | None = None
-        self._password = secrets.token_urlsafe(12)
+        self._password = password or secrets.token_urlsafe(12)
         self.users: list[Mapping[str, Any]] = []
         self.port = -1
         self.pid = 0

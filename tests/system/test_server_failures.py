@@ -1,25 +1,19 @@
 """Servers that hang, are full, forget their streams or their users: what is said, what is kept, what goes on."""
 
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
 import anyio
 import pytest
 
 from benchmarks.bus_floor import POLICY, bundle
 from tests.support.buses import TOPOLOGY as IMPATIENT
-from tests.support.nats_server import World, nats_world
+from tests.support.nats_server import nats_world
+from tests.support.served import ended, serving
 from tests.support.world import Engine
-from testwright import clock
-from testwright.background import beside
 from testwright.bus import Bus
 from testwright.bus.topology import declare
 from testwright.client import Client
-from testwright.collector.actor import collector
 from testwright.errors import BusClosedError, PublishTimeoutError, StreamNotFoundError
-from testwright.generator.actor import generator
-from testwright.submitter.actor import submitter
-from testwright.verifier.actor import verifier
 from testwright_schemas import subjects
 
 pytestmark = pytest.mark.nats
@@ -38,21 +32,6 @@ async def fill(bus: Bus, confirmed: list[int]) -> None:
     for number in range(100):
         receipt = await bus.publish(event(number), b"x" * 100 * KIB, message_id=f"{number}")
         confirmed.append(receipt.sequence)
-
-
-@asynccontextmanager
-async def serving(world: World, engine: Engine, url: str | None = None) -> AsyncGenerator[None]:
-    """Run all actors, each on a connection of its own."""
-    names = ("submitter", "collector", "generator", "verifier")
-    one, two, three, four = [await world.connect(name, url=url or world.url) for name in names]
-    actors = (
-        submitter(one, clock.now, ["echo"]),
-        collector(two, clock.now),
-        generator(three, clock.now, engine.produce, ["echo"], worker="w"),
-        verifier(four, clock.now, engine.judge),
-    )
-    async with beside(*(actor.run for actor in actors)):
-        yield
 
 
 async def test_what_a_hanging_server_did_not_confirm_can_be_repeated_and_is_stored_once() -> None:
@@ -116,7 +95,7 @@ async def test_actors_whose_streams_are_deleted_say_so_and_go_on_once_those_are_
         engine, client = Engine(), Client(await world.connect("client"))
 
         async def lose_the_streams() -> None:
-            async with serving(world, engine):
+            async with serving(world.url, engine):
                 await client.submit_bundle(bundle(), POLICY)
                 await engine.has_begun(1)
                 for stream in TOPOLOGY.streams:
@@ -128,7 +107,7 @@ async def test_actors_whose_streams_are_deleted_say_so_and_go_on_once_those_are_
 
         await world.apply(TOPOLOGY)
         engine.go.set()
-        async with serving(world, engine), client.following():
+        async with serving(world.url, engine), client.following():
             job = await client.submit_bundle(bundle(), POLICY)
             assert (await client.wait(job.tasks[0].id, timeout=60)).outcome == "completed"
 
@@ -178,7 +157,7 @@ async def test_actors_end_when_their_credentials_no_longer_hold() -> None:
         engine, job = Engine(), await client.submit_bundle(bundle(), POLICY)
 
         async def serve() -> None:
-            async with serving(world, engine, world.address("someone", "secret")):
+            async with serving(world.address("someone", "secret"), engine):
                 await engine.has_begun(1)
                 world.users.clear()
                 world.reload()
@@ -189,9 +168,9 @@ async def test_actors_end_when_their_credentials_no_longer_hold() -> None:
 
         engine.go.set()
         await world.apply(IMPATIENT)
-        async with serving(world, engine):
-            ended = await client.wait(job.tasks[0].id, timeout=60)
-        assert (ended.outcome, ended.attempts) == ("completed", 2)
+        async with serving(world.url, engine):
+            end = await client.wait(job.tasks[0].id, timeout=60)
+        assert (end.outcome, end.attempts) == ("completed", 2)
 
 
 async def test_a_server_that_is_killed_with_tasks_on_their_way_costs_none_of_them() -> None:
@@ -199,7 +178,7 @@ async def test_a_server_that_is_killed_with_tasks_on_their_way_costs_none_of_the
         await world.apply(TOPOLOGY)
         engine = Engine()
         engine.go.set()
-        async with serving(world, engine), Client(await world.connect("client")).following() as client:
+        async with serving(world.url, engine), Client(await world.connect("client")).following() as client:
             ids: list[str] = []
             told: list[str] = []
 
@@ -215,15 +194,4 @@ async def test_a_server_that_is_killed_with_tasks_on_their_way_costs_none_of_the
                             await world.restart()
 
             assert sorted(told) == sorted(ids)
-            assert await _ends(await world.connect("auditor")) == sorted(ids)
-
-
-async def _ends(bus: Bus) -> list[str]:
-    found: list[str] = []
-    for sequence in range(1, 10_000):
-        stored = await bus.get(subjects.EVENTS, sequence)
-        if stored is None:
-            break
-        if stored.subject.endswith(".finished") and (task_id := subjects.task_of(stored.subject)):
-            found.append(task_id)
-    return sorted(found)
+            assert await ended(await world.connect("auditor")) == sorted(ids)

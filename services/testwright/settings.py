@@ -20,7 +20,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What the surroundings say.
 
     Attributes:
-        server: URL of a NATS server (``NATS_URL``), with credentials in it if it needs them; ``None`` to embed one.
+        server: URL of a NATS server (``NATS_URL``, else what the file of ``NATS_URL_FILE`` holds), with credentials in
+            it if it needs them; ``None`` to embed one.
         system_server: the same server with credentials of its system account (``TESTWRIGHT_SYSTEM_SERVER``), where an
             operator gives them; see ``testwright.bus.reclaim``.
         namespace: ``TESTWRIGHT_NAMESPACE``, default ``default``.
@@ -40,12 +41,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load() -> Settings:
-    """Return the settings of this process."""
+    """Return the settings of this process.
+
+    Raises:
+        SettingError: the file with the server's URL cannot be read.
+    """
     cache = os.environ.get("TESTWRIGHT_CACHE")
     data = os.environ.get("TESTWRIGHT_DATA")
     return Settings(
-        server=os.environ.get("NATS_URL") or None,
-        system_server=os.environ.get("TESTWRIGHT_SYSTEM_SERVER") or None,
+        server=_secret("NATS_URL"),
+        system_server=_secret("TESTWRIGHT_SYSTEM_SERVER"),
         namespace=os.environ.get("TESTWRIGHT_NAMESPACE") or "default",
         cache=Path(cache) if cache else platformdirs.user_cache_path("testwright"),
         data=Path(data) if data else platformdirs.user_data_path("testwright"),

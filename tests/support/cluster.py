@@ -60,7 +60,7 @@ class Cluster:
     async def _agreed(self) -> bool:
         told = await next(iter(self.servers.values())).ask("$SYS.REQ.SERVER.PING.JSZ", user="system")
         meta: dict[str, Any] = told["data"].get("meta_cluster") or {}
-        others = meta.get("replicas") or []
+        others: list[Any] = meta.get("replicas") or []
         return bool(meta.get("leader")) and meta.get("cluster_size") == SIZE and len(others) in (0, SIZE - 1)
 
 

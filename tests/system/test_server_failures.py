@@ -27,10 +27,10 @@ def event(number: int) -> str:
     return subjects.task_event("default", f"t{number}", "finished")
 
 
-async def fill(bus: Bus, confirmed: list[int]) -> None:
-    """Publish 100 KiB again and again; ``confirmed`` gets the sequences."""
-    for number in range(100):
-        receipt = await bus.publish(event(number), b"x" * 100 * KIB, message_id=f"{number}")
+async def fill(bus: Bus, confirmed: list[int], size: int = 100 * KIB) -> None:
+    """Publish again and again until that fails; ``confirmed`` gets the sequences."""
+    for number in range(10_000):
+        receipt = await bus.publish(event(number), b"x" * size, message_id=f"{number}")
         confirmed.append(receipt.sequence)
 
 
@@ -38,17 +38,18 @@ async def test_what_a_hanging_server_did_not_confirm_can_be_repeated_and_is_stor
     async with nats_world() as world:
         await world.apply(TOPOLOGY)
         bus = await world.connect("impatient", publish_timeout_s=0.3)
+        confirmed: list[int] = []
         world.freeze()
         with pytest.raises(PublishTimeoutError, match="it may be stored"):
-            await bus.publish(event(1), b"done", message_id="1")
+            await fill(bus, confirmed, 10)  # the signal may take a moment
         world.thaw()
 
-        patient = await world.connect("patient")
-        await patient.publish(event(1), b"done", message_id="1")
+        patient, number = await world.connect("patient"), len(confirmed)
+        await patient.publish(event(number), b"x" * 10, message_id=f"{number}")
 
-        stored = await patient.last(subjects.EVENTS, event(1))
+        stored = await patient.last(subjects.EVENTS, event(number))
         assert stored is not None
-        assert stored.sequence == 1
+        assert stored.sequence == number + 1
 
 
 async def test_a_full_disk_is_said_loses_nothing_and_is_waited_for() -> None:

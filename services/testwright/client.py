@@ -88,7 +88,7 @@ class Client:
         """
         here = settings.load()
         async with (
-            connect(url or here.server or locate(here.data), name="testwright-client") as bus,
+            connect((here.reach(url) if url else here.server) or locate(here.data), name="testwright-client") as bus,
             cls(bus, namespace=namespace or here.namespace).following() as client,
         ):
             yield client

@@ -6,6 +6,7 @@ import platform
 import re
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 import platformdirs
@@ -29,6 +30,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         data: folder for what must survive (``TESTWRIGHT_DATA``).
         worker: name of this process in events, unique enough to tell workers apart.
         sandbox: mode (``TESTWRIGHT_SANDBOX``, default ``auto``); see ``testwright.sandbox.choice``.
+        credentials: file to sign in with at the server (``TESTWRIGHT_CREDENTIALS``, else ``NATS_CREDS``).
     """
 
     server: str | None
@@ -38,6 +40,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data: Path
     worker: str
     sandbox: str = "auto"
+    credentials: Path | None = None
+
+    def reach(self, url: str) -> str:
+        """Return a server's URL with the credentials file that the surroundings name, unless it says how to sign in."""
+        if self.credentials is None or "@" in url or "credentials=" in url:
+            return url
+        first, comma, others = url.partition(",")
+        return f"{first}?credentials={quote(str(self.credentials))}{comma}{others}"
 
 
 def load() -> Settings:
@@ -48,7 +58,7 @@ def load() -> Settings:
     """
     cache = os.environ.get("TESTWRIGHT_CACHE")
     data = os.environ.get("TESTWRIGHT_DATA")
-    return Settings(
+    found = Settings(
         server=_secret("NATS_URL"),
         system_server=_secret("TESTWRIGHT_SYSTEM_SERVER"),
         namespace=os.environ.get("TESTWRIGHT_NAMESPACE") or "default",
@@ -56,7 +66,9 @@ def load() -> Settings:
         data=Path(data) if data else platformdirs.user_data_path("testwright"),
         worker=f"{platform.node().partition('.')[0]}-{os.getpid()}",
         sandbox=os.environ.get(SANDBOX) or "auto",
+        credentials=_path("TESTWRIGHT_CREDENTIALS") or _path("NATS_CREDS"),
     )
+    return msgspec.structs.replace(found, server=found.reach(found.server) if found.server else None)
 
 
 class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):

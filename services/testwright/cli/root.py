@@ -40,6 +40,7 @@ VERBS = {
     "engines": Verb("engines:engines", "List the engines and whether they can run here."),
     "doctor": Verb("doctor:doctor", "Check what testwright needs on this machine."),
     "schema": Verb("schema:app", "Export the schemas of all messages."),
+    "auth": Verb("auth:app", "Make credentials, one for each role."),
     "topology": Verb("topology:app", "Export, or create, what must exist on a server."),
 }
 

@@ -15,11 +15,13 @@ T = TypeVar("T")
 def address(server: str | None) -> str:
     """Return the server's URL: the one named, else ``NATS_URL``, else that of a running ``testwright up``.
 
+    It says how to sign in, where the surroundings do.
+
     Raises:
         ConnectError: there is none.
     """
     here = settings.load()
-    return server or here.server or locate(here.data)
+    return (here.reach(server) if server else here.server) or locate(here.data)
 
 
 def with_client(body: Callable[[Client], Awaitable[T]], server: str | None, namespace: str | None) -> T:

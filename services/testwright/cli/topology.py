@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import anyio
 import typer
 
+from testwright.bus import nack
 from testwright.bus.nats import apply_topology
 from testwright.bus.nats import export as exported
 from testwright.bus.topology import Topology, declare
@@ -32,14 +33,18 @@ def export(
     *,
     engine: Engines = None,
     replicas: Replicas = 1,
-    format_: Annotated[Literal["json"], typer.Option("--format", help="Format of the document.")] = "json",
+    format_: Annotated[
+        Literal["json", "nack"],
+        typer.Option("--format", help="json: as the server's API takes it; nack: resources of NACK for Kubernetes."),
+    ] = "json",
     server: Server = None,
     namespace: Namespace = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Print the configurations of streams, buckets and consumers, as the server's API takes them."""
-    output.document(exported(declared(engine, replicas)))
+    """Print the configurations of streams, buckets and consumers."""
+    found = exported(declared(engine, replicas))
+    output.document(nack.resources(found) if format_ == "nack" else found)
 
 
 @app.command()

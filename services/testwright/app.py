@@ -70,6 +70,7 @@ def build(role: Role, bus: Bus, settings: Settings, options: Options) -> Actor:
             engines,
             worker=settings.worker,
             slots=options.concurrency,
+            charges=registry.charges,
         ),
         "verifier": lambda: verifier(bus, clock.now, Bench(sandbox, environments), slots=options.concurrency),
         "workflow": lambda: workflow(bus, workflow_tools(settings, sandbox=sandbox)),
@@ -94,23 +95,33 @@ def workflow_tools(
 
 @asynccontextmanager
 async def serving(
-    url: str, roles: Sequence[Role], settings: Settings, options: Options | None = None
+    url: str | Callable[[Role], str], roles: Sequence[Role], settings: Settings, options: Options | None = None
 ) -> AsyncGenerator[None]:
     """Run actors for as long as the body runs, then drain them; cancelled, they hand their work back at once.
 
     They bind to streams and consumers that exist (see ``testwright topology apply``) and create nothing.
+
+    Args:
+        url: of the server, or what returns it with the credentials of a role.
+        roles: which actors.
+        settings: of this process.
+        options: how they are to run.
 
     Raises:
         ConnectError: the server cannot be reached.
         StreamNotFoundError: the topology was not applied.
     """
     options = options or Options()
+
+    def url_of(role: Role) -> str:
+        return url if isinstance(url, str) else url(role)
+
     async with AsyncExitStack() as stack:
         actors: list[Actor] = []
         for role in roles:
-            bus = await stack.enter_async_context(connect(url, name=f"testwright-{role}", leased=True))
+            bus = await stack.enter_async_context(connect(url_of(role), name=f"testwright-{role}", leased=True))
             actors.append(build(role, bus, settings, options))
-        reclaimers = [partial(reclaiming, url, options.system_url)] if options.system_url else []
+        reclaimers = [partial(reclaiming, url_of("collector"), options.system_url)] if options.system_url else []
         async with beside(*(actor.run for actor in actors), *reclaimers):
             try:
                 yield

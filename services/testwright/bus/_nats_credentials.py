@@ -2,7 +2,7 @@
 
 ``nats://host:4222?credentials=/run/secrets/generator.creds``: the file has the seed of an nkey, a token with its seed
 as NATS' own tools write them, or a certificate with its key and the authority to trust, all in PEM. A line
-``# inbox prefix: NAME`` says where its owner may listen for answers.
+``# inbox prefix: NAME`` says where its owner may listen for answers; ``?inbox=NAME`` says it where there is no file.
 """
 
 import re
@@ -10,7 +10,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from nats.aio.client import RawCredentials
 
@@ -19,6 +19,7 @@ from testwright.errors import ConnectError
 _INBOX = re.compile(r"^# inbox prefix: (\S+)\s*$", re.MULTILINE)
 _SEED = re.compile(r"^(SU[A-Z2-7]{56})\s*$", re.MULTILINE)
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_BESIDES = re.compile(r"/?\?(credentials|inbox)=.*$")
 _JWT = "-----BEGIN NATS USER JWT-----"
 
 
@@ -43,18 +44,20 @@ def credentials(server: str) -> Credentials:
     """
     # As options, they also hold for servers that the cluster makes known.
     parts = urlsplit(server if "://" in server else f"nats://{server}")
-    if named := parse_qs(parts.query).get("credentials"):
-        return _of_file(Path(named[-1]))
+    said = dict(parse_qsl(parts.query))
+    if named := said.get("credentials"):
+        return _of_file(Path(named))
+    inbox = said.get("inbox")
     if parts.username is None:
-        return Credentials({})
+        return Credentials({}, inbox)
     if parts.password is None:
-        return Credentials({"token": unquote(parts.username)})
-    return Credentials({"user": unquote(parts.username), "password": unquote(parts.password)})
+        return Credentials({"token": unquote(parts.username)}, inbox)
+    return Credentials({"user": unquote(parts.username), "password": unquote(parts.password)}, inbox)
 
 
 def bare(server: str) -> str:
-    """Return a server's URL without what it says about credentials files."""
-    return server.partition("?")[0] if "?credentials=" in server else server
+    """Return a server's URL without what it says besides where the server is, and a name and password."""
+    return _BESIDES.sub("", server)
 
 
 def public(url: str) -> str:

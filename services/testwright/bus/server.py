@@ -1,13 +1,14 @@
 """The embedded server: the only place that runs a ``nats-server`` for those who have none."""
 
 import fcntl
+import hmac
 import json
 import logging
 import os
 import secrets
 import shutil
 import sys
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from subprocess import DEVNULL
@@ -20,6 +21,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from testwright import folders, temporary
 from testwright.errors import ServerStartError
 from testwright.pacing import Backoff
+from testwright.permissions import ROLES, Role, as_configured, inbox, rights
 from testwright.settings import tool_path
 
 _USER = "testwright"
@@ -42,14 +44,18 @@ class EmbeddedServer:
         port: where it listens; 0 to have it choose.
         durable: whether each message is on the disk before it is confirmed.
         lock: a descriptor that keeps others out of the folder as long as anyone has it open.
-        temporary: whether the folder goes with the server.
+        discard: the folder, where it goes with the server.
+        engines: names of those whose queues generators may serve.
     """
 
-    def __init__(self, folder: Path, port: int, *, durable: bool, lock: int, temporary: bool) -> None:
+    def __init__(
+        self, folder: Path, port: int, *, durable: bool, lock: int, discard: str = "", engines: Sequence[str] = ()
+    ) -> None:
         self._folder = folder
+        self._engines = tuple(engines)
         self._durable = durable
         self._lock = lock
-        self._discard = str(folder) if temporary else ""
+        self._discard = discard
         self._password = _password(folder / "password")
         self._process: Process | None = None
         self.port = port
@@ -64,7 +70,11 @@ class EmbeddedServer:
     @property
     def system_url(self) -> str:
         """Return its address with credentials of the system account, where it announces what happens to it."""
-        return f"nats://{_SYSTEM_USER}:{self._password}@127.0.0.1:{self.port}"
+        return f"nats://{_SYSTEM_USER}:{self._password}@127.0.0.1:{self.port}?inbox={inbox('reclaim')}"
+
+    def url_of(self, role: Role) -> str:
+        """Return its address with credentials of a role, which may do what that takes and no more."""
+        return f"nats://{role}:{self._password_of(role)}@127.0.0.1:{self.port}?inbox={inbox(role)}"
 
     async def start(self) -> None:
         """Start it and return when it is ready.
@@ -122,8 +132,13 @@ class EmbeddedServer:
             "server_name": f"testwright-{self._folder.name}",
             "host": "127.0.0.1",
             "port": self.port or -1,
-            "authorization": {"users": [{"user": _USER, "password": self._password}]},
-            "accounts": {"$SYS": {"users": [{"user": _SYSTEM_USER, "password": self._password}]}},
+            "authorization": {
+                "users": [
+                    {"user": _USER, "password": self._password},
+                    *(self._user(role, role, self._password_of(role)) for role in ROLES if role != "reclaim"),
+                ]
+            },
+            "accounts": {"$SYS": {"users": [self._user("reclaim", _SYSTEM_USER, self._password)]}},
             "jetstream": {
                 "store_dir": str(self._folder),
                 "limits": {"default_max_consumers": -1},
@@ -131,15 +146,25 @@ class EmbeddedServer:
             },
         }
 
+    def _user(self, role: Role, name: str, password: str) -> dict[str, Any]:
+        permitted = as_configured(rights(role, self._engines), inbox(role))
+        return {"user": name, "password": password, "permissions": permitted}
+
+    def _password_of(self, role: Role) -> str:
+        return hmac.new(self._password.encode(), role.encode(), "sha256").hexdigest()
+
 
 @asynccontextmanager
-async def embedded(data: Path | None, *, port: int = 0, durable: bool = False) -> AsyncGenerator[EmbeddedServer]:
+async def embedded(
+    data: Path | None, *, port: int = 0, durable: bool = False, engines: Sequence[str] = ()
+) -> AsyncGenerator[EmbeddedServer]:
     """Run a server of this process's own; it ends with the context, and with the process however that ends.
 
     Args:
         data: folder that keeps its streams and password; ``None`` for one that goes with the server.
         port: where it listens on this machine; 0 to have it choose.
         durable: whether each message is on the disk before it is confirmed (several times slower).
+        engines: names of those whose queues generators may serve.
 
     Raises:
         ServerStartError: the folder is in use, or the server does not come up.
@@ -147,7 +172,8 @@ async def embedded(data: Path | None, *, port: int = 0, durable: bool = False) -
     failure: Exception | None = None
     with _folder(data) as folder:
         lock = await _lock(folder)
-        server = EmbeddedServer(folder, port, durable=durable, lock=lock, temporary=data is None)
+        discard = str(folder) if data is None else ""
+        server = EmbeddedServer(folder, port, durable=durable, lock=lock, discard=discard, engines=engines)
         try:
             await server.start()
             async with anyio.create_task_group() as tasks:

@@ -9,7 +9,7 @@ from anyio.to_thread import run_sync
 
 from testwright import app, settings
 from testwright.bus.nats import apply_topology
-from testwright.bus.server import embedded
+from testwright.bus.server import EmbeddedServer, embedded
 from testwright.bus.topology import declare
 from testwright.cli.session import address
 from testwright.client import Client
@@ -39,7 +39,16 @@ async def existing(stack: AsyncExitStack, server: str | None, namespace: str | N
 async def complete(
     data: Path | None, options: app.Options, *, port: int = 0, durable: bool = False
 ) -> AsyncGenerator[str]:
-    """Run a server of our own with everything on it for as long as the body runs; yields its URL, with credentials.
+    """Run a server of our own as ``hosted`` does; yields its URL, with credentials that allow everything."""
+    async with hosted(data, options, port=port, durable=durable) as server:
+        yield server.url
+
+
+@asynccontextmanager
+async def hosted(
+    data: Path | None, options: app.Options, *, port: int = 0, durable: bool = False
+) -> AsyncGenerator[EmbeddedServer]:
+    """Run a server of our own with everything on it for as long as the body runs; each actor has its own credentials.
 
     Args:
         data: folder for what must survive; ``None`` keeps nothing.
@@ -50,11 +59,12 @@ async def complete(
     Raises:
         ServerStartError: it does not come up.
     """
-    async with embedded(data, port=port, durable=durable) as server:
-        await apply_topology(server.url, declare(registry.names()))
+    engines = registry.names()
+    async with embedded(data, port=port, durable=durable, engines=engines) as server:
+        await apply_topology(server.url, declare(engines))
         options = replace(options, system_url=server.system_url)
-        async with app.serving(server.url, app.ROLES, settings.load(), options):
-            yield server.url
+        async with app.serving(server.url_of, app.ROLES, settings.load(), options):
+            yield server
 
 
 async def check_engines(names: tuple[str, ...]) -> None:

@@ -15,7 +15,7 @@ from testwright.bus.nats import connect
 from testwright.cli import gateway, output
 from testwright.cli.foreground import in_foreground
 from testwright.cli.options import Concurrency, Grace, Json, Sandbox, Verbose, log_to_stderr
-from testwright.cli.service import complete
+from testwright.cli.service import hosted
 from testwright.errors import ConnectError
 from testwright.gateway.listening import Place
 from testwright.running import announced, locate
@@ -73,10 +73,10 @@ async def _up(wish: Wish, announce: Path) -> int:
 
 @asynccontextmanager
 async def _service(wish: Wish, announce: Path) -> AsyncGenerator[str]:
-    service = complete(wish.data, wish.options, port=wish.port, durable=wish.durable)
-    async with service as url, gateway.service(url, wish.page):
-        with announced(announce, url):
-            yield url
+    service = hosted(wish.data, wish.options, port=wish.port, durable=wish.durable)
+    async with service as server, gateway.service(server.url_of("gateway"), wish.page):
+        with announced(announce, server.url):
+            yield server.url
 
 
 async def _check_alone(announce: Path) -> None:

@@ -11,6 +11,8 @@ import msgspec
 
 from tests.chaos.customers import Book
 from testwright.bus import Bus, Stored
+from testwright.bus._nats_api import call
+from testwright.bus._nats_link import Link
 from testwright.bus.nats import connect
 from testwright.errors import BlobNotFoundError, BusError
 from testwright.pacing import Backoff
@@ -19,11 +21,8 @@ from testwright_schemas import AttemptStarted, JobFinished, OutcomeCounts, TaskF
 SETTLING_S = 90.0
 """Seconds that queues may take to become empty: what a dead process held without a lease takes an ack wait."""
 
-QUEUES = (
-    (subjects.COMMANDS, (subjects.COMMANDS_ALL,)),
-    (subjects.WORK, (subjects.WORK_ALL,)),
-    (subjects.TIMERS, (subjects.TIMERS_SET_ALL, subjects.TIMERS_DUE_ALL)),
-)
+QUEUES = (subjects.COMMANDS, subjects.WORK, subjects.TIMERS, subjects.EVENTS)
+"""Streams with consumers that everything is to be taken from."""
 
 T = TypeVar("T")
 
@@ -52,7 +51,10 @@ async def audit(url: str, book: Book) -> Audit:
     """Read the whole event stream and every file, and compare."""
     made = Audit()
     async with connect(url, name="auditor") as bus:
-        made.counts["messages left in queues"] = await _left(bus)
+        pending = await _pending(url)
+        made.expect("messages that nobody has answered", pending, 0)
+        made.counts["messages that nobody has answered"] = pending
+        made.counts.update(await _kept(bus))
         events = await _events(bus)
         ends = _read(events, "finished", TaskFinished, subjects.task_of)
         check_tasks(made, book, events, ends)
@@ -61,20 +63,33 @@ async def audit(url: str, book: Book) -> Audit:
     for end in ends:
         made.outcomes[f"{end.outcome} ({end.error.cause})" if end.error else end.outcome] += 1
     made.counts["events"] = len(events)
-    made.expect("messages left in queues", made.counts["messages left in queues"], 0)
     letters = [stored for stored in events if subjects.is_dead(stored.subject)]
     made.counts["dead letters"] = len(letters)
     made.expect("dead letters", [stored.data[:300] for stored in letters], [])
     return made
 
 
-async def _left(bus: Bus) -> int:
-    backoff, left = Backoff(), 1
-    with anyio.move_on_after(SETTLING_S):
-        while left:
-            await backoff.pause()
-            left = sum([1 for stream, all_ in QUEUES async for _ in bus.last_per_subject(stream, all_)])
+async def _pending(url: str) -> int:
+    """Return how many messages are still to be delivered or answered, once none is or patience is at its end."""
+    link, backoff, left = Link("_INBOX"), Backoff(), 1
+    await link.open(url, "auditor")
+    try:
+        with anyio.move_on_after(SETTLING_S):
+            while left:
+                await backoff.pause()
+                lists = [await call(link, f"CONSUMER.LIST.{stream}", {}, within_s=SETTLING_S) for stream in QUEUES]
+                durable = [each for found in lists for each in found["consumers"] if each["config"].get("durable_name")]
+                left = sum(each["num_pending"] + each["num_ack_pending"] for each in durable)
+    finally:
+        await link.close()
     return left
+
+
+async def _kept(bus: Bus) -> Counter[str]:
+    """Return what queues hold that nobody is to do anything about."""
+    work = [stored async for stored in bus.last_per_subject(subjects.WORK, [subjects.WORK_ALL])]
+    timers = [stored async for stored in bus.last_per_subject(subjects.TIMERS, [subjects.TIMERS_SET_ALL])]
+    return Counter({"work items answered that the server still keeps": len(work), "timers still set": len(timers)})
 
 
 async def _events(bus: Bus) -> list[Stored]:

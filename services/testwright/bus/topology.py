@@ -64,6 +64,8 @@ STREAMS = (
         name=subjects.WORK,
         subjects=(subjects.WORK_ALL,),
         retention="work",
+        # No task may take more than a week. A server that is killed may forget that it took an answered item away.
+        max_age_s=30 * DAY_S,
         max_per_subject=1,
         refuse_when_full=True,
     ),

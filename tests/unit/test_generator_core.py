@@ -88,8 +88,9 @@ def test_an_item_that_comes_again_does_not_take_the_place_of_a_later_one():
 def test_an_item_of_a_paused_lane_is_declined_for_the_time_that_is_left():
     pause = LanePaused(namespace="default", lane="echo", until=NOW + timedelta(seconds=30), reason="slow down")
 
-    during = decide(history(submitted()), to_generate(), "w", NOW, turn=1, pause=pause)
-    after = decide(history(submitted()), to_generate(), "w", NOW + timedelta(seconds=30), turn=1, pause=pause)
+    paused = core.Conditions(pause=pause)
+    during = decide(history(submitted()), to_generate(), "w", NOW, turn=1, conditions=paused)
+    after = decide(history(submitted()), to_generate(), "w", NOW + timedelta(seconds=30), turn=1, conditions=paused)
 
     assert isinstance(during, Start)
     assert during.declined is not None
@@ -109,3 +110,18 @@ def test_what_a_failed_attempt_has_used_is_added_to_what_was_spent_before():
     assert isinstance(message, AttemptFailed)
     assert message.usage == used
     assert message.spent == Usage(model="m", input_tokens=12, cost_usd=None, wall_s=3.0)
+
+
+def test_what_a_lost_worker_may_have_spent_counts_as_spent():
+    item = replace(to_generate(), policy=replace(to_generate().policy, max_cost_usd=1.0))
+    told = history(submitted(), started())
+
+    paid = decide(told, item, "w", NOW, turn=1, conditions=core.Conditions(charges=True))
+    free = decide(told, item, "w", NOW, turn=1)
+    unlimited = decide(told, to_generate(), "w", NOW, turn=1, conditions=core.Conditions(charges=True))
+
+    assert isinstance(paid, Start)
+    assert paid.declined is not None
+    assert paid.declined.failure.cause == "budget-exhausted"
+    assert (paid.declined.usage.cost_usd, paid.declined.usage.model) == (None, "unknown")
+    assert [start.declined for start in (free, unlimited) if isinstance(start, Start)] == [None, None]

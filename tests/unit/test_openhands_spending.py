@@ -106,3 +106,18 @@ def test_never_more_is_spent_than_was_allowed(calls: list[tuple[int, int, float,
             ledger.release(reserved)
 
     assert spent <= limit_usd + 1e-9
+
+
+def test_a_call_that_might_use_more_tokens_than_are_left_is_refused() -> None:
+    ledger = Ledger(None, None, 1000)
+
+    assert ledger.reserve(900, 700) is None
+    assert spend(ledger, Tokens(300, 100), size=900, most_output=200)
+    assert ledger.reserve(900, 400) is None
+
+
+def test_tokens_that_were_used_without_asking_count() -> None:
+    ledger = Ledger(None, None, 1000)
+
+    assert ledger.note(Tokens(400, 100))
+    assert not ledger.note(Tokens(400, 100))

@@ -10,8 +10,9 @@ The rules, in the order in which a task meets them:
 4. A failed attempt that may be retried is tried again after the back-off, as often as the policy says; otherwise the
    next engine gets an attempt. One that a provider gave back is tried again when the provider says so: that is no try.
 5. After the last engine the task is completed with what was accepted, or has failed with the last cause.
-6. A cancel request, a deadline or a dead letter ends the task at once, with what was accepted so far.
-7. Whatever ends a task is published once; whoever is second says nothing.
+6. An attempt that could not be paid for is not begun: the task ends.
+7. A cancel request, a deadline or a dead letter ends the task at once, with what was accepted so far.
+8. Whatever ends a task is published once; whoever is second says nothing.
 
 An event of an attempt that a newer one has replaced changes nothing, and neither does one that was handled before.
 Two verifiers that held the same candidate may say different things of one attempt: a kept test counts for more than a
@@ -21,7 +22,7 @@ failure, and a failure for more than nothing kept, so that one path is taken and
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from testwright.collector import attempts
+from testwright.collector import attempts, budgets
 from testwright.collector.finishing import Ending, end, finish, meets
 from testwright.history import TaskHistory
 from testwright_schemas import (
@@ -77,7 +78,7 @@ def _react(history: TaskHistory, task: TaskSubmitted, event: Decided, at: dateti
         case AttemptFailed():
             return _after_failure(history, task, event, at)
         case TimerFired(kind="retry"):
-            return _retry(history, task, event)
+            return _retry(history, task, event, at)
         case TimerFired() | TaskCancelRequested() | MessageDeadLettered():
             return (end(history, task, event, at),)
         case _:
@@ -155,7 +156,7 @@ def _judge(history: TaskHistory, task: TaskSubmitted, event: SuiteVerified, at: 
         return _next_engine(history, task, attempt, at, _nothing_kept(event))
     gained = event.best is None
     again = attempts.another_round(history, task.policy, attempt) if gained else None
-    return (_attempt(history, task, again),) if again else _next_engine(history, task, attempt, at, None)
+    return _another(history, task, again, at) if again else _next_engine(history, task, attempt, at, None)
 
 
 def _after_failure(history: TaskHistory, task: TaskSubmitted, event: AttemptFailed, at: datetime) -> tuple[Effect, ...]:
@@ -163,24 +164,30 @@ def _after_failure(history: TaskHistory, task: TaskSubmitted, event: AttemptFail
     if attempt.number < history.attempts or (accepted and accepted.attempt.number == attempt.number):
         return ()
     delay_s = attempts.delay_s(task.policy.retry, event)
-    if delay_s is None:
+    if delay_s is None or budgets.exhausted(task.policy, history.spent):
         return _next_engine(history, task, attempt, at, _error(event.failure, event.log))
     timer = TimerFired(namespace=task.namespace, task_id=task.task_id, kind="retry", attempt=attempt.number)
     return (Schedule(timer=timer, at=at + timedelta(seconds=delay_s)),)
 
 
-def _retry(history: TaskHistory, task: TaskSubmitted, event: TimerFired) -> tuple[Effect, ...]:
+def _retry(history: TaskHistory, task: TaskSubmitted, event: TimerFired, at: datetime) -> tuple[Effect, ...]:
     failed = history.failed
     if failed is None or failed.attempt.number != event.attempt or history.attempts > event.attempt:
         return ()
-    return (_attempt(history, task, attempts.another_try(failed)),)
+    return _another(history, task, attempts.another_try(failed), at)
 
 
 def _next_engine(
     history: TaskHistory, task: TaskSubmitted, last: Attempt, at: datetime, error: TaskError | None
 ) -> tuple[Effect, ...]:
     attempt = attempts.next_engine(task.policy, last)
-    return (_attempt(history, task, attempt) if attempt else finish(history, task, "failed", at, error),)
+    return _another(history, task, attempt, at) if attempt else (finish(history, task, "failed", at, error),)
+
+
+def _another(history: TaskHistory, task: TaskSubmitted, attempt: Attempt, at: datetime) -> tuple[Effect, ...]:
+    """Return an attempt, or the end of the task where it could not be paid for."""
+    unpaid = budgets.exhausted(task.policy, history.spent)
+    return (finish(history, task, "failed", at, unpaid) if unpaid else _attempt(history, task, attempt),)
 
 
 def _attempt(history: TaskHistory, task: TaskSubmitted, attempt: Attempt) -> Publish:
@@ -192,7 +199,7 @@ def _attempt(history: TaskHistory, task: TaskSubmitted, attempt: Attempt) -> Pub
             attempt=attempt,
             target=task.target,
             snapshot=task.snapshot,
-            policy=attempts.budgeted(task.policy, attempt),
+            policy=budgets.left(attempts.budgeted(task.policy, attempt), history.spent),
             brief=history.verified.judgement.brief if history.verified else None,
             spent=history.spent,
         )

@@ -72,6 +72,8 @@ class EngineStatus:
 class Engine(Protocol):
     """A writer of candidate tests. ``rounds`` says whether it makes more of a second call that has a brief.
 
+    ``charges`` says whether its work may cost money: then it heeds ``max_cost_usd`` and ``max_tokens`` of the policy.
+
     Cancelling ``generate`` ends everything it started. What it raises as ``EngineError`` fails the attempt with that
     cause; an empty candidate counts as ``EngineError("nothing-generated")``.
     """
@@ -80,6 +82,7 @@ class Engine(Protocol):
     summary: str
     needs_environment: bool
     rounds: bool = False
+    charges: bool = True
 
     def status(self) -> EngineStatus:
         """Say whether it can run here, without starting anything slow."""

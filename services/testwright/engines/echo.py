@@ -23,6 +23,7 @@ class EchoEngine(Engine):
     name = "echo"
     summary = "one smoke test, at once; starts no process"
     needs_environment = False
+    charges = False
 
     def status(self) -> EngineStatus:
         """Say that it always runs."""

@@ -27,6 +27,7 @@ class GhostwriterEngine(Engine):
     name = "ghostwriter"
     summary = "property tests from type hints (Hypothesis ghostwriter); needs no model"
     needs_environment = True
+    charges = False
 
     def status(self) -> EngineStatus:
         """Say which version it installs for itself on first use."""

@@ -26,6 +26,7 @@ class PynguinEngine(Engine):
     name = "pynguin"
     summary = "search for covering inputs (Pynguin 0.48); needs no model"
     needs_environment = True
+    charges = False
     rounds = True
 
     def status(self) -> EngineStatus:

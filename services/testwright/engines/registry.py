@@ -25,6 +25,14 @@ def load(name: str) -> Engine:
     raise EngineError("unknown-engine", f"no engine {name!r}: installed are {', '.join(names())}")
 
 
+def charges(name: str) -> bool:
+    """Return whether an engine's work may cost money; one of a third party that does not say may."""
+    try:
+        return bool(getattr(load(name), "charges", True))
+    except EngineError:
+        return True
+
+
 def check(name: str) -> None:
     """Return if an engine can run on this machine.
 

@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -73,15 +73,24 @@ class Produce(Protocol):
         ...
 
 
+Charges = Callable[[str], bool]
+"""Says whether the work of an engine, by its name, costs money."""
+
+
+def _all(engine: str) -> bool:
+    del engine
+    return True
+
+
 class _Generator:
-    def __init__(self, bus: Bus, voice: Voice, clock: Clock, worker: str, produce: Produce) -> None:
+    def __init__(self, bus: Bus, voice: Voice, clock: Clock, worker: str, workshop: tuple[Produce, Charges]) -> None:
         self._bus = bus
         self._sources = Sources(bus)
         self._archive = Archive(bus)
         self._voice = voice
         self._clock = clock
         self._worker = worker
-        self._produce = produce
+        self._produce, self._charges = workshop
         self._turns = itertools.count(1)
         self.endings = Endings(bus)
         self.lanes = Lanes(bus)
@@ -99,8 +108,11 @@ class _Generator:
     async def _attempt(self, item: GenerateSuite, stored: Stored) -> None:
         history = await self._archive.task(item.namespace, item.task_id)
         now = self._clock()
-        pause = self.lanes.paused(item.namespace, item.attempt.engine, now)
-        match core.decide(history, item, self._worker, now, turn=next(self._turns), pause=pause):
+        conditions = core.Conditions(
+            pause=self.lanes.paused(item.namespace, item.attempt.engine, now),
+            charges=self._charges(item.attempt.engine),
+        )
+        match core.decide(history, item, self._worker, now, turn=next(self._turns), conditions=conditions):
             case core.Drop(reason=reason):
                 log.info("dropped task=%s: %s", item.task_id, reason)
             case core.Start() as start:
@@ -191,7 +203,14 @@ class _Generator:
 
 
 def generator(
-    bus: Bus, clock: Clock, produce: Produce, engines: Sequence[str], *, worker: str, slots: int = 1
+    bus: Bus,
+    clock: Clock,
+    produce: Produce,
+    engines: Sequence[str],
+    *,
+    worker: str,
+    slots: int = 1,
+    charges: Charges = _all,
 ) -> Actor:
     """Return a generator.
 
@@ -202,9 +221,10 @@ def generator(
         engines: names of the engines whose queues it serves.
         worker: name of the process in events.
         slots: attempts at a time.
+        charges: whether an engine costs money; by default each may.
     """
     voice = Voice(bus, "generator", clock)
-    part = _Generator(bus, voice, clock, worker, produce)
+    part = _Generator(bus, voice, clock, worker, (produce, charges))
     consumers = tuple(subjects.generate_consumer(engine, priority) for priority in PRIORITIES for engine in engines)
     reaction = Reaction(stream=subjects.WORK, consumers=consumers, type_=GenerateSuite, handle=part.handle, slots=slots)
     return Actor("generator", bus, voice, (reaction,), background=(part.endings.follow, part.lanes.follow))

@@ -48,6 +48,17 @@ class Start(Record, frozen=True, kw_only=True):
     declined: Setback | None = None
 
 
+class Conditions(Record, frozen=True, kw_only=True):
+    """What a worker knows of an engine: the pause of its lane, if there is one, and whether its work costs money."""
+
+    pause: LanePaused | None = None
+    charges: bool = False
+
+
+USUAL = Conditions()
+"""No pause, no costs."""
+
+
 class Drop(Record, frozen=True, kw_only=True):
     """Nothing is left to do: take the item off the queue."""
 
@@ -55,7 +66,13 @@ class Drop(Record, frozen=True, kw_only=True):
 
 
 def decide(
-    history: TaskHistory, item: GenerateSuite, worker: str, now: datetime, *, turn: int, pause: LanePaused | None = None
+    history: TaskHistory,
+    item: GenerateSuite,
+    worker: str,
+    now: datetime,
+    *,
+    turn: int,
+    conditions: Conditions = USUAL,
 ) -> Start | Drop:
     """Return what to do with a work item.
 
@@ -65,7 +82,7 @@ def decide(
         worker: who has it.
         now: time of day by the worker's clock.
         turn: number of this decision among the worker's.
-        pause: of the item's lane, if there is one.
+        conditions: what the worker knows besides.
     """
     if history.finished:
         return Drop(reason=f"the task is {history.finished.outcome}")
@@ -87,11 +104,15 @@ def decide(
         first_started_at=history.first_started_at,
     )
     expect = Expect(subject=subjects.event(announcement), sequence=history.fence)
-    why = _lost(number - item.attempt.number) or _paused(pause, now)
+    lost = number - item.attempt.number
+    why = _lost(lost) or _paused(conditions.pause, now)
+    declined = Setback(phase="prepare", failure=why) if why else None
+    if lost and conditions.charges:
+        declined = _unpaid(item) or declined
     return Start(
         attempt=attempt,
         announcement=Publish(message=announcement, expect=expect),
-        declined=Setback(phase="prepare", failure=why) if why else None,
+        declined=declined,
     )
 
 
@@ -99,6 +120,15 @@ def _lost(deliveries: int) -> Failure | None:
     if deliveries < MAX_LOST:
         return None
     return Failure(cause="worker-lost", message=f"{MAX_LOST} workers took the task and died or stopped")
+
+
+def _unpaid(item: GenerateSuite) -> Setback | None:
+    if item.policy.max_cost_usd is None and item.policy.max_tokens is None:
+        return None
+    message = "a worker that took the task has died or stopped, and may have spent all that was left"
+    # A model without numbers: what was used is not known.
+    unknown = Usage(model="unknown")
+    return Setback(phase="prepare", failure=Failure(cause="budget-exhausted", message=message), usage=unknown)
 
 
 def _paused(pause: LanePaused | None, now: datetime) -> Failure | None:

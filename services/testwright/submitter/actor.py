@@ -9,7 +9,9 @@ from testwright.actor import Actor, Reaction
 from testwright.bus import Bus, Stored
 from testwright.errors import TaskNotFoundError
 from testwright.history import JobHistory, TaskHistory
+from testwright.limits import Limits
 from testwright.submitter import core
+from testwright.submitter.backlog import Backlog
 from testwright.submitter.contents import Contents
 from testwright.submitter.joins import joins
 from testwright.submitter.schedules import Schedules
@@ -20,6 +22,8 @@ from testwright_schemas import (
     CommandMessage,
     Effect,
     Id,
+    JobSubmitted,
+    Publish,
     RetryTasks,
     ScheduleCommand,
     ScheduleDue,
@@ -36,6 +40,8 @@ class _Submitter:
         self._archive = Archive(bus)
         self._contents = Contents(bus, voice)
         self._voice = voice
+        self.limits = Limits(bus)
+        self.backlog = Backlog(bus)
         self._engines = engines
         self.schedules = Schedules(bus, engines, self.submit)
 
@@ -57,8 +63,17 @@ class _Submitter:
 
     async def submit(self, command: SubmitJob, stored: Stored) -> Sequence[Effect]:
         """Return what a submission leads to; where its tasks are to join others, it is decided which."""
+        command = core.priced(command)
         claims = await self._claims(command)
         answer = core.submit(command, claims, self._engines, stored.time)
+        for effect in answer:
+            if (
+                claims.job.submitted is None
+                and isinstance(effect, Publish)
+                and isinstance(effect.message, JobSubmitted)
+            ):
+                # The next one may come before it is heard of.
+                self.backlog.note(effect.message)
         if not command.join or not core.is_acceptance(answer):
             return answer
         joined = await self._contents.sources(command, claims.owners, stored)
@@ -99,7 +114,9 @@ class _Submitter:
     async def _claims(self, command: SubmitJob | RetryTasks) -> core.Claims:
         ids = [spec.task_id for spec in command.tasks]
         job, owners = await self._archive.claims(command.namespace, command.job_id, ids)
-        return core.Claims(job=job, owners=owners)
+        limits = self.limits.of(command.namespace)
+        open_tasks = await self.backlog.open_tasks(command.namespace) if limits and limits.tasks else 0
+        return core.Claims(job=job, owners=owners, limits=limits, open_tasks=open_tasks)
 
 
 class _Known(msgspec.Struct):
@@ -132,4 +149,6 @@ def submitter(bus: Bus, clock: Clock, engines: Collection[str], *, slots: int = 
         type_=ScheduleDue,
         handle=part.schedules.due,
     )
-    return Actor("submitter", bus, voice, (commands, joins(bus), due))
+    return Actor(
+        "submitter", bus, voice, (commands, joins(bus), due), background=(part.limits.follow, part.backlog.follow)
+    )

@@ -8,6 +8,8 @@ names the one it repeats: the old one keeps its result.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from testwright.history import JobHistory, TaskHistory
 from testwright.submitter import joining
 from testwright_schemas import (
@@ -15,6 +17,7 @@ from testwright_schemas import (
     Effect,
     JobRejected,
     JobSubmitted,
+    LimitsSet,
     ModuleTaken,
     Publish,
     Record,
@@ -29,10 +32,19 @@ Refusal = tuple[str, str]
 
 
 class Claims(Record, frozen=True, kw_only=True):
-    """What is taken already: the history of the job, and the job of each of its tasks that is submitted."""
+    """What is taken already, and what may be.
+
+    Attributes:
+        job: history of the job.
+        owners: the job of each of its tasks that is submitted.
+        limits: of the namespace.
+        open_tasks: of the namespace that have not ended.
+    """
 
     job: JobHistory = JobHistory()
     owners: Mapping[str, str] = {}
+    limits: LimitsSet | None = None
+    open_tasks: int = 0
 
 
 def submit(
@@ -68,7 +80,8 @@ def submit(
         )
         for spec in command.tasks
     ]
-    answer = _answer(command, tasks, unserved(command, engines), claims, at)
+    refusal = unserved(command, engines) or unpaid(command, claims.limits)
+    answer = _answer(command, tasks, refusal, claims, at)
     return (*answer, *_entries(command, tasks)) if is_acceptance(answer) else answer
 
 
@@ -166,7 +179,7 @@ def _answer(
     before = claims.job.submitted
     if claims.job.rejected or (before and before.task_ids != ids):
         return ()
-    refusal = refusal or _taken(command.job_id, ids, claims.owners)
+    refusal = refusal or _taken(command.job_id, ids, claims.owners) or _full(len(ids), claims)
     if refusal and not before:
         return (rejected(command.namespace, command.job_id, *refusal),)
     job = JobSubmitted(
@@ -204,6 +217,34 @@ def unserved(command: SubmitJob, engines: Collection[str]) -> Refusal | None:
         if engine not in engines:
             return f"policy.engines[{index}]", f"no engine {engine!r} here: there are {', '.join(sorted(engines))}"
     return None
+
+
+def priced(command: SubmitJob) -> SubmitJob:
+    """Return a submission in which each task has a limit on its cost, if the job has one: an equal share."""
+    if command.max_cost_usd is None or command.policy.max_cost_usd is not None:
+        return command
+    share = command.max_cost_usd / len(command.tasks)
+    return replace(command, policy=replace(command.policy, max_cost_usd=share))
+
+
+def unpaid(command: SubmitJob, limits: LimitsSet | None) -> Refusal | None:
+    """Return a limit on the cost of a submission that can never be met, or is missing, as a refusal."""
+    price = command.policy.max_cost_usd
+    money = [each for each in (command.max_cost_usd, limits.max_cost_usd if limits else None) if each is not None]
+    if not money:
+        return None
+    if price is None:
+        return "policy.max_cost_usd", f"namespace {command.namespace!r} has a budget: say what a task may cost"
+    if price > min(money):
+        return "policy.max_cost_usd", f"a task may cost {price:g} USD, and all together {min(money):g} USD"
+    return None
+
+
+def _full(count: int, claims: Claims) -> Refusal | None:
+    most = claims.limits.tasks if claims.limits else None
+    if most is None or claims.open_tasks + count <= most:
+        return None
+    return "tasks", f"{count} more would be too many: {claims.open_tasks} of at most {most} tasks have not ended"
 
 
 def _taken(job_id: str, task_ids: Iterable[str], owners: Mapping[str, str]) -> Refusal | None:

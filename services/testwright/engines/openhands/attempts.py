@@ -18,6 +18,8 @@ from testwright.engines.openhands.prompt import Task
 from testwright.engines.openhands.relay import Relay
 from testwright.engines.openhands.spending import Ledger
 from testwright.engines.openhands.upstream import Recording, Upstream, replay, server
+from testwright.errors import EngineError
+from testwright_schemas import Policy
 
 CALL_S = 240
 """Longest that a call of the model may take, in seconds."""
@@ -70,8 +72,24 @@ async def relaying(plan: Plan, assignment: Assignment, workspace: str) -> AsyncG
         if said.record:
             upstream = Recording(upstream, said.record / name, workspace)
         token = secrets.token_urlsafe(24)
-        ledger = Ledger(plan.choice.prices, plan.choice.max_cost_usd)
+        ledger = ledger_of(plan.choice, assignment.policy)
         yield Relayed(Relay(upstream, plan.lanes, ledger, token), token)
+
+
+def ledger_of(choice: Choice, policy: Policy) -> Ledger:
+    """Return what adds up an attempt's costs, limited by the settings and by what is left of the task's budget.
+
+    Raises:
+        EngineError: the task has a limit on money, and prices are not known.
+    """
+    limits = [limit for limit in (choice.max_cost_usd, policy.max_cost_usd) if limit is not None]
+    if limits and choice.prices is None:
+        raise EngineError(
+            "prices-unknown",
+            "a cost limit needs to know prices: "
+            "set TESTWRIGHT_LLM_INPUT_PRICE and TESTWRIGHT_LLM_OUTPUT_PRICE (USD of a million tokens)",
+        )
+    return Ledger(choice.prices, min(limits, default=None), policy.max_tokens)
 
 
 async def task(assignment: Assignment, workspace: str, *, path_is_set: bool) -> Task:

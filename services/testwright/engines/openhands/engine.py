@@ -33,6 +33,7 @@ class OpenHandsEngine(Engine):
     name = "openhands"
     summary = "an agent writes, runs and mends tests (OpenHands SDK 1.58); needs a model and its key"
     needs_environment = True
+    charges = True
 
     def __init__(self, closures: Closures = _CLOSURES) -> None:
         self._closures = closures

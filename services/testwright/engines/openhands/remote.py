@@ -19,7 +19,7 @@ from testwright import settings
 from testwright.engines import Assignment, Progress
 from testwright.engines.openhands import conversing, harvest, outcomes
 from testwright.engines.openhands.agent_server import AgentServer, Event, connected
-from testwright.engines.openhands.attempts import Ended, Plan, accepted, relaying, task, told
+from testwright.engines.openhands.attempts import Ended, Plan, accepted, ledger_of, relaying, task, told
 from testwright.engines.openhands.conversing import Model, Tally
 from testwright.engines.openhands.lanes import DEFAULT_WAIT_S
 from testwright.engines.openhands.outcomes import Attempt, Stop
@@ -117,7 +117,7 @@ async def _set(
     else:
         name = plan.lanes.first(anyio.current_time()) or plan.lanes.preferred
         model = Model(name, choice.base_url, settings.model_key() or "")
-        ledger = Ledger(choice.prices, choice.max_cost_usd)
+        ledger = ledger_of(choice, assignment.policy)
         yield _Scene(plan, model, ledger, None, workspace, Tally(model.key))
 
 

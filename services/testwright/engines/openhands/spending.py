@@ -50,11 +50,15 @@ class Ledger:
     Args:
         prices: of the model; ``None`` where they are not known: then there is no limit.
         limit_usd: what may be spent; ``None`` for any amount.
+        limit_tokens: tokens, in and out, that may be used; ``None`` for any number.
     """
 
-    def __init__(self, prices: Prices | None = None, limit_usd: float | None = None) -> None:
+    def __init__(
+        self, prices: Prices | None = None, limit_usd: float | None = None, limit_tokens: int | None = None
+    ) -> None:
         self._prices = prices
         self._limit_usd = limit_usd
+        self._limit_tokens = limit_tokens
         self._known = Tokens(0, 0)
         self._unknown = Tokens(0, 0)
         self._open: list[Reservation] = []
@@ -69,10 +73,11 @@ class Ledger:
             most_output: tokens that the answer may have.
         """
         asked = Reservation(size, Tokens(round(size * self._tokens_per_byte) + 1, most_output))
-        if self._limit_usd is not None and self._prices:
-            at_most = self._prices.cost(self._at_most() + asked.tokens)
-            if at_most > self._limit_usd:
-                return None
+        at_most = self._at_most() + asked.tokens
+        if self._limit_usd is not None and self._prices and self._prices.cost(at_most) > self._limit_usd:
+            return None
+        if self._limit_tokens is not None and at_most.input + at_most.output > self._limit_tokens:
+            return None
         self._open.append(asked)
         return asked
 
@@ -95,6 +100,9 @@ class Ledger:
         self.calls += 1
         self._known += tokens
         spent = self.cost_usd
+        used = self._known.input + self._known.output
+        if self._limit_tokens is not None and used >= self._limit_tokens:
+            return False
         return self._limit_usd is None or spent is None or spent < self._limit_usd
 
     @property

@@ -1,0 +1,71 @@
+"""How many tasks of a namespace have not ended: one feed, and one look at what was there before, when it is asked."""
+
+import logging
+from collections.abc import Sequence
+
+import anyio
+import msgspec
+from anyio.abc import TaskStatus
+
+from testwright.bus import Bus, Stored
+from testwright.voice import JOB_EVENTS
+from testwright_schemas import JobFinished, JobMessage, JobProgressed, JobSubmitted, subjects
+
+log = logging.getLogger("testwright.submitter")
+
+FILTERS: Sequence[str] = tuple(subjects.job_event(kind=kind) for kind in ("submitted", "progressed", "finished"))
+
+
+class Backlog:
+    """Counts tasks by their jobs' own counts.
+
+    Args:
+        bus: where jobs are told of.
+    """
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._looked = False
+        self._looking = anyio.Lock()
+        self._left: dict[tuple[str, str], tuple[int, int]] = {}
+
+    async def follow(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Learn of jobs; reports started when none to come can be missed."""
+        async with self._bus.feed(subjects.EVENTS, FILTERS) as events:
+            task_status.started()
+            async for event in events:
+                self._hear(event)
+
+    async def open_tasks(self, namespace: str) -> int:
+        """Return how many tasks of a namespace have not ended, as far as is known here."""
+        async with self._looking:
+            if not self._looked:
+                async for event in self._bus.last_per_subject(subjects.EVENTS, FILTERS):
+                    self._hear(event)
+                self._looked = True
+                self._left = {job: known for job, known in self._left.items() if known[1]}
+        return sum(left for (of, _), (_, left) in self._left.items() if of == namespace)
+
+    def note(self, event: JobMessage, sequence: int = 0) -> None:
+        """Take in an event of a job; one that is not stored yet counts until the first that is."""
+        match event:
+            case JobSubmitted():
+                left = len(event.task_ids)
+            case JobProgressed():
+                left = len(event.remaining)
+            case JobFinished():
+                left = 0
+            case _:
+                return
+        job = event.namespace, event.job_id
+        if self._left.get(job, (-1, 0))[0] >= sequence:
+            return
+        self._left[job] = sequence, left
+        if left == 0 and self._looked:
+            del self._left[job]
+
+    def _hear(self, event: Stored) -> None:
+        try:
+            self.note(JOB_EVENTS.decode(event.data), event.sequence)
+        except msgspec.DecodeError as error:
+            log.warning("undecodable event=%d subject=%s error=%s", event.sequence, event.subject, error)

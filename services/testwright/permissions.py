@@ -33,6 +33,7 @@ _API = "$JS.API"
 _WHO = "$SYS.REQ.USER.INFO"
 _ASKED = ("submit", "cancel", "retry", "schedule", "cancel-schedule")
 """What a client asks for. Runs of workflows are not among it: their stages are programs on the machine of the actor."""
+_SCHEDULE = f"{subjects.PREFIX}.timer.set.*.*.schedule"
 _RUNS = ("run-workflow", "cancel-workflow")
 
 
@@ -89,8 +90,9 @@ def _client(namespace: str = "*") -> Rights:
 
 
 def _observer(namespace: str) -> Rights:
-    told = Rights(subscribe=(subjects.events_of(namespace),))
-    return _following(namespace) + (told + _figures() if namespace == "*" else told)
+    if namespace == "*":
+        return _following(namespace) + Rights(subscribe=(subjects.EVENTS_ALL,)) + _figures()
+    return _following(namespace) + Rights(subscribe=(subjects.events_of(namespace),))
 
 
 def _submitter() -> Rights:
@@ -106,9 +108,9 @@ def _submitter() -> Rights:
             f"{subjects.PREFIX}.event.*.content.*.claimed",
             subjects.schedule_event(),
         )
-        + _timing(f"{subjects.PREFIX}.timer.set.*.*.schedule")
+        + _timing(_SCHEDULE)
         + _following("*")
-        + _download()
+        + _contents(subjects.ARTIFACTS)
     )
 
 
@@ -121,7 +123,7 @@ def _collector() -> Rights:
             subjects.task_event(kind="finished"),
             *(subjects.job_event(kind=kind) for kind in ("progressed", "finished")),
         )
-        + Rights(publish=(subjects.WORK_ALL,))
+        + Rights(publish=(subjects.WORK_ALL,), never=(_SCHEDULE,))
         + _timing(f"{subjects.PREFIX}.timer.set.*.*.*")
         + _following("*")
         # What the dead held is handed back in their names; see testwright.bus.reclaim.

@@ -66,9 +66,10 @@ class Tokens:
             public_of(seed): token(_account(name, public_of(seed), deployment.revoked.get(name, {})), operator)
             for name, seed in accounts.items()
         }
+        # A server that runs does not take another one, be it only a newer one of the same operator.
         claims = _claims("testwright", public_of(operator), {"type": "operator", "system_account": system})
         return {
-            "operator": token(claims, operator),
+            "operator": kept(self._folder / "operator.jwt", lambda: token(claims, operator)),
             "system_account": system,
             "resolver": "MEMORY",
             "resolver_preload": preload,

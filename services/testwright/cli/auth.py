@@ -14,7 +14,7 @@ from testwright.engines import registry
 from testwright.submission import check_namespace
 
 app = typer.Typer(
-    help="Make credentials, one for each role, and the part of a server's configuration that knows them.",
+    help="Make credentials, one for each role.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

@@ -108,18 +108,20 @@ def together(plan: Plan, say: Say) -> bool:
 
 
 def _apart(plan: Plan, say: Say) -> None:
-    from .recorder import Recorder, run_pytest  # noqa: PLC0415  pytest is importable only now
+    from . import sessions  # noqa: PLC0415  pytest is importable only now
+    from .recorder import Recorder  # noqa: PLC0415  as above
 
     enter(plan)
-    run_pytest(plan, Recorder(plan, say, lambda _: None, apart=hasattr(os, "fork")))
+    sessions.run(plan, Recorder(plan, say, lambda _: None, apart=hasattr(os, "fork")))
 
 
 def _together(plan: Plan, say: Say) -> None:
-    from .recorder import Recorder, run_pytest  # noqa: PLC0415  pytest is importable only now
+    from . import sessions  # noqa: PLC0415  pytest is importable only now
+    from .recorder import Recorder  # noqa: PLC0415  as above
 
     enter(plan)
     if not plan.measure:
-        run_pytest(plan, Recorder(plan, say, lambda _: None, apart=False))
+        sessions.run(plan, Recorder(plan, say, lambda _: None, apart=False))
         return
     import coverage  # noqa: PLC0415  importable only now
 
@@ -127,7 +129,7 @@ def _together(plan: Plan, say: Say) -> None:
     cov = coverage.Coverage(data_file=None, branch=True, config_file=False, include=[plan.path], messages=False)
     cov.start()
     try:
-        run_pytest(plan, Recorder(plan, say, cov.switch_context, apart=False))
+        sessions.run(plan, Recorder(plan, say, cov.switch_context, apart=False))
     finally:
         cov.stop()
     _say_coverage(plan, say, cov)

@@ -8,7 +8,6 @@ import faulthandler
 import json
 import os
 import random
-import sys
 from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TextIO
@@ -188,19 +187,3 @@ def _reason(report: pytest.TestReport) -> str:
 
 def _detail(report: pytest.TestReport) -> str:
     return "" if report.passed else report.longreprtext[-DETAIL:]
-
-
-def arguments(plan: Plan) -> list[str]:
-    """Return pytest's arguments: our configuration file, root and files; no conftest and no plugin of the project."""
-    options = ["-q", "--tb=short", "--noconftest", "--import-mode=importlib", "--continue-on-collection-errors"]
-    options += ["-p", "no:cacheprovider", "-p", "no:faulthandler", "-c", f"{plan.suite}/pytest.ini"]
-    options += [f"--rootdir={plan.suite}"]
-    return [*options, *(f"{plan.suite}/{name}" for name in plan.files)]
-
-
-def run_pytest(plan: Plan, recorder: Recorder, *extra: str) -> None:
-    """Run pytest in this process; what it prints about it goes to our standard error or nowhere."""
-    try:
-        pytest.main([*arguments(plan), *extra], plugins=[recorder])
-    except SystemExit as error:
-        sys.stderr.write(f"pytest ended with {error}\n")

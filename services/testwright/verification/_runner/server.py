@@ -7,33 +7,25 @@ import ast
 import contextlib
 import gc
 import importlib
-import os
 import random
-import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import CodeType
 
 from . import compiled, wreck
-from .channel import Channel, Say
+from .channel import Say
+from .children import Children, Outcome, said_all
 from .diffs import Diffs
-from .forks import Fork, finished, fork
-from .hook import install
-from .judge import decoded, strings
-from .modes import enter
+from .forks import Fork, finished
+from .judge import decoded
 from .mutants import Mutant, compile_mutant, mutants, statement_lines
 from .plan import Plan
-from .recorder import CHUNK, Recorder, run_pytest
+from .recorder import CHUNK
 
 LEAST_LIMIT_S = 2.0
 SLOWER = 5
 """A mutant may take so many times as long as the unmutated run, and a second."""
-
-_NO_EXTRAS = ("-p", "no:unraisableexception", "-p", "no:threadexception", "-p", "no:junitxml")
-"""Plugins that cost time in every child and judge nothing; the first collects garbage several times."""
-
-_END = b'"type": "ended"'
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +48,10 @@ def score(plan: Plan, say: Say) -> None:
     jobs = _jobs(plan, tree)
     say("mutants", total=len(jobs))
     chosen = jobs[: plan.max_mutants]
-    limit_s = _baseline(plan, say, tree) if chosen else 0.0
+    children = Children(plan)
+    limit_s = _baseline(children, say, tree) if chosen else 0.0
     if limit_s is not None:
-        _Server(plan, say, tree, source.splitlines(), limit_s).run(chosen)
+        _Server(children, say, tree, source.splitlines(), limit_s).run(chosen)
 
 
 def _jobs(plan: Plan, tree: ast.Module) -> list[Job]:
@@ -79,15 +72,16 @@ def _jobs(plan: Plan, tree: ast.Module) -> list[Job]:
     return result
 
 
-def _baseline(plan: Plan, say: Say, tree: ast.Module) -> float | None:
+def _baseline(children: Children, say: Say, tree: ast.Module) -> float | None:
     """Return the limit of a mutant in seconds from a run without one; ``None`` where even that fails.
 
     The first run says which libraries the tests load; this process then loads them too, for all children after it. Of
     the project it only compiles what there is to import.
     """
     compiled.keep()
+    plan = children.plan
     limit_s = plan.collect_limit_s + plan.case_limit_s * len(plan.cases or [])
-    first = _Outcome.of(_run_fork(plan, None, limit_s))
+    first = Outcome.of(children.run(None, limit_s))
     for name in first.libraries:
         # A library may refuse to be imported on its own; then the children go on importing it.
         with contextlib.suppress(Exception):
@@ -97,115 +91,44 @@ def _baseline(plan: Plan, say: Say, tree: ast.Module) -> float | None:
     # What is here now is here to stay: no child need look at it, and so copy it, to collect garbage.
     gc.freeze()
     started = time.monotonic()
-    second = _Outcome.of(_run_fork(plan, None, limit_s))
+    second = Outcome.of(children.run(None, limit_s))
     if not second.survived:
         say("unscored", reason=f"the tests fail in a forked process: {second.detail}")
         return None
+    took_s = time.monotonic() - started
     if plan.only is None:
-        _hollow(plan, say, tree, limit_s)
-    return max(LEAST_LIMIT_S, SLOWER * (time.monotonic() - started) + 1)
+        _hollow(children, say, tree, limit_s)
+    return max(LEAST_LIMIT_S, SLOWER * took_s + 1)
 
 
-def _hollow(plan: Plan, say: Say, tree: ast.Module, limit_s: float) -> None:
+def _hollow(children: Children, say: Say, tree: ast.Module, limit_s: float) -> None:
     """Say which tests pass even where the target is ruined: they do not test it."""
+    plan = children.plan
     imported = set(plan.import_lines)
     bodies = wreck.body_lines(tree, imported)
-    hollow = _passing(plan, wreck.empty(plan.path), limit_s)
+    hollow = _passing(children, wreck.empty(plan.path), limit_s)
     # A test may be content that names are there; not so one that calls what is behind them.
     calling = {case for case in plan.cases or [] if not bodies.isdisjoint(plan.lines.get(case, []))}
     if calling - hollow:
-        hollow |= calling & _passing(plan, wreck.raising(tree, plan.path, imported), limit_s)
+        hollow |= calling & _passing(children, wreck.raising(tree, plan.path, imported), limit_s)
     cases = sorted(hollow)
     for start in range(0, len(cases), CHUNK):
         say("hollow", cases=cases[start : start + CHUNK])
 
 
-def _passing(plan: Plan, code: Any, limit_s: float) -> set[str]:
+def _passing(children: Children, code: CodeType, limit_s: float) -> set[str]:
     """Return the tests that pass, and only pass, where the target is other code."""
-    child = _run_fork(plan, code, limit_s, stop=False)
+    child = children.run(code, limit_s, stop=False)
     events = [event for event in map(decoded, child.lines()) if event and event["type"] == "finished"]
     passed = {str(event.get("case")) for event in events if event.get("outcome") == "passed"}
     failed = {str(event.get("case")) for event in events if event.get("outcome") != "passed"}
-    return (passed - failed) & set(plan.cases or [])
-
-
-def _run_fork(plan: Plan, code: Any, limit_s: float, *, stop: bool = True) -> Fork:
-    child = fork(lambda fd: _child(plan, code, fd, stop=stop), limit_s)
-    finished([child], _said_all)
-    child.end()
-    return child
-
-
-def _said_all(each: Fork) -> bool:
-    return _END in each.heard
-
-
-def _child(plan: Plan, code: Any, fd: int, *, stop: bool = True) -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    enter(plan)
-    channel = Channel(fd, "")
-    if code is not None:
-        install(plan.module, plan.path, code)
-    before = set(sys.modules)
-    options = ["-x"] if stop else []
-    run_pytest(plan, Recorder(plan, channel.say, lambda _: None, apart=False), *options, "--tb=no", *_NO_EXTRAS)
-    if code is None:
-        new = set(sys.modules) - before
-        channel.say("libraries", names=_libraries(plan, new), sources=_sources(plan, new))
-    channel.say("ended")
-
-
-def _libraries(plan: Plan, names: set[str]) -> list[str]:
-    """Return the modules that belong neither to the project nor to the suite."""
-    result: list[str] = []
-    for name in sorted(names):
-        file = getattr(sys.modules.get(name), "__file__", None)
-        ours = name.partition(".")[0] == plan.module.partition(".")[0]
-        if file and not ours and not file.startswith((plan.suite, *plan.paths)):
-            result.append(name)
-    return result
-
-
-def _sources(plan: Plan, names: set[str]) -> list[str]:
-    """Return the files of the project's modules."""
-    files = (getattr(sys.modules.get(name), "__file__", None) or "" for name in sorted(names))
-    return [file for file in files if file.endswith(".py") and file.startswith(tuple(plan.paths))]
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    survived: bool
-    killer: str
-    detail: str
-    libraries: list[str]
-    sources: list[str]
-
-    @classmethod
-    def of(cls, child: Fork) -> "_Outcome":
-        """Read what a child said: it survived only if every test reported that it passed."""
-        last, killer, detail, ended = "", "", "", False
-        libraries, sources = list[str](), list[str]()
-        for event in filter(None, map(decoded, child.lines())):
-            match event:
-                case {"type": "started", "case": str(case)}:
-                    last = case
-                case {"type": "finished", "case": str(case), "outcome": str(outcome)} if outcome != "passed":
-                    killer, detail = case, str(event.get("reason"))
-                case {"type": "uncollected"}:
-                    detail = str(event.get("reason"))
-                case {"type": "libraries"}:
-                    libraries, sources = strings(event.get("names")), strings(event.get("sources"))
-                case {"type": "ended"}:
-                    ended = True
-                case _:
-                    pass
-        survived = ended and not killer and not detail and last != ""
-        return cls(survived, killer if ended else last, detail, libraries, sources)
+    return (passed - failed) & set(children.plan.cases or [])
 
 
 class _Server:
-    def __init__(self, plan: Plan, say: Say, tree: ast.Module, text: list[bytes], limit_s: float) -> None:
-        self._plan = plan
+    def __init__(self, children: Children, say: Say, tree: ast.Module, text: list[bytes], limit_s: float) -> None:
+        self._children = children
+        self._plan = plan = children.plan
         self._say = say
         self._tree = tree
         self._diffs = Diffs(tree)
@@ -225,7 +148,7 @@ class _Server:
                 self._start(job)
             if not self._running:
                 return
-            for child in finished(list(self._running), _said_all):
+            for child in finished(list(self._running), said_all):
                 child.end()
                 self._judge(self._running.pop(child), child)
 
@@ -235,11 +158,10 @@ class _Server:
         except (SyntaxError, ValueError):
             self._tell(job, "invalid", "", "")
             return
-        plan = replace(self._plan, cases=job.cases, files=sorted({case.partition("::")[0] for case in job.cases}))
-        self._running[fork(lambda fd: _child(plan, code, fd), self._limit_s)] = job
+        self._running[self._children.start(code, self._limit_s, cases=job.cases)] = job
 
     def _judge(self, job: Job, child: Fork) -> None:
-        outcome = _Outcome.of(child)
+        outcome = Outcome.of(child)
         fate = "survived" if outcome.survived else "timeout" if child.hung else "killed"
         text = self._text[job.mutant.line - 1].decode(errors="replace").strip()[:200]
         self._tell(job, fate, outcome.killer, text)

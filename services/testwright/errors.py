@@ -188,7 +188,7 @@ class WorkError(TestwrightError):
         cause: one kebab-case word for programs.
         retryable: whether another try of the same engine may succeed.
         log: the tail of what the process printed, for the artifact store.
-        usage: what was consumed all the same; ``None`` where nothing was, or nobody knows.
+        usage: what was consumed all the same; ``None`` where nobody knows, or it is of no interest.
         retry_after_s: seconds that a provider asked to be left alone for. Such an attempt is given back unspent: it is
             not counted as a try.
     """

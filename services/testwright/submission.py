@@ -36,11 +36,13 @@ class Terms:
             result is returned at once.
         supersede: whether older tasks about the same modules of the same project are cancelled.
         concurrency: tasks of the job that may be worked on at a time; ``None`` for as many as there are workers.
+        max_cost_usd: dollars that all its tasks together may cost; ``None`` for any.
     """
 
     join: bool = False
     supersede: bool = False
     concurrency: int | None = None
+    max_cost_usd: float | None = None
 
 
 def prepare(
@@ -70,6 +72,7 @@ def prepare(
         supersede=stance.supersede,
         project=bundled.project,
         concurrency=stance.concurrency,
+        max_cost_usd=stance.max_cost_usd,
     )
     check(command)
     return Job(command.job_id, tuple(TaskRef(spec.task_id, spec.target.module) for spec in specs)), command

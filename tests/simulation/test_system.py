@@ -7,6 +7,7 @@ from functools import cache
 import pytest
 
 from tests.support.simulation import CALM, Plan, Report, ends, histories, job_events, run
+from testwright.collector.gates import CENT
 from testwright.history import fold
 from testwright.verifier.merging import worth
 from testwright_schemas import (
@@ -66,7 +67,7 @@ def test_every_task_ends_once_as_what_was_submitted_and_nothing_is_left(seed: in
         assert history.submitted is not None
         assert history.finished is not None
         assert history.finished.outcome != "completed" or history.verified is not None
-        # Nothing here takes an hour: what ends by its deadline was forgotten by everybody else.
+        # Nothing here takes a day: what ends by its deadline was forgotten by everybody else.
         assert history.finished.error is None or history.finished.error.cause != "deadline-exceeded"
 
 
@@ -205,3 +206,26 @@ def test_no_more_tasks_of_a_job_and_of_a_namespace_work_at_a_time_than_may(seed:
         assert at_work(report, set(job.task_ids)) <= (job.concurrency or len(job.task_ids))
     everyone = {id_ for job in submitted for id_ in job.task_ids}
     assert at_work(report, everyone) <= (plan.places or len(everyone))
+
+
+def test_no_task_job_or_namespace_spends_more_than_it_may(seed: int):
+    report, plan = report_of(seed), Plan.of(seed)
+
+    for told in histories(report).values():
+        task = fold(told).submitted
+        assert task is not None
+        if task.policy.max_cost_usd is not None:
+            assert report.spent.get(task.task_id, 0.0) <= task.policy.max_cost_usd + CENT
+    for job in [event for event in job_events(report) if isinstance(event, JobSubmitted)]:
+        if job.max_cost_usd is not None:
+            assert sum(report.spent.get(id_, 0.0) for id_ in job.task_ids) <= job.max_cost_usd + CENT
+    if plan.namespace_usd is not None:
+        assert sum(report.spent.values()) <= plan.namespace_usd + CENT
+
+
+def test_where_money_runs_out_tasks_say_so():
+    causes = Counter[str]()
+    for seed in range(25):
+        causes.update(end.error.cause for end in ends(report_of(seed)) if end.error)
+
+    assert causes["budget-exhausted"] > 10

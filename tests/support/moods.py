@@ -5,7 +5,7 @@ included; now and then it finds less than there is, as a flaky machine would.
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import anyio
 import msgspec
@@ -29,19 +29,24 @@ class Moods:
 
     Args:
         dice: decide.
+        bill: takes down, by the task, what is really spent, whoever hears of it.
     """
 
-    def __init__(self, dice: random.Random) -> None:
+    def __init__(self, dice: random.Random, bill: Callable[[str, float], None]) -> None:
         self._dice = dice
+        self._bill = bill
 
     async def produce(self, item: GenerateSuite, snapshot: bytes, progress: Progress) -> Product:
         """Deliver a candidate, or fail in one of many ways."""
         assert snapshot == SOURCES
         assert item.brief or item.attempt.round == 1
+        cost_usd = 0.5 if item.policy.max_cost_usd is None else min(0.5, item.policy.max_cost_usd)
+        self._bill(item.task_id, cost_usd)
         await progress("searching", tests=1)
         wall_s = self._dice.uniform(0, 90)
         await until(anyio.current_time() + wall_s)
-        usage = Usage(model=MODEL, input_tokens=10, cost_usd=0.5, wall_s=wall_s)
+        told = None if item.policy.max_cost_usd and self._dice.random() < 0.1 else cost_usd
+        usage = Usage(model=MODEL, input_tokens=10, cost_usd=told, wall_s=wall_s)
         self._stumble(usage)
         missing = item.brief.missing_lines if item.brief else range(LINES)
         lines = {line for line in missing if self._dice.random() < 0.4} | {0}

@@ -51,7 +51,7 @@ ROLES = ("submitter", "collector", "collector", "generator", "generator", "verif
 CALM = 5
 """Every so many seeds nothing goes wrong, so that a bug is not blamed on what does."""
 
-PATIENCE_S = 6 * 3600.0
+PATIENCE_S = 4 * 86_400.0
 """Virtual seconds after which a run that has not come to an end is called stuck."""
 
 
@@ -61,7 +61,8 @@ class Plan:
 
     Processes are killed ``kills`` times, drained ``rests`` and cut off ``cuts`` times; ``cancels`` are of
     tasks, of jobs or of everything. ``memory_s`` is how long the server remembers message ids: with 0 nothing may rest
-    on them. ``concurrency`` are the tasks of a job that may work at a time, ``places`` those of the namespace.
+    on them. ``concurrency`` are the tasks of a job that may work at a time, ``places`` those of the
+    namespace; tasks, jobs and the namespace may cost so many dollars.
     """
 
     seed: int
@@ -75,12 +76,16 @@ class Plan:
     memory_s: float
     concurrency: int | None = None
     places: int | None = None
+    task_usd: float | None = None
+    job_usd: float | None = None
+    namespace_usd: float | None = None
 
     @classmethod
     def of(cls, seed: int) -> "Plan":
         """Return the plan of a seed."""
         dice, flow = random.Random(seed), random.Random(f"{seed}/flow")
         calm = seed % CALM == 0
+        task_usd, job_usd = flow.choice(((None, None), (None, None), (0.6, None), (1.0, 1.5), (None, 3.0)))
         faults = Faults(
             lose_publish=dice.choice((0.0, 0.05, 0.2)),
             lose_answer=dice.choice((0.0, 0.05, 0.2)),
@@ -101,6 +106,9 @@ class Plan:
             memory_s=dice.choice((120.0, 0.0)),
             concurrency=flow.choice((None, 1, 2, 4)),
             places=flow.choice((None, None, 1, 3)),
+            task_usd=task_usd,
+            job_usd=job_usd,
+            namespace_usd=flow.choice((None, 3.0, 8.0)) if task_usd or job_usd else None,
         )
 
 
@@ -112,11 +120,17 @@ class Report:
         events: all of them, in order.
         jobs: what was submitted.
         queued: work items and timers that are left.
+        spent: dollars that each task has really cost.
     """
 
     events: list[Stored] = field(default_factory=list[Stored])
     jobs: list[Job] = field(default_factory=list[Job])
     queued: int = 0
+    spent: dict[str, float] = field(default_factory=dict[str, float])
+
+    def bill(self, task_id: str, usd: float) -> None:
+        """Take down what a task costs."""
+        self.spent[task_id] = self.spent.get(task_id, 0.0) + usd
 
     @property
     def digest(self) -> str:
@@ -130,11 +144,11 @@ class Report:
 class Process:
     """An actor that can be killed at any await, drained or cut off, and is started again."""
 
-    def __init__(self, server: MemoryServer, role: str, number: int, seed: int) -> None:
+    def __init__(self, server: MemoryServer, role: str, number: int, seed: int, report: Report) -> None:
         self._server = server
         self._role = role
         self._name = f"{role}-{number}"
-        self._moods = Moods(random.Random(f"{seed}/{self._name}"))
+        self._moods = Moods(random.Random(f"{seed}/{self._name}"), report.bill)
         self._lives = 0
         self._bus: MemoryBus | None = None
         self._at_work: Actor | None = None
@@ -216,7 +230,7 @@ async def _main(plan: Plan) -> Report:
         anyio.create_task_group() as tg,
         server.connect("client") as bus,
     ):
-        processes = [Process(server, role, number, plan.seed) for number, role in enumerate(ROLES)]
+        processes = [Process(server, role, number, plan.seed, report) for number, role in enumerate(ROLES)]
         for process in processes:
             tg.start_soon(process.live)
         tg.start_soon(_hurt, plan, processes)
@@ -238,13 +252,18 @@ def _topology(memory_s: float) -> Topology:
 async def _use(plan: Plan, bus: MemoryBus, server: MemoryServer, dice: random.Random, report: Report) -> None:
     numbers = iter(range(1_000_000))
     client = Client(bus, clock=server.now, new_id=lambda kind: f"{kind}-{next(numbers):06d}")
-    if plan.places:
-        await _limit(bus, LimitsSet(namespace=client.namespace, places=plan.places, set_at=server.now()))
+    if plan.places or plan.namespace_usd:
+        limits = LimitsSet(
+            namespace=client.namespace, places=plan.places, max_cost_usd=plan.namespace_usd, set_at=server.now()
+        )
+        await _limit(bus, limits)
         # Whoever was cut off learns of it first.
         await until(anyio.current_time() + 200)
     async with client.following(), anyio.create_task_group() as users:
         for _ in range(plan.jobs):
-            job = await client.submit_bundle(_bundle(plan.tasks), _policy(dice), Terms(concurrency=plan.concurrency))
+            policy = replace(_policy(dice), max_cost_usd=plan.task_usd)
+            terms = Terms(concurrency=plan.concurrency, max_cost_usd=plan.job_usd)
+            job = await client.submit_bundle(_bundle(plan.tasks), policy, terms)
             report.jobs.append(job)
             for task in job.tasks:
                 users.start_soon(_expect, client, task.id)
@@ -304,7 +323,7 @@ async def _await_jobs(bus: MemoryBus, jobs: Sequence[Job]) -> None:
 
 async def _look(bus: MemoryBus, server: MemoryServer, report: Report) -> None:
     """Read the whole event stream, up to a mark of our own, once every queue had time to be worked off."""
-    await until(anyio.current_time() + 3 * 3600)
+    await until(anyio.current_time() + 2 * 86_400)
     mark = await bus.publish(subjects.event(_MARK), envelope.encode(_MARK), message_id="mark")
     async with bus.feed(subjects.EVENTS, [subjects.EVENTS_ALL], after=0) as events:
         async for stored in events:
@@ -332,7 +351,8 @@ def _policy(dice: random.Random) -> Policy:
         budget_s=dice.choice((30.0, 300.0)),
         rounds=dice.choice((1, 3, 6)),
         priority=dice.choice(("critical", "high", "normal", "low")),
-        deadline_s=dice.choice((3600.0, 7200.0)),
+        # None of these is met: who waits for a turn waits for all the others.
+        deadline_s=dice.choice((80_000.0, 160_000.0)),
         retry=RetryPolicy(max_attempts=2, base_s=dice.choice((0.0, 1.0, 5.0))),
     )
 

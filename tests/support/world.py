@@ -104,7 +104,7 @@ class World:
 
 @asynccontextmanager
 async def world(*, submitting: bool = True, slots: int = 8) -> AsyncGenerator[World]:
-    """Run everything for one test; without ``submitting`` nobody takes submissions; ``slots`` attempts run at a time."""
+    """Run everything for one test; without ``submitting`` nobody takes submissions; ``slots`` attempts at a time."""
     async with MemoryServer(declare(("echo", "openhands"))) as server, server.connect("all") as bus:
         engine = Engine()
         engine.go.set()

@@ -159,7 +159,7 @@ class _Generator:
                 product = await self._produce(item, snapshot, reporter)
             return await self._generated(item, attempt, fence, product)
         except (BlobNotFoundError, BlobCorruptError) as error:
-            raise WorkError("snapshot-lost", str(error)) from error
+            raise WorkError("snapshot-lost", str(error), usage=Usage()) from error
         except TimeoutError as error:
             message = f"the attempt took longer than {item.policy.timeout_s:g} s"
             raise WorkError("timeout", message, retryable=True) from error
@@ -195,7 +195,11 @@ class _Generator:
             retryable=error.retryable,
             retry_after_s=None if error.retry_after_s is None else lanes.bounded(error.retry_after_s),
         )
-        setback = core.Setback(phase="generate", failure=failure, usage=error.usage or Usage(), log=artifact)
+        usage = error.usage
+        if usage is None:
+            doubtful = core.limited(item) and self._charges(attempt.engine)
+            usage = core.UNKNOWN if doubtful else Usage()
+        setback = core.Setback(phase="generate", failure=failure, usage=usage, log=artifact)
         return core.failed(item, attempt, setback, fence)
 
     async def _keep(self, name: str, data: bytes) -> Artifact:

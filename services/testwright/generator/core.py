@@ -31,6 +31,10 @@ MAX_LOST = 5
 """Deliveries of one work item that may end without a word before the task is given up."""
 
 
+UNKNOWN = Usage(model="unknown")
+"""A model was asked, and nobody knows what for."""
+
+
 class Setback(Record, frozen=True, kw_only=True):
     """Why an attempt has yielded nothing: when, what, what it has used all the same, and the engine's log."""
 
@@ -122,13 +126,16 @@ def _lost(deliveries: int) -> Failure | None:
     return Failure(cause="worker-lost", message=f"{MAX_LOST} workers took the task and died or stopped")
 
 
+def limited(item: GenerateSuite) -> bool:
+    """Return whether what an attempt costs is limited: then what it may have cost must not be forgotten."""
+    return item.policy.max_cost_usd is not None or item.policy.max_tokens is not None
+
+
 def _unpaid(item: GenerateSuite) -> Setback | None:
-    if item.policy.max_cost_usd is None and item.policy.max_tokens is None:
+    if not limited(item):
         return None
     message = "a worker that took the task has died or stopped, and may have spent all that was left"
-    # A model without numbers: what was used is not known.
-    unknown = Usage(model="unknown")
-    return Setback(phase="prepare", failure=Failure(cause="budget-exhausted", message=message), usage=unknown)
+    return Setback(phase="prepare", failure=Failure(cause="budget-exhausted", message=message), usage=UNKNOWN)
 
 
 def _paused(pause: LanePaused | None, now: datetime) -> Failure | None:

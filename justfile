@@ -36,9 +36,9 @@ schemas:
 up *args:
     uv run testwright up "$@"
 
-# Run the whole system under faults in virtual time.
+# Run the whole system under faults in virtual time until a million messages were delivered; --seed N replays one run.
 simulate *args:
-    uv run pytest tests/simulation "$@"
+    uv run python -m tests.simulation "$@"
 
 # Kill a process or the server every second while clients work, and balance the books: just chaos 3 --seed 7.
 chaos *args:

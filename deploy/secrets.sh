@@ -25,9 +25,9 @@ if [ ! -e "$folder/routes.conf" ]; then
     password=$(word)
     {
         echo "authorization { user: route, password: \"$password\" }"
-        printf 'routes = ['
-        for server in nats-1 nats-2 nats-3; do printf ' "nats://route:%s@%s:6222"' "$password" "$server"; done
-        echo ' ]'
+        echo "routes = ["
+        for server in nats-1 nats-2 nats-3; do echo "  \"nats://route:$password@$server:6222\""; done
+        echo "]"
     } >"$folder/routes.conf"
 fi
 [ -e "$folder/gateway-tokens" ] || word >"$folder/gateway-tokens"

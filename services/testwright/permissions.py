@@ -6,7 +6,7 @@ is scheduled or rolled up is not checked against permissions, so only those who 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from testwright.bus.topology import declare
 from testwright_schemas import PRIORITIES, Record, subjects
@@ -29,6 +29,9 @@ ROLES: tuple[Role, ...] = get_args(Role)
 NARROWED: tuple[Role, ...] = ("client", "observer")
 """Roles that can be held to one namespace."""
 
+DISCOVERED: tuple[Role, ...] = ("submitter", "generator", "verifier", "collector", "workflow")
+"""Roles that NATS' tools see as services."""
+
 _API = "$JS.API"
 _WHO = "$SYS.REQ.USER.INFO"
 _ASKED = ("submit", "cancel", "retry", "schedule", "cancel-schedule")
@@ -44,17 +47,20 @@ class Rights(Record, frozen=True, kw_only=True):
         publish: what it may publish on.
         never: what it may not publish on, although ``publish`` would let it.
         subscribe: what it may listen to, besides its own inbox.
+        answers: whether it may answer who asks it something, wherever that is heard.
     """
 
     publish: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
     subscribe: tuple[str, ...] = ()
+    answers: bool = False
 
     def __add__(self, other: "Rights") -> "Rights":
         return Rights(
             publish=_united(self.publish, other.publish),
             never=_united(self.never, other.never),
             subscribe=_united(self.subscribe, other.subscribe),
+            answers=self.answers or other.answers,
         )
 
 
@@ -68,7 +74,8 @@ def rights(role: Role, engines: Sequence[str], namespace: str = "*") -> Rights:
     """
     if role in NARROWED:
         return _client(namespace) if role == "client" else _observer(namespace)
-    return _generator(engines) if role == "generator" else _RIGHTS[role]()
+    granted = _generator(engines) if role == "generator" else _RIGHTS[role]()
+    return granted + _discovery(role) if role in DISCOVERED else granted
 
 
 def inbox(name: str) -> str:
@@ -76,17 +83,22 @@ def inbox(name: str) -> str:
     return f"_INBOX_{name}"
 
 
-def as_configured(granted: Rights, prefix: str) -> dict[str, dict[str, list[str]]]:
+def as_configured(granted: Rights, prefix: str) -> dict[str, Any]:
     """Return rights as the server's configuration and its tokens have them, with the inbox."""
     never = {"deny": list(granted.never)} if granted.never else {}
     return {
         "publish": {"allow": list(granted.publish), **never},
         "subscribe": {"allow": [f"{prefix}.>", *granted.subscribe]},
+        **({"allow_responses": {"max": 1, "expires": "5s"}} if granted.answers else {}),
     }
 
 
 def _client(namespace: str = "*") -> Rights:
     return _commands(_ASKED, namespace) + _following(namespace) + _upload() + _download()
+
+
+def _gateway() -> Rights:
+    return _client() + _queues()
 
 
 def _observer(namespace: str) -> Rights:
@@ -128,6 +140,7 @@ def _collector() -> Rights:
         + _following("*")
         # What the dead held is handed back in their names; see testwright.bus.reclaim.
         + Rights(publish=(*(f"$JS.ACK.{stream}.>" for stream in held), _WHO), subscribe=(subjects.LEASES,))
+        + _queues()
     )
 
 
@@ -168,7 +181,9 @@ def _workflow() -> Rights:
 
 def _admin() -> Rights:
     everything = f"{subjects.PREFIX}.>"
-    return Rights(publish=(f"{_API}.>", "$JS.FC.>", everything, "$O.>"), subscribe=(everything, "$JS.EVENT.>"))
+    return Rights(
+        publish=(f"{_API}.>", "$JS.FC.>", everything, "$O.>", "$SRV.>"), subscribe=(everything, "$JS.EVENT.>")
+    )
 
 
 def _reclaim() -> Rights:
@@ -180,7 +195,7 @@ _RIGHTS: dict[Role, Callable[[], Rights]] = {
     "collector": _collector,
     "verifier": _verifier,
     "workflow": _workflow,
-    "gateway": _client,
+    "gateway": _gateway,
     "admin": _admin,
     "reclaim": _reclaim,
 }
@@ -201,6 +216,11 @@ def _taking(stream: str, *consumers: str) -> Rights:
 def _saying(*events: str) -> Rights:
     # Whoever takes messages off a queue may find one that nobody can handle.
     return Rights(publish=(*events, subjects.dead_event()))
+
+
+def _discovery(role: Role) -> Rights:
+    service = f"testwright-{role}"
+    return Rights(subscribe=("$SRV.*", f"$SRV.*.{service}", f"$SRV.*.{service}.*"), answers=True)
 
 
 def _commands(verbs: Sequence[str], namespace: str = "*") -> Rights:
@@ -245,10 +265,16 @@ def _upload(bucket: str = subjects.SNAPSHOTS) -> Rights:
     return Rights(publish=(f"{_API}.STREAM.MSG.GET.{_store(bucket)}", f"$O.{bucket}.C.*", f"$O.{bucket}.M.*"))
 
 
+def _queues() -> Rights:
+    """Return the right to know how long queues are, for who serves metrics."""
+    streams = (subjects.COMMANDS, subjects.WORK, subjects.EVENTS, subjects.TIMERS)
+    return Rights(publish=tuple(f"{_API}.CONSUMER.LIST.{stream}" for stream in streams))
+
+
 def _figures() -> Rights:
     verbs = ("INFO", "STREAM.NAMES", "STREAM.LIST", "STREAM.INFO.*", "CONSUMER.NAMES.*", "CONSUMER.LIST.*")
     return Rights(
-        publish=tuple(f"{_API}.{verb}" for verb in (*verbs, "CONSUMER.INFO.*.*")),
+        publish=(*(f"{_API}.{verb}" for verb in (*verbs, "CONSUMER.INFO.*.*")), "$SRV.>"),
         subscribe=("$JS.EVENT.ADVISORY.>",),
     )
 

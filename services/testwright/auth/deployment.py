@@ -124,7 +124,7 @@ def merged(old: Deployment, wish: Deployment) -> Deployment:
     )
 
 
-def granted(user: User, engines: Sequence[str]) -> dict[str, dict[str, list[str]]]:
+def granted(user: User, engines: Sequence[str]) -> dict[str, Any]:
     """Return what a user may do, as the server's configuration has it."""
     return permissions.as_configured(
         permissions.rights(user.role, engines, user.namespace), permissions.inbox(user.name)

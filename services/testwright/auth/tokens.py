@@ -20,6 +20,7 @@ from testwright.errors import CredentialsError
 
 _HEADER = {"typ": "JWT", "alg": "ed25519-nkey"}
 _UNLIMITED = -1
+_ANSWER_NS = 5 * 10**9
 _BEGIN, _SEED, _END = "-----BEGIN NATS USER JWT-----", "-----BEGIN USER NKEY SEED-----", "------END"
 
 
@@ -80,6 +81,7 @@ class Tokens:
             "type": "user",
             "pub": granted["publish"],
             "sub": granted["subscribe"],
+            **({"resp": {"max": 1, "ttl": _ANSWER_NS}} if "allow_responses" in granted else {}),
             **dict.fromkeys(("subs", "data", "payload"), _UNLIMITED),
         }
         account = self._seed(user.account, nkeys.PREFIX_BYTE_ACCOUNT)

@@ -90,11 +90,15 @@ class Measured(Event, frozen=True, kw_only=True):
 
 
 class Covered(Event, frozen=True, kw_only=True):
-    """Lines and arcs of the target that ran during one test; ``case`` is empty for what ran on import."""
+    """Lines and arcs of the target that ran during one test of a file.
+
+    ``case`` is empty for what ran when the file was imported, ``file`` too for what ran when only the target was.
+    """
 
     case: str
     lines: list[int]
     arcs: list[tuple[int, int]]
+    file: str = ""
 
 
 class Mutants(Event, frozen=True, kw_only=True):

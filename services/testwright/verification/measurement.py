@@ -15,9 +15,9 @@ class Measurement:
 
     Attributes:
         total: as coverage.py counts it.
-        lines: that ran in each test.
-        arcs: that were taken in each test.
-        import_lines: that ran while the files were collected.
+        lines: that ran in each test, or for it when its file was imported.
+        arcs: that were taken in each test, and not on import.
+        import_lines: that ran when the target was imported.
     """
 
     total: Measured
@@ -54,16 +54,27 @@ def measurement(events: Iterable[AnyEvent]) -> Measurement | None:
             case Measured():
                 total = event
             case Covered():
-                lines[event.case] = lines.get(event.case, []) + event.lines
-                arcs[event.case] = arcs.get(event.case, frozenset()) | frozenset(event.arcs)
+                name = event.case or event.file
+                lines[name] = lines.get(name, []) + event.lines
+                arcs[name] = arcs.get(name, frozenset()) | frozenset(event.arcs)
             case _:
                 pass
     if total is None:
         return None
-    imported = lines.pop("", [])
-    # What import did is no test's merit.
-    at_import = arcs.pop("", frozenset())
-    return Measurement(total, lines, {case: taken - at_import for case, taken in arcs.items()}, imported)
+    cases = [name for name in lines if "::" in name]
+    imported, nothing = lines.get("", []), frozenset[Arc]()
+    # What a file runs when it is imported may be noticed by each of its tests, and is none's merit.
+    theirs = {file: [line for line in lines[file] if line not in imported] for file in lines.keys() - cases}
+    return Measurement(
+        total,
+        {case: sorted({*lines[case], *theirs.get(_file(case), [])}) for case in cases},
+        {case: arcs[case] - arcs.get("", nothing) - arcs.get(_file(case), nothing) for case in cases},
+        imported,
+    )
+
+
+def _file(case: str) -> str:
+    return case.partition("::")[0]
 
 
 def _percent(part: int, whole: int) -> float:

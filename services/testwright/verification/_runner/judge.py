@@ -28,15 +28,6 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "collected": ("cases",),
     "started": ("case",),
     "finished": ("case", "outcome", "kind", "reason", "detail", "touched"),
-    "measured": (
-        "statements",
-        "covered_statements",
-        "branches",
-        "covered_branches",
-        "missing_lines",
-        "executed_lines",
-        "missing_branches",
-    ),
     "covered": ("case", "lines", "arcs"),
     "imported": ("reason",),
     "ended": (),
@@ -91,8 +82,6 @@ class Hearing:
                 return case == self.case != ""
             case {"type": "covered", "case": str(case)}:
                 return self.plan.measure and (case == "" or case in (self.plan.cases or []))
-            case {"type": "measured"}:
-                return self.plan.measure
             case {"type": "imported"}:
                 return self.plan.mode == "import"
             case _:

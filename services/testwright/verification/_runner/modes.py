@@ -2,23 +2,21 @@
 
 import contextlib
 import importlib
-import json
 import os
 import platform
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from .channel import Channel, Say, one_line
 from .forks import shield, withhold
 from .judge import listen, listen_apart
 from .plan import Plan
 
-LINES = 2000
-"""Line numbers in one report line."""
+if TYPE_CHECKING:
+    from .metering import Meter
 
 
 def main() -> None:
@@ -100,11 +98,50 @@ def apart(plan: Plan, say: Say) -> bool:
 
 
 def together(plan: Plan, say: Say) -> bool:
-    """Run all tests in one child, measured if the plan says so."""
+    """Run all tests in one child; if the plan says so, measured."""
+    return measure(plan, say) if plan.measure else _all(plan, say)
+
+
+def _all(plan: Plan, say: Say) -> bool:
     heard = listen(plan, say, _together)
     if heard.hung:
         say("overdue")
     return heard.ended
+
+
+def measure(plan: Plan, say: Say) -> bool:
+    """Run all tests in one child, and measure them: those of several files again, in a child for each file.
+
+    So what a file says of coverage concerns its own tests only. What importing the target runs is measured where
+    nothing else is imported.
+    """
+    from .metering import Union  # noqa: PLC0415  coverage is importable only now
+
+    union = Union(plan.path)
+
+    def about(file: str, others: Say) -> Say:
+        def tell(type_: str, **fields: Any) -> None:
+            if type_ != "covered":
+                others(type_, **fields)
+            elif union.add(fields.get("arcs")):
+                say(type_, file=file, **fields)
+
+        return tell
+
+    several = len(plan.files) > 1
+    ended = _all(replace(plan, measure=False), say) if several else _all(plan, about("".join(plan.files), say))
+    if not ended:
+        return False
+    for file in plan.files if several else ():
+        cases = [case for case in plan.cases or [] if case.partition("::")[0] == file]
+        listen(replace(plan, files=[file], cases=cases), about(file, _nothing), _together)
+    listen(replace(plan, files=[], cases=[]), about("", _nothing), _import_measured)
+    union.tell(say)
+    return True
+
+
+def _nothing(type_: str, **fields: Any) -> None:
+    """Say nothing."""
 
 
 def _apart(plan: Plan, say: Say) -> None:
@@ -123,41 +160,24 @@ def _together(plan: Plan, say: Say) -> None:
     if not plan.measure:
         sessions.run(plan, Recorder(plan, say, lambda _: None, apart=False))
         return
-    import coverage  # noqa: PLC0415  importable only now
-
-    # No configuration file: that of the project could leave out the very lines that count.
-    cov = coverage.Coverage(data_file=None, branch=True, config_file=False, include=[plan.path], messages=False)
-    cov.start()
-    try:
-        sessions.run(plan, Recorder(plan, say, cov.switch_context, apart=False))
-    finally:
-        cov.stop()
-    _say_coverage(plan, say, cov)
+    meter = _meter(plan)
+    with meter.running():
+        sessions.run(plan, Recorder(plan, say, meter.begin, apart=False))
+    meter.tell(say)
 
 
-def _say_coverage(plan: Plan, say: Say, cov: Any) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder, "coverage.json")
-        cov.json_report(morfs=[plan.path], outfile=str(out))
-        (measured,) = json.loads(out.read_text())["files"].values()
-    summary = measured["summary"]
-    say(
-        "measured",
-        statements=summary["num_statements"],
-        covered_statements=summary["covered_lines"],
-        branches=summary["num_branches"],
-        covered_branches=summary["covered_branches"],
-        missing_lines=measured["missing_lines"][:LINES],
-        executed_lines=measured["executed_lines"][:LINES],
-        missing_branches=measured["missing_branches"][:LINES],
-    )
-    data = cov.get_data()
-    for context in sorted(data.measured_contexts()):
-        data.set_query_context(context)
-        lines, arcs = sorted(data.lines(plan.path) or []), sorted(data.arcs(plan.path) or [])
-        for start in range(0, max(len(lines), len(arcs)), LINES):
-            end = start + LINES
-            say("covered", case=context, lines=lines[start:end], arcs=arcs[start:end])
+def _import_measured(plan: Plan, say: Say) -> None:
+    enter(plan)
+    meter = _meter(plan)
+    with meter.running(), contextlib.suppress(BaseException):
+        importlib.import_module(plan.module)
+    meter.tell(say)
+
+
+def _meter(plan: Plan) -> "Meter":
+    from .metering import Meter  # noqa: PLC0415  coverage is importable only now
+
+    return Meter(plan.path)
 
 
 def mutate(plan: Plan, say: Say) -> bool:

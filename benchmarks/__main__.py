@@ -5,10 +5,11 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 
-from benchmarks import bus_floor, idle, recovery, scale, suite_quality, waiting, workflow_overlap
+from benchmarks import bus_floor, durability, idle, recovery, scale, suite_quality, waiting, workflow_overlap
 
 BENCHMARKS: dict[str, Callable[[Sequence[str]], Awaitable[None]]] = {
     "bus_floor": lambda _: bus_floor.main(),
+    "durability": lambda _: durability.main(),
     "waiting": lambda _: waiting.main(),
     "recovery": lambda _: recovery.main(),
     "scale": scale.main,

@@ -1,0 +1,63 @@
+"""Every guarantee that is written down has its test, and the numbers in them are those of the product."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from testwright.actor import BEAT_S
+from testwright.bus.topology import DAY_S, Stream, declare
+from testwright_schemas import Policy, subjects
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "guarantees.md").read_text("utf-8")
+NAMED = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+BULLET = re.compile(r"^- (?:.|\n(?=  ))*", re.MULTILINE)
+TOPOLOGY = declare(["echo"])
+STREAMS = {stream.name: stream for stream in TOPOLOGY.streams}
+
+
+def promises() -> list[str]:
+    """Return the guarantees; what is not promised has no test."""
+    before, _, rest = TEXT.partition("## What is not promised")
+    return BULLET.findall(before + rest.partition("\n## ")[2])
+
+
+@pytest.mark.parametrize(("path", "name"), sorted(set(NAMED.findall(TEXT))))
+def test_a_test_that_is_named_exists(path: str, name: str) -> None:
+    assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text("utf-8"), re.MULTILINE)
+
+
+def test_every_guarantee_names_its_test() -> None:
+    assert len(promises()) > 40
+    assert [promise for promise in promises() if not NAMED.search(promise)] == []
+
+
+def test_a_dead_worker_is_noticed_after_three_missed_signs_of_life() -> None:
+    assert BEAT_S == 10
+    assert {consumer.ack_wait_s for consumer in TOPOLOGY.consumers} == {3 * BEAT_S}
+
+
+def test_events_results_and_sources_are_kept_for_thirty_days() -> None:
+    events = STREAMS[subjects.EVENTS]
+    assert (events.retention, events.max_age_s, events.max_per_subject) == ("limits", 30 * DAY_S, 64)
+    assert not events.refuse_when_full
+    assert {bucket.name: bucket.max_age_s for bucket in TOPOLOGY.buckets} == {
+        subjects.SNAPSHOTS: 30 * DAY_S,
+        subjects.ARTIFACTS: 30 * DAY_S,
+    }
+
+
+def test_commands_and_timers_are_kept_until_they_are_done() -> None:
+    def kept(stream: Stream) -> tuple[str, float | None, int]:
+        return stream.retention, stream.max_age_s, stream.max_per_subject
+
+    assert kept(STREAMS[subjects.COMMANDS]) == kept(STREAMS[subjects.TIMERS]) == ("work", None, -1)
+
+
+def test_a_work_item_outlives_any_task_it_could_be_for() -> None:
+    kept_s = STREAMS[subjects.WORK].max_age_s
+    assert kept_s is not None
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"deadline_s": kept_s}, Policy)

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from testwright.bus import Bus, Delivery, Slot, Stored
 from testwright.errors import BusClosedError, BusError, PayloadTooLargeError
+from testwright.observe.current import handling
 from testwright.pacing import beat
 from testwright.voice import Voice, address
 from testwright_schemas import Effect, MessageDeadLettered, Publish, envelope, subjects
@@ -130,6 +131,12 @@ class Actor:
     background: Sequence[Callable[..., Coroutine[Any, Any, None]]] = ()
     _drain: Drain = field(default_factory=Drain)
     _rested: anyio.Event | None = None
+    _open: bool = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes work: every slot is open, and it is not being drained."""
+        return self._open
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve until drained; reports started when every slot is open."""
@@ -142,13 +149,16 @@ class Actor:
                     for reaction in self.reactions:
                         for _ in range(reaction.slots):
                             await slots.start(self._serve, reaction, parts)
+                    self._open = True
                     task_status.started()
                 parts.cancel_scope.cancel()
         finally:
+            self._open = False
             rested.set()
 
     async def rest(self, grace_s: float) -> None:
         """Drain: take nothing new, give running work ``grace_s`` seconds, then hand it back."""
+        self._open = False
         self._drain.begin()
         if self._rested is None:
             return
@@ -170,7 +180,8 @@ class Actor:
         alive = anyio.CancelScope()
         parts.start_soon(self._keep, delivery, alive)
         try:
-            await self._drain.work(lambda: self._process(reaction, delivery))
+            with handling(delivery.message):
+                await self._drain.work(lambda: self._process(reaction, delivery))
         finally:
             alive.cancel()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
@@ -10,15 +10,19 @@ import anyio
 
 from testwright import clock
 from testwright.actor import Actor
-from testwright.background import beside
+from testwright.background import Part, beside
 from testwright.bus import Bus
 from testwright.bus.nats import connect
 from testwright.bus.reclaim import reclaiming
+from testwright.bus.topology import declare
 from testwright.collector.actor import collector
 from testwright.engines import registry
 from testwright.environments.uv import UvEnvironments
 from testwright.generator.actor import generator
 from testwright.generator.workshop import Workshop
+from testwright.observe.observation import Observation, observed_bus, observed_tools
+from testwright.observe.steps import judging, producing
+from testwright.observe.tally import Tally, service
 from testwright.sandbox import Sandbox
 from testwright.sandbox.choice import Mode, choose, mode
 from testwright.settings import Settings
@@ -46,6 +50,7 @@ class Options:
         system_url: the same server with credentials of its system account; with them, what a dead worker held is handed
             on at once, and not after the ack wait.
         sandbox: mode; ``None`` for what the settings ask for.
+        observation: who watches; by default nobody.
     """
 
     concurrency: int = 1
@@ -53,26 +58,29 @@ class Options:
     grace_s: float = GRACE_S
     system_url: str | None = None
     sandbox: Mode | None = None
+    observation: Observation = field(default_factory=Observation)
 
 
 def build(role: Role, bus: Bus, settings: Settings, options: Options) -> Actor:
     """Return an actor with the adapters of this machine."""
     engines = options.engines or registry.names()
     sandbox = choose(options.sandbox or mode(settings.sandbox))
-    environments = UvEnvironments(settings.cache)
+    spectators = options.observation.spectators(role)
+    sandbox, environments = observed_tools(sandbox, UvEnvironments(settings.cache), spectators)
+    judge = judging(Bench(sandbox, environments), spectators)
     builders: dict[Role, Callable[[], Actor]] = {
         "submitter": lambda: submitter(bus, clock.now, registry.names()),
         "collector": lambda: collector(bus, clock.now),
         "generator": lambda: generator(
             bus,
             clock.now,
-            Workshop(sandbox, environments),
+            producing(Workshop(sandbox, environments), spectators),
             engines,
             worker=settings.worker,
             slots=options.concurrency,
             charges=registry.charges,
         ),
-        "verifier": lambda: verifier(bus, clock.now, Bench(sandbox, environments), slots=options.concurrency),
+        "verifier": lambda: verifier(bus, clock.now, judge, slots=options.concurrency),
         "workflow": lambda: workflow(bus, workflow_tools(settings, sandbox=sandbox)),
     }
     return builders[role]()
@@ -117,16 +125,39 @@ async def serving(
         return url if isinstance(url, str) else url(role)
 
     async with AsyncExitStack() as stack:
-        actors: list[Actor] = []
-        for role in roles:
-            bus = await stack.enter_async_context(connect(url_of(role), name=f"testwright-{role}", leased=True))
-            actors.append(build(role, bus, settings, options))
+        posts = [await stack.enter_async_context(_post(role, url_of(role), settings, options)) for role in roles]
+        actors = [post.actor for post in posts]
         reclaimers = [partial(reclaiming, url_of("collector"), options.system_url)] if options.system_url else []
-        async with beside(*(actor.run for actor in actors), *reclaimers):
+        async with beside(*(actor.run for actor in actors), *(post.discovery for post in posts), *reclaimers):
+            for post in posts:
+                options.observation.check(post.actor.name, post.ready)
             try:
                 yield
             finally:
                 await drain(actors, options.grace_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Post:
+    """An actor, whether it takes work now, and what makes it known to the tools of NATS."""
+
+    actor: Actor
+    ready: Callable[[], bool]
+    discovery: Part
+
+
+@asynccontextmanager
+async def _post(role: Role, url: str, settings: Settings, options: Options) -> AsyncGenerator[_Post]:
+    observation, tally = options.observation, Tally()
+    told = observation.on_state(role)
+    async with connect(url, name=f"testwright-{role}", leased=True, on_state=told) as bus:
+        actor = build(role, observed_bus(bus, (*observation.spectators(role), tally)), settings, options)
+        taken = {consumer for reaction in actor.reactions for consumer in reaction.consumers}
+        tally.expect(taken, declare(options.engines or registry.names()).consumers)
+        if observation.health and role == "collector":
+            observation.health.depths = bus.depths
+        known_as = service(role, settings.worker, clock.now())
+        yield _Post(actor, lambda: actor.ready and bus.connected, partial(bus.answering, known_as, tally.endpoints))
 
 
 async def drain(actors: Sequence[Actor], grace_s: float) -> None:

@@ -18,6 +18,7 @@ from testwright.bus import Bus, Stored
 from testwright.bus.nats import connect
 from testwright.errors import InvalidSubmissionError, TaskNotFoundError, WaitTimeoutError
 from testwright.history import TaskStatus, status
+from testwright.observe.observation import observing
 from testwright.running import locate
 from testwright.schedules import Schedules
 from testwright.snapshots.bundle import Bundle, bundle
@@ -88,8 +89,9 @@ class Client:
         """
         here = settings.load()
         async with (
+            observing("testwright-client", here.worker) as seen,
             connect((here.reach(url) if url else here.server) or locate(here.data), name="testwright-client") as bus,
-            cls(bus, namespace=namespace or here.namespace).following() as client,
+            cls(seen.bus(bus, "client"), namespace=namespace or here.namespace).following() as client,
         ):
             yield client
 

@@ -1,5 +1,6 @@
 """The only reader of the environment and of well-known places on the machine."""
 
+import contextlib
 import math
 import os
 import platform
@@ -11,8 +12,8 @@ from urllib.parse import quote
 import msgspec
 import platformdirs
 
+from testwright._telemetry import Telemetry, secrets_in
 from testwright.errors import SettingError
-
 
 SANDBOX = "TESTWRIGHT_SANDBOX"
 
@@ -196,6 +197,22 @@ def gateway() -> GatewaySettings:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError("TESTWRIGHT_GATEWAY_TOKENS_FILE", f"cannot be read: {error}") from error
     return GatewaySettings(tokens=tokens, hosts=tuple(filter(None, map(str.strip, hosts))))
+
+
+def telemetry() -> Telemetry:
+    """Return what the surroundings say of how we are watched."""
+    return Telemetry.read(_said)
+
+
+def secrets() -> tuple[str, ...]:
+    """Return what must not be seen in logs: keys and tokens, and passwords in addresses; of files, what is readable."""
+
+    def found(name: str) -> str | None:
+        with contextlib.suppress(SettingError):
+            return _secret(name)
+        return None
+
+    return secrets_in(found)
 
 
 def _said(name: str) -> str | None:

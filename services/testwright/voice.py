@@ -14,6 +14,7 @@ from testwright import chain
 from testwright.bus import Bus, Receipt
 from testwright.errors import ConflictError, SubjectFullError
 from testwright.history import JobHistory, TaskHistory, fold, fold_job
+from testwright.observe.origin import origin
 from testwright_schemas import (
     CancelSchedule,
     CancelTasks,
@@ -116,7 +117,7 @@ class Voice:
 
     def _headers(self, message: Message, id_: str, subject: str, cause: Mapping[str, str]) -> dict[str, str]:
         headers = envelope.headers(
-            message, id_=id_, source=self._source, subject=subject, time=self._clock(), cause=cause
+            message, id_=id_, source=self._source, subject=subject, time=self._clock(), cause=cause or origin()
         )
         return headers | chain.header(message, cause)
 

@@ -29,7 +29,10 @@ MAY_WAIT_IN_A_LOOP = MAY_SLEEP | {
 }
 MAY_SPELL_SUBJECTS = {
     "schemas/testwright_schemas/subjects.py": "the one place that spells them",
+    "schemas/testwright_schemas/_flows.py": "its part about lanes, gates and limits",
     "services/testwright/settings.py": "names of environment variables begin alike",
+    "services/testwright/_telemetry.py": "a part of settings",
+    "services/testwright/cli/observing.py": "its error names a variable of the environment",
 }
 MAY_READ_THE_ENVIRONMENT = {
     "services/testwright/settings.py": "the one reader",

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Se
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import anyio
+from anyio.abc import TaskStatus
 
 from testwright.bus import Receipt, Slot, Stored, When
 from testwright.bus._nats_feed import feed
@@ -19,7 +20,9 @@ from testwright.bus._nats_publish import Publishing, message_headers, purge, sch
 from testwright.bus._nats_reader import message_get
 from testwright.bus._nats_slot import open_slot
 from testwright.bus._nats_topology import apply, export
-from testwright.bus.topology import Topology
+from testwright.bus.figures import Depth, depths
+from testwright.bus.service import Endpoints, Service, answering
+from testwright.bus.topology import STREAMS, Topology
 from testwright_schemas.publication import Expect
 
 __all__ = ["NatsBus", "apply_topology", "connect", "export"]
@@ -95,6 +98,21 @@ class NatsBus:
     async def fetch(self, bucket: str, digest: str) -> bytes:
         """Return content by digest, checked."""
         return await fetch(self._link, bucket, digest, self._timeout_s)
+
+    @property
+    def connected(self) -> bool:
+        """Return whether a message would reach the server now."""
+        return self._link.connected
+
+    async def depths(self) -> list[Depth]:
+        """Return how long the queues are."""
+        return await depths(self._link, [stream.name for stream in STREAMS], self._timeout_s)
+
+    async def answering(
+        self, service: Service, endpoints: Endpoints, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Answer as a service of NATS until cancelled; see ``testwright.bus.service``."""
+        await answering(self._link, service, endpoints, task_status=task_status)
 
     async def apply(self, topology: Topology) -> None:
         """Create what is missing of a topology, and change what is configured otherwise."""

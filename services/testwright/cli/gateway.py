@@ -7,6 +7,7 @@ import typer
 
 from testwright import settings
 from testwright.gateway.listening import PORT, Place, bind, grants_of
+from testwright.observe.observation import Observation
 
 
 def place(listen: str | None = None) -> Place:
@@ -34,8 +35,8 @@ def parse(listen: str) -> tuple[str, int]:
     return host, port
 
 
-def service(url: str, where: Place) -> AbstractAsyncContextManager[Place]:
+def service(url: str, where: Place, observation: Observation) -> AbstractAsyncContextManager[Place]:
     """Return the gateway on a server, to be run as a context."""
     from testwright.gateway.server import serving  # noqa: PLC0415  importing HTTP takes longer than most verbs do
 
-    return serving(url, where, settings.load().namespace)
+    return serving(url, where, settings.load().namespace, observation)

@@ -1,5 +1,7 @@
 """The verb run: one actor as a process of its own."""
 
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import anyio
@@ -8,10 +10,13 @@ import typer
 from testwright import app, settings
 from testwright.cli import gateway, output
 from testwright.cli.foreground import in_foreground
-from testwright.cli.options import Concurrency, Grace, Json, Namespace, Sandbox, Server, Verbose, log_to_stderr
+from testwright.cli.observing import Health, LogFormat, log_as, observed
+from testwright.cli.options import Concurrency, Grace, Json, Namespace, Sandbox, Server, Verbose
 from testwright.cli.session import address
 from testwright.engines import registry
 from testwright.errors import InvalidSubmissionError
+from testwright.gateway.listening import Place
+from testwright.observe.observation import Observation
 
 Process = Literal["submitter", "generator", "verifier", "collector", "workflow", "gateway"]
 """Every actor, and the gateway."""
@@ -30,6 +35,8 @@ def run(
         typer.Option("--listen", metavar="HOST:PORT", help="Where the gateway is. [127.0.0.1:8420, or a free port]"),
     ] = None,
     sandbox: Sandbox = None,
+    health: Health = None,
+    log_format: LogFormat = None,
     server: Server = None,
     namespace: Namespace = None,
     as_json: Json = False,
@@ -44,14 +51,14 @@ def run(
     The gateway takes the tokens in TESTWRIGHT_GATEWAY_TOKENS_FILE (a token a line, and behind it the namespace it is
     for), or else makes one of its own and prints it.
     """
-    log_to_stderr(True)
+    log_as(log_format)
     for name in engine or ():
         if name not in registry.names():
             raise InvalidSubmissionError(
                 "--engine", f"no engine {name!r} here: there are {', '.join(registry.names())}"
             )
     if role == "gateway":
-        raise typer.Exit(_gateway(server, listen, as_json=as_json))
+        raise typer.Exit(_gateway(server, listen, health, as_json=as_json))
     here = settings.load()
     options = app.Options(
         concurrency=concurrency,
@@ -64,15 +71,20 @@ def run(
     def greet(_: object) -> None:
         output.line({"running": role, "worker": here.worker}) if as_json else output.say(f"{role} is running")
 
-    service = app.serving(address(server), [role], here, options)
-    raise typer.Exit(anyio.run(in_foreground, service, greet))
+    def serve(seen: Observation) -> AbstractAsyncContextManager[None]:
+        return app.serving(address(server), [role], here, replace(options, observation=seen))
+
+    raise typer.Exit(anyio.run(in_foreground, observed(f"testwright-{role}", health, serve), greet))
 
 
-def _gateway(server: str | None, listen: str | None, *, as_json: bool) -> int:
+def _gateway(server: str | None, listen: str | None, health: str | None, *, as_json: bool) -> int:
     where = gateway.place(listen)
 
     def greet(_: object) -> None:
         shown = where.url if settings.gateway().tokens else where.invitation
         output.line({"running": "gateway", "page": shown}) if as_json else output.say(f"gateway is running: {shown}")
 
-    return anyio.run(in_foreground, gateway.service(address(server), where), greet)
+    def serve(seen: Observation) -> AbstractAsyncContextManager[Place]:
+        return gateway.service(address(server), where, seen)
+
+    return anyio.run(in_foreground, observed("testwright-gateway", health, serve, page=True), greet)

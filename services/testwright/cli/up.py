@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -14,10 +14,12 @@ from testwright import app, settings
 from testwright.bus.nats import connect
 from testwright.cli import gateway, output
 from testwright.cli.foreground import in_foreground
-from testwright.cli.options import Concurrency, Grace, Json, Sandbox, Verbose, log_to_stderr
+from testwright.cli.observing import Health, LogFormat, log_as, observed
+from testwright.cli.options import Concurrency, Grace, Json, Sandbox, Verbose
 from testwright.cli.service import hosted
 from testwright.errors import ConnectError
 from testwright.gateway.listening import Place
+from testwright.observe.observation import Observation
 from testwright.running import announced, locate
 from testwright_schemas import subjects
 
@@ -31,6 +33,7 @@ class Wish:
     durable: bool
     options: app.Options
     page: Place
+    health: str | None
     as_json: bool
 
 
@@ -48,6 +51,8 @@ def up(
     concurrency: Concurrency = 1,
     grace: Grace = app.GRACE_S,
     sandbox: Sandbox = None,
+    health: Health = None,
+    log_format: LogFormat = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -59,22 +64,23 @@ def up(
     second Ctrl-C stops at once. The line for `nats` holds the password of this server: it listens on this machine only.
     The address of the page holds the token that opens it.
     """
-    log_to_stderr(True)
+    log_as(log_format)
     here = settings.load()
     options = app.Options(concurrency=concurrency, grace_s=grace, sandbox=sandbox)
-    wish = Wish(data or here.data, port, durable, options, gateway.place(listen), as_json)
+    wish = Wish(data or here.data, port, durable, options, gateway.place(listen), health, as_json)
     raise typer.Exit(anyio.run(_up, wish, here.data))
 
 
 async def _up(wish: Wish, announce: Path) -> int:
     await _check_alone(announce)
-    return await in_foreground(_service(wish, announce), lambda url: _greet(wish, url))
+    service = observed("testwright", wish.health, lambda seen: _service(wish, announce, seen), page=True)
+    return await in_foreground(service, lambda url: _greet(wish, url))
 
 
 @asynccontextmanager
-async def _service(wish: Wish, announce: Path) -> AsyncGenerator[str]:
-    service = hosted(wish.data, wish.options, port=wish.port, durable=wish.durable)
-    async with service as server, gateway.service(server.url_of("gateway"), wish.page):
+async def _service(wish: Wish, announce: Path, seen: Observation) -> AsyncGenerator[str]:
+    service = hosted(wish.data, replace(wish.options, observation=seen), port=wish.port, durable=wish.durable)
+    async with service as server, gateway.service(server.url_of("gateway"), wish.page, seen):
         with announced(announce, server.url):
             yield server.url
 

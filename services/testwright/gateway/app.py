@@ -12,23 +12,27 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from testwright.errors import RequestRefusedError
 from testwright.gateway import openapi
 from testwright.gateway.access import Grant
 from testwright.gateway.api import Api
 from testwright.gateway.asking import answer
+from testwright.gateway.core import ALL
 from testwright.gateway.guard import Guard, refusal
 from testwright.gateway.problems import FORESEEN, MEDIA_TYPE, problem_for
 from testwright.gateway.routes import OPERATIONS, Operation
+from testwright.observe.health import METRICS, PATHS, Health
 
 STATIC = Path(__file__).with_name("static")
 """The page's files."""
 
 
-def application(api: Api, grants: Sequence[Grant], hosts: Collection[str] = ()) -> ASGIApp:
+def application(api: Api, health: Health, grants: Sequence[Grant], hosts: Collection[str] = ()) -> ASGIApp:
     """Return the gateway.
 
     Args:
         api: does what is asked for.
+        health: of the process.
         grants: who may ask.
         hosts: names of this gateway besides ``localhost`` and addresses.
     """
@@ -42,6 +46,7 @@ def application(api: Api, grants: Sequence[Grant], hosts: Collection[str] = ()) 
 
     routes = [
         *_routes(api),
+        *(Route(path, _telling(health)) for path in PATHS),
         Route("/openapi.json", describe),
         Route("/", page),
         Mount("/static", StaticFiles(directory=STATIC)),
@@ -65,6 +70,25 @@ def _dispatch(api: Api, methods: dict[str, Operation]) -> Callable[[Request], An
         return await getattr(api, methods[method].name)(request)
 
     return endpoint
+
+
+def _telling(health: Health) -> Callable[[Request], Any]:
+    async def endpoint(request: Request) -> Response:
+        if request.url.path == METRICS:
+            _check_sees_all(request.scope["grant"])
+        status, type_, body = await health.answer(request.url.path)
+        return Response(body, status, media_type=type_)
+
+    return endpoint
+
+
+def _check_sees_all(grant: Grant | None) -> None:
+    # Figures are of all namespaces together; whether it is well may be known to whoever balances the load.
+    if grant is None:
+        detail = "name a token: Authorization: Bearer TOKEN"
+        raise RequestRefusedError(401, "token-missing", detail, {"WWW-Authenticate": 'Bearer realm="testwright"'})
+    if not grant.opens(ALL):
+        raise RequestRefusedError(403, "namespace-closed", "figures are for a token of all namespaces")
 
 
 async def _no_way(_: Request, error: Exception) -> Response:

@@ -10,6 +10,7 @@ from anyio.abc import TaskStatus
 from hypercorn.asyncio import serve  # pyright: ignore[reportUnknownVariableType]  its types are partial
 from hypercorn.config import Config
 
+from testwright._telemetry import Telemetry
 from testwright.background import beside
 from testwright.bus import Bus
 from testwright.bus.nats import connect
@@ -17,6 +18,9 @@ from testwright.gateway.api import Api
 from testwright.gateway.app import application
 from testwright.gateway.listening import Place
 from testwright.gateway.live import Live
+from testwright.observe.health import Health
+from testwright.observe.observation import Observation, observe
+from testwright.observe.prometheus import Prometheus
 
 log = logging.getLogger("testwright.gateway")
 
@@ -31,12 +35,14 @@ class Gateway:
         bus: its connection.
         place: where it listens.
         namespace: of requests that name none.
+        health: of its process; one of its own if ``None``.
     """
 
-    def __init__(self, bus: Bus, place: Place, namespace: str) -> None:
+    def __init__(self, bus: Bus, place: Place, namespace: str, health: Health | None = None) -> None:
         self._live = Live(bus)
         self._place = place
-        self._app = application(Api(bus, self._live, namespace), place.grants, place.hosts)
+        self._health = health or Health(Prometheus())
+        self._app = application(Api(bus, self._live, namespace), self._health, place.grants, place.hosts)
         self._ended: anyio.Event | None = None
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -45,6 +51,7 @@ class Gateway:
         try:
             async with anyio.create_task_group() as parts:
                 await parts.start(self._live.follow)
+                self._health.checks["gateway"] = lambda: not self._live.closing.is_set()
                 task_status.started()
                 # The socket listens already: who comes before the next line waits for an instant.
                 await serve(cast("Any", self._app), self._config(), shutdown_trigger=self._live.closing.wait)
@@ -72,20 +79,27 @@ class Gateway:
 
 
 @asynccontextmanager
-async def serving(url: str, place: Place, namespace: str) -> AsyncGenerator[Place]:
+async def serving(
+    url: str, place: Place, namespace: str, observation: Observation | None = None
+) -> AsyncGenerator[Place]:
     """Run a gateway, on a connection of its own, for as long as the body runs; it creates nothing on the server.
 
     Args:
         url: of the server.
         place: where it listens.
         namespace: of requests that name none.
+        observation: who watches; nobody but those who ask the gateway itself if ``None``.
 
     Raises:
         ConnectError: the server cannot be reached.
         StreamNotFoundError: the topology was not applied.
     """
-    async with connect(url, name="testwright-gateway") as bus:
-        gateway = Gateway(bus, place, namespace)
+    seen = observation or observe(Telemetry(), "testwright-gateway", "", served=True)
+    async with connect(url, name="testwright-gateway", on_state=seen.on_state("gateway")) as bus:
+        if seen.health:
+            seen.health.depths = bus.depths
+        gateway = Gateway(seen.bus(bus, "gateway"), place, namespace, seen.health)
+        seen.check("connection of gateway", lambda: bus.connected)
         async with beside(gateway.run):
             try:
                 yield place

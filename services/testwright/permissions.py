@@ -134,6 +134,8 @@ def _collector() -> Rights:
         + _saying(
             subjects.task_event(kind="finished"),
             *(subjects.job_event(kind=kind) for kind in ("progressed", "finished")),
+            subjects.gate_event(),
+            f"{subjects.PREFIX}.event.*.queue.*.*.*.*",
         )
         + Rights(publish=(subjects.WORK_ALL,), never=(_SCHEDULE,))
         + _timing(f"{subjects.PREFIX}.timer.set.*.*.*")

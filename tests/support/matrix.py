@@ -4,6 +4,7 @@
 """
 
 import re
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -58,6 +59,11 @@ ROWS: dict[str, tuple[str, ...]] = {
         subjects.schedule_event("acme", "s1", kind) for kind in ("set", "rejected", "fired", "cancelled")
     ),
     "lane events": (subjects.lane_event("acme", "l1"),),
+    "gates and their queues": (
+        subjects.gate_event("acme", "job", "j1"),
+        subjects.queued_event("acme", "job", "j1", "high").replace("*", "t1"),
+    ),
+    "limits of namespaces": (subjects.limits_event("acme", "own"),),
     "dead letters": (subjects.dead_event("acme", "d1"),),
     "timers of schedules": ("testwright.timer.set.acme.s1.schedule",),
     "timers of tasks": ("testwright.timer.set.acme.t1.deadline-1", "testwright.timer.set.acme.t1.retry-2"),
@@ -106,7 +112,8 @@ ROWS: dict[str, tuple[str, ...]] = {
     "artifacts: store": ("$O.testwright-artifacts.C.n1", "$O.testwright-artifacts.M.d1"),
     "artifacts: fetch": tuple(f"$JS.API.{verb}.OBJ_testwright-artifacts" for verb in ("STREAM.MSG.GET", "DIRECT.GET")),
     # what is arranged
-    "figures of streams": ("$JS.API.STREAM.INFO.TESTWRIGHT_EVENTS", "$JS.API.CONSUMER.LIST.TESTWRIGHT_WORK"),
+    "lengths of queues": ("$JS.API.CONSUMER.LIST.TESTWRIGHT_WORK",),
+    "figures of streams": ("$JS.API.STREAM.INFO.TESTWRIGHT_EVENTS", "$JS.API.STREAM.LIST", "$JS.API.INFO"),
     "take timers back": ("$JS.API.STREAM.PURGE.TESTWRIGHT_TIMERS",),
     "change durable consumers": (
         "$JS.API.CONSUMER.CREATE.TESTWRIGHT_EVENTS.collector",
@@ -125,6 +132,7 @@ ROWS: dict[str, tuple[str, ...]] = {
         "$JS.API.STREAM.MSG.DELETE.NONE",
         "$JS.API.STREAM.SNAPSHOT.NONE",
     ),
+    "ask services who they are": ("$SRV.PING",),
     "anything else": ("somewhere.else", "$SYS.REQ.SERVER.PING", "_INBOX_nobody.a.1", "_INBOX.a.1"),
 }
 
@@ -134,6 +142,7 @@ HEARD: dict[str, tuple[str, ...]] = {
     "leases, as they are said": (subjects.LEASES,),
     "commands, work, timers, as they are said": ("testwright.command.>", "testwright.work.>", "testwright.timer.>"),
     "advisories of the server": ("$JS.EVENT.ADVISORY.>",),
+    "questions to services": ("$SRV.PING",),
     "ends of connections": ("$SYS.ACCOUNT.*.DISCONNECT",),
     "inboxes of others": ("_INBOX_nobody.>", "_INBOX.>"),
     "everything": (">", "$SYS.>", "$JS.>", "$O.>"),
@@ -161,8 +170,10 @@ async def refused(guard: Guarded, title: str) -> tuple[set[str], set[str]]:
         await client.catch_up()
     finally:
         await client.close()
-    pairs = [denied(text) for text in found]
-    return tuple({pair[1] for pair in pairs if pair and pair[0] == kind} for kind in ("publish", "subscription"))  # type: ignore[return-value]  # one for each
+    pairs = [pair for text in found if (pair := denied(text))]
+    return {subject for kind, subject in pairs if kind == "publish"}, {
+        subject for kind, subject in pairs if kind == "subscription"
+    }
 
 
 def cell(wanted: Sequence[str], no: set[str]) -> str:
@@ -201,4 +212,4 @@ def kept(document: str) -> str:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as place:
-        print(anyio.run(ask, Path(place)))
+        sys.stdout.write(f"{anyio.run(ask, Path(place))}\n")

@@ -95,7 +95,7 @@ async def test_a_client_of_a_namespace_can_do_all_that_clients_do(guard: Guarded
         assert last.outcome in {"cancelled", "completed"}
         assert await client.tasks_of(job.id) == (first.task_id,)
         assert await client.results(first.task_id) == first
-        assert {status.task_id for status in await client.tasks()} >= {first.task_id, joined.task_id, last.task_id}
+        assert {status.id for status in await client.tasks()} >= {first.task_id, joined.task_id, last.task_id}
         async with client.watch(job.id) as events:
             stored, _ = await anext(aiter(events))
             assert subjects.namespace_of(stored.subject) == "acme"

@@ -13,6 +13,7 @@ from testwright.submission import Job, TaskRef
 
 @pytest.mark.nats
 @pytest.mark.slow
+@pytest.mark.timeout(420)  # as long as it would take to say what is lost
 async def test_whatever_is_killed_every_task_ends_once_and_its_files_are_there(tmp_path: Path) -> None:
     book, toll, found = await storm(Storm(seed=11, seconds=10, clients=2), tmp_path)
 

@@ -36,7 +36,12 @@ def gate_event(namespace: str = "*", kind: GateKind | Literal["*"] = "*", gate: 
     return f"{PREFIX}.event.{namespace}.gate.{kind}.{gate}.moved"
 
 
-def queued_event(namespace: str, kind: GateKind, gate: str, priority: Priority) -> str:
+def queued_event(
+    namespace: str = "*",
+    kind: GateKind | Literal["*"] = "*",
+    gate: str = "*",
+    priority: Priority | Literal["*"] = "*",
+) -> str:
     """Return the filter of the tasks that wait at a gate."""
     return f"{PREFIX}.event.{namespace}.queue.{kind}.{gate}.{priority}.*"
 

@@ -58,3 +58,10 @@ class Limits:
             return
         if subjects.event(told) == event.subject:
             self.note(told)
+
+
+async def known(bus: Bus) -> list[LimitsSet]:
+    """Return the limits that are set, those for everyone last."""
+    events = bus.last_per_subject(subjects.EVENTS, [subjects.limits_event()])
+    found = [envelope.decode(event.data, LimitsSet) async for event in events]
+    return sorted(found, key=lambda told: (told.everyone, told.namespace))

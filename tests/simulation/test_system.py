@@ -189,7 +189,7 @@ def at_work(report: Report, ids: Collection[str]) -> int:
     inside, most = set[str](), 0
     for event in report.events:
         task_id = subjects.task_of(event.subject)
-        if task_id in ids:
+        if task_id and task_id in ids:
             if event.subject.endswith(".started"):
                 inside.add(task_id)
             if event.subject.endswith(".finished"):

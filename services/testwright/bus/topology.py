@@ -1,11 +1,14 @@
 """Streams, consumers and buckets as data: the only place that says how the bus is laid out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from testwright_schemas import PRIORITIES, Record, subjects
 
 DAY_S = 86_400.0
+
+MAX_PENDING = 10_000
+"""Deliveries of one consumer that may be unanswered at a time, unless it says otherwise."""
 
 
 class Stream(Record, frozen=True, kw_only=True):
@@ -39,7 +42,7 @@ class Consumer(Record, frozen=True, kw_only=True):
     name: str
     filters: tuple[str, ...]
     ack_wait_s: float = 30.0
-    max_ack_pending: int = 10_000
+    max_ack_pending: int = MAX_PENDING
 
 
 class Bucket(Record, frozen=True, kw_only=True):
@@ -91,13 +94,20 @@ COLLECTED_KINDS = ("submitted", "cancel-requested", "generated", "verified", "at
 """Task events that the collector acts on."""
 
 
-def declare(engines: Sequence[str]) -> Topology:
-    """Return the topology for these engines: one queue for each engine and priority."""
+def declare(engines: Sequence[str], at_a_time: Mapping[str, int] | None = None) -> Topology:
+    """Return the topology for these engines: one queue for each engine and priority.
+
+    Args:
+        engines: their names.
+        at_a_time: attempts of an engine that the server hands out at a time, for each priority; by default 10,000.
+    """
+    limits = at_a_time or {}
     generate = tuple(
         Consumer(
             stream=subjects.WORK,
             name=subjects.generate_consumer(engine, priority),
             filters=(subjects.generate_filter(engine, priority),),
+            max_ack_pending=limits.get(engine, MAX_PENDING),
         )
         for engine in engines
         for priority in PRIORITIES

@@ -40,6 +40,10 @@ def generate(
     priority: policy.Urgency = None,
     seed: policy.Seed = None,
     repeats: policy.Repeats = None,
+    rounds: policy.Rounds = None,
+    max_cost: policy.MaxCost = None,
+    max_tokens: policy.MaxTokens = None,
+    max_job_cost: terms.MaxJobCost = None,
     timeout: policy.Limit = None,
     changed_since: terms.ChangedSince = None,
     fresh: terms.Fresh = False,
@@ -67,6 +71,9 @@ def generate(
         priority=priority,
         seed=seed,
         repeats=repeats,
+        rounds=rounds,
+        max_cost_usd=max_cost,
+        max_tokens=max_tokens,
         sandbox=policy.demanded(sandbox),
     )
     bundled = terms.gathered(paths, changed_since)
@@ -87,7 +94,7 @@ def generate(
         concurrency=concurrency or min(os.cpu_count() or 1, MAX_CONCURRENCY),
         branch=branch,
         sandbox=sandbox,
-        terms=Terms(join=not fresh, supersede=supersede),
+        terms=Terms(join=not fresh, supersede=supersede, max_cost_usd=max_job_cost),
     )
     raise typer.Exit(report.exit_code(_carried_out(order, as_json=as_json, plain=verbose)))
 

@@ -53,6 +53,15 @@ Repeats = Annotated[
 ]
 
 
+Rounds = Annotated[int | None, typer.Option("--rounds", help="Most rounds of one engine. [3]")]
+MaxCost = Annotated[
+    float | None, typer.Option("--max-cost", metavar="USD", help="What a task may cost, all its attempts together.")
+]
+MaxTokens = Annotated[
+    int | None, typer.Option("--max-tokens", metavar="N", help="Tokens that a task may use, in and out.")
+]
+
+
 def policy(*, engines: list[str] | None, python: str | None, no_mutants: bool, **given: Any) -> Policy:
     """Return the policy that options ask for; whatever is ``None`` or empty is left at its default.
 

@@ -41,6 +41,7 @@ VERBS = {
     "doctor": Verb("doctor:doctor", "Check what testwright needs on this machine."),
     "schema": Verb("schema:app", "Export the schemas of all messages."),
     "auth": Verb("auth:app", "Make credentials, one for each role."),
+    "limits": Verb("limits:app", "Show, or set, what a namespace may do at a time and spend."),
     "topology": Verb("topology:app", "Export, or create, what must exist on a server."),
 }
 

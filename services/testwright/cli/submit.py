@@ -26,6 +26,10 @@ def submit(
     priority: policy.Urgency = None,
     seed: policy.Seed = None,
     repeats: policy.Repeats = None,
+    rounds: policy.Rounds = None,
+    max_cost: policy.MaxCost = None,
+    max_tokens: policy.MaxTokens = None,
+    max_job_cost: terms.MaxJobCost = None,
     changed_since: terms.ChangedSince = None,
     fresh: terms.Fresh = False,
     supersede: terms.Supersede = False,
@@ -58,6 +62,9 @@ def submit(
         priority=priority,
         seed=seed,
         repeats=repeats,
+        rounds=rounds,
+        max_cost_usd=max_cost,
+        max_tokens=max_tokens,
         sandbox=policy.demanded(sandbox),
     )
     bundled = terms.gathered(paths, changed_since)
@@ -65,7 +72,7 @@ def submit(
         _tell_nothing(changed_since or "", as_json=as_json)
         return
     patient = policy.for_modules(wanted, len(bundled.targets))
-    stance = Terms(join=not fresh, supersede=supersede, concurrency=concurrency)
+    stance = Terms(join=not fresh, supersede=supersede, concurrency=concurrency, max_cost_usd=max_job_cost)
     if timetable is None:
         job = with_client(lambda client: client.submit_bundle(bundled, patient, stance), server, namespace)
         tell_job(job, as_json=as_json)

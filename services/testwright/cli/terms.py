@@ -31,6 +31,10 @@ TasksAtATime = Annotated[
     int | None,
     typer.Option("--concurrency", min=1, max=MAX_TASKS, metavar="N", help="Tasks of this job at a time. [no limit]"),
 ]
+MaxJobCost = Annotated[
+    float | None,
+    typer.Option("--max-job-cost", min=0, metavar="USD", help="What all tasks of this job may cost together."),
+]
 At = Annotated[
     str | None,
     typer.Option(

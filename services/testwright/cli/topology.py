@@ -1,5 +1,6 @@
 """Verbs about the topology: the streams, consumers and buckets that must exist on a server."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import anyio
@@ -28,11 +29,18 @@ Engines = Annotated[
 Replicas = Annotated[int, typer.Option("--replicas", min=1, max=5, help="Servers that hold each message.")]
 
 
+AtATime = Annotated[
+    list[str] | None,
+    typer.Option("--at-a-time", metavar="ENGINE=N", help="Attempts of an engine at a time, for each priority."),
+]
+
+
 @app.command()
 def export(
     *,
     engine: Engines = None,
     replicas: Replicas = 1,
+    at_a_time: AtATime = None,
     format_: Annotated[
         Literal["json", "nack"],
         typer.Option("--format", help="json: as the server's API takes it; nack: resources of NACK for Kubernetes."),
@@ -43,7 +51,7 @@ def export(
     verbose: Verbose = False,
 ) -> None:
     """Print the configurations of streams, buckets and consumers."""
-    found = exported(declared(engine, replicas))
+    found = exported(declared(engine, replicas, at_a_time))
     output.document(nack.resources(found) if format_ == "nack" else found)
 
 
@@ -52,13 +60,14 @@ def apply(
     *,
     engine: Engines = None,
     replicas: Replicas = 1,
+    at_a_time: AtATime = None,
     server: Server = None,
     namespace: Namespace = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Create on a server what is missing, and change what is configured otherwise; doing it twice does no harm."""
-    wanted = declared(engine, replicas)
+    wanted = declared(engine, replicas, at_a_time)
     anyio.run(apply_topology, address(server), wanted)
     made = {name: len(getattr(wanted, name)) for name in ("streams", "consumers", "buckets")}
     if as_json:
@@ -67,7 +76,19 @@ def apply(
         output.say(f"there are {made['streams']} streams, {made['consumers']} consumers, {made['buckets']} buckets")
 
 
-def declared(engines: list[str] | None, replicas: int) -> Topology:
-    """Return the topology for these engines, or for all that are installed."""
-    base = declare(engines or registry.names())
+def declared(engines: list[str] | None, replicas: int, at_a_time: list[str] | None = None) -> Topology:
+    """Return the topology for these engines, or for all that are installed.
+
+    Raises:
+        typer.BadParameter: ``at_a_time`` does not read ``ENGINE=N``, or names no such engine.
+    """
+    names = engines or registry.names()
+    base = declare(names, dict(_limit(text, names) for text in at_a_time or ()))
     return Topology(streams=base.streams, consumers=base.consumers, buckets=base.buckets, replicas=replicas)
+
+
+def _limit(text: str, engines: Sequence[str]) -> tuple[str, int]:
+    name, _, number = text.partition("=")
+    if name not in engines or not number.isdecimal() or int(number) < 1:
+        raise typer.BadParameter(f"{text!r} is not ENGINE=N with one of {', '.join(engines)} and a number from 1")
+    return name, int(number)

@@ -38,15 +38,18 @@ REQUIRED = "TESTWRIGHT_REQUIRE_CONTAINERS"
 
 START_S = 60
 _UP = "API listen on"
-_NO_BRIDGE = ("--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false")
-"""A daemon of ours leaves the machine's network alone: containers use that of the host."""
+_NO_BRIDGE = ("--bridge=none", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false")
+"""A daemon of ours leaves the machine's network alone: containers use that of the host, or speak among themselves."""
 
 
 @contextmanager
-def container_engine() -> Generator[None]:
+def container_engine(*, networks: bool = False) -> Generator[None]:
     """Let containers be started for as long as the body runs: by the engine that runs here, or by one of our own.
 
     Where there is none and none can be started, the test is skipped, or fails where the machine should have one.
+
+    Args:
+        networks: whether containers speak to each other over networks of their own.
     """
     testcontainers_config.ryuk_disabled = True  # its image would have to be pulled; we clean up ourselves
     if _answers():
@@ -54,9 +57,22 @@ def container_engine() -> Generator[None]:
         return
     reason = _missing()
     if reason:
-        _without(reason)
-    with _daemon():
+        without(reason)
+    with _filter_rules_kept(networks), _daemon(networks):
         yield
+
+
+@contextmanager
+def _filter_rules_kept(changed: bool) -> Generator[None]:
+    """Put the machine's packet filter back as it was: a daemon leaves its own chains, and a policy to drop, behind."""
+    if not changed:
+        yield
+        return
+    before = subprocess.run(["iptables-save"], check=True, capture_output=True).stdout
+    try:
+        yield
+    finally:
+        subprocess.run(["iptables-restore"], input=before, check=True)
 
 
 def _answers() -> bool:
@@ -83,14 +99,15 @@ def _missing() -> str | None:
 
 
 @contextmanager
-def _daemon() -> Generator[None]:
+def _daemon(networks: bool) -> Generator[None]:
     folder = tempfile.mkdtemp(prefix="dockerd-")
     host = f"unix://{folder}/docker.sock"
     command = ["dockerd", "--host", host, "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"]
+    command += [f"--iptables={str(networks).lower()}", *_NO_BRIDGE]
     try:
         with (
             pytest.MonkeyPatch.context() as patch,
-            subprocess.Popen([*command, "--pidfile", f"{folder}/pid", *_NO_BRIDGE], stderr=PIPE, text=True) as process,
+            subprocess.Popen([*command, "--pidfile", f"{folder}/pid"], stderr=PIPE, text=True) as process,
         ):
             patch.setenv("DOCKER_HOST", host)
             with _started(process):
@@ -119,14 +136,15 @@ def _started(daemon: "subprocess.Popen[str]") -> Generator[None]:
     try:
         in_time = news.wait(START_S)
         if not in_time or daemon.poll() is not None:
-            _without(f"dockerd does not start here:\n{''.join(said[-20:])}")
+            without(f"dockerd does not start here:\n{''.join(said[-20:])}")
         yield
     finally:
         daemon.terminate()
         reader.join()
 
 
-def _without(reason: str) -> NoReturn:
+def without(reason: str) -> NoReturn:
+    """Skip the test, or fail it where the machine should have what it needs."""
     if os.environ.get(REQUIRED) == "1":
         pytest.fail(reason)
     pytest.skip(reason)
@@ -158,7 +176,7 @@ class ContainedServer:
     def __init__(self, volume: str) -> None:
         self._volume = volume
         self._password = uuid4().hex
-        self._port = _free_port()
+        self._port = free_port()
         self._container: DockerContainer | None = None
 
     @property
@@ -184,7 +202,8 @@ def _start(command: Sequence[str], volume: str) -> DockerContainer:
     return container.waiting_for(LogMessageWaitStrategy("Server is ready").with_startup_timeout(START_S)).start()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

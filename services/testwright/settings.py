@@ -72,6 +72,11 @@ def load() -> Settings:
     return msgspec.structs.replace(found, server=found.reach(found.server) if found.server else None)
 
 
+def name_credentials(path: Path) -> None:
+    """Sign in with this file, as if the surroundings named it."""
+    os.environ["TESTWRIGHT_CREDENTIALS"] = str(path.absolute())
+
+
 class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What the surroundings say of a language model; ``None`` where they say nothing.
 
@@ -175,7 +180,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """What the surroundings say of the gateway.
 
     Attributes:
-        tokens: who may ask, a token a line (``TESTWRIGHT_GATEWAY_TOKENS_FILE``, or one in ``TESTWRIGHT_GATEWAY_TOKEN``);
+        tokens: who may ask, one a line (``TESTWRIGHT_GATEWAY_TOKENS_FILE``, or one in ``TESTWRIGHT_GATEWAY_TOKEN``);
             ``None`` where nothing is said.
         hosts: names that it is reached by (``TESTWRIGHT_GATEWAY_HOSTS``, by commas).
     """

@@ -20,7 +20,8 @@ def new_seed(prefix: int) -> str:
 
 def public_of(seed: str) -> str:
     """Return the public key of a seed."""
-    return str(nkeys.from_seed(bytearray(seed.encode())).public_key, "ascii")
+    public: Any = nkeys.from_seed(bytearray(seed.encode())).public_key  # bytes, whatever it is declared as
+    return str(public, "ascii")
 
 
 class Nkeys:

@@ -5,11 +5,13 @@ A verb's module is imported when it is called, so that ``testwright --help`` and
 
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from testwright import settings
 from testwright.cli.failing import exit_code, leaf
 from testwright.errors import TestwrightError
 
@@ -105,5 +107,11 @@ def root(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
+    creds: Annotated[
+        Path | None,
+        typer.Option("--creds", metavar="FILE", help="Credentials for the server; else TESTWRIGHT_CREDENTIALS."),
+    ] = None,
 ) -> None:
     """Verified tests for Python modules, written in the background."""
+    if creds:
+        settings.name_credentials(creds)

@@ -57,16 +57,15 @@ async def test_a_secret_is_replaced_without_losing_work(tmp_path: Path, form: Fo
         old = tmp_path / "old"
         old.write_text(store.place(tmp_path, made, user).read_text())
 
+        before, after = Worker(guard, old), Worker(guard, store.place(tmp_path, made, user))
         with anyio.fail_after(60):
             async with anyio.create_task_group() as tasks:
-                before = Worker(guard, old)
                 tasks.start_soon(before.run)
                 for number in range(ITEMS // 2):
                     await told(admin, work(f"t{number}"), b"do it")
                 await before.begun.wait()
-                _, new = store.rotate(tmp_path, "generator")
+                store.rotate(tmp_path, "generator")
                 guard.reload()
-                after = Worker(guard, new)
                 tasks.start_soon(accepted, after)
                 for number in range(ITEMS // 2, ITEMS):
                     await told(admin, work(f"t{number}"), b"do it")

@@ -31,6 +31,7 @@ COMMANDS = [
     for rest in {
         "auth": (["init"], ["rotate"], ["retire"]),
         "dead": (["list"], ["retry"]),
+        "limits": (["show"], ["set"]),
         "schedule": (["list"], ["cancel"]),
         "schema": (["export"],),
         "topology": (["export"], ["apply"]),
@@ -186,6 +187,16 @@ def test_the_topology_is_exported_for_the_engines_that_are_asked_for() -> None:
     names = [consumer["config"]["name"] for consumer in exported["consumers"]]
     assert "generate-mine-high" in names
     assert {stream["num_replicas"] for stream in exported["streams"]} == {3}
+
+
+def test_the_server_can_be_told_how_many_attempts_of_an_engine_it_hands_out() -> None:
+    asked = ["topology", "export", "--engine", "mine", "--engine", "yours"]
+    exported = json.loads(RUNNER.invoke(app, [*asked, "--at-a-time", "mine=2"]).stdout)
+
+    pending = {consumer["config"]["name"]: consumer["config"]["max_ack_pending"] for consumer in exported["consumers"]}
+    assert (pending["generate-mine-high"], pending["generate-yours-high"]) == (2, 10_000)
+    assert RUNNER.invoke(app, [*asked, "--at-a-time", "theirs=2"]).exit_code == 2
+    assert RUNNER.invoke(app, [*asked, "--at-a-time", "mine=none"]).exit_code == 2
 
 
 def test_schemas_are_written_into_a_folder(tmp_path: Path) -> None:

@@ -5,15 +5,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
+import pytest
+from msgspec.structs import replace
 
+from tests.support.tasks import finished, submitted
 from tests.support.world import world
+from testwright.background import beside
 from testwright.bus import Bus
+from testwright.bus.memory import MemoryServer
+from testwright.bus.topology import declare
 from testwright.client import Client
+from testwright.collector.actor import collector
+from testwright.errors import InvalidSubmissionError
 from testwright.snapshots.bundle import Bundle
 from testwright.submission import Terms
+from testwright.voice import Voice
 from testwright_schemas import (
+    GateMoved,
     LimitsSet,
     Policy,
+    Publish,
     Snapshot,
     Target,
     envelope,
@@ -24,6 +35,7 @@ SOURCES = b"sources"
 POLICY = Policy(engines=("echo",))
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 PATIENCE_S = 20.0
+GATES = subjects.gate_event()
 
 
 def bundle(*modules: str) -> Bundle:
@@ -129,3 +141,35 @@ async def test_new_limits_let_in_those_that_wait():
         await limit(here.bus, LimitsSet(namespace="default", set_at=here.server.now()))
         await here.engine.has_begun(3)
         here.engine.go.set()
+
+
+async def test_more_tasks_than_a_namespace_may_have_are_rejected_with_the_reason():
+    async with world() as here:
+        await limit(here.bus, LimitsSet(namespace="default", tasks=3, set_at=NOW))
+        here.engine.hold()
+        job = await here.client.submit_bundle(many("m", 2), POLICY)
+        await here.engine.has_begun(2)
+        late = await here.client.submit_bundle(many("n", 2), POLICY)
+        with pytest.raises(InvalidSubmissionError, match="2 of at most 3 tasks have not ended"):
+            await here.client.wait(late.tasks[0].id)
+        here.engine.go.set()
+        for task in job.tasks:
+            await here.client.wait(task.id)
+        again = await here.client.submit_bundle(many("n", 2), POLICY)
+        results = [await here.client.wait(task.id) for task in again.tasks]
+
+    assert [result.outcome for result in results] == ["completed"] * 2
+
+
+async def test_a_place_of_a_task_that_ended_while_it_was_let_in_is_given_away():
+    async with MemoryServer(declare(("echo",))) as server, server.connect("test") as bus:
+        voice = Voice(bus, "test", server.now)
+        gate = GateMoved(namespace="default", kind="job", gate="job-1", places=1)
+        told = replace(gate, taken={"task-1": 0.0}, admitted=("task-1",))
+        for message in (submitted(), finished("cancelled"), told):
+            await voice.say(Publish(message=message), {})
+        async with beside(collector(bus, server.now).run), bus.feed(subjects.EVENTS, [GATES], after=0) as moves:
+            with anyio.fail_after(PATIENCE_S):
+                states = [envelope.decode((await anext(moves)).data, GateMoved) for _ in range(2)]
+
+    assert [list(state.taken) for state in states] == [["task-1"], []]

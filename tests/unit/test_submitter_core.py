@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from msgspec.structs import replace
 
 from tests.support.tasks import NOW, SNAPSHOT, TARGET, finished, history, submitted
@@ -13,6 +14,7 @@ from testwright_schemas import (
     Effect,
     JobRejected,
     JobSubmitted,
+    LimitsSet,
     ModuleTaken,
     Policy,
     Publish,
@@ -223,3 +225,39 @@ def test_what_is_refused_claims_nothing():
     [said] = entries(core.submit(replace(submission("task-1"), project="shop"), FREE, ["magic"], LATER))
 
     assert isinstance(said, JobRejected)
+
+
+def test_a_job_with_a_limit_on_its_cost_gives_each_task_an_equal_share():
+    asked = submission("task-1", "task-2")
+    own = replace(asked, max_cost_usd=3.0, policy=replace(asked.policy, max_cost_usd=2.0))
+
+    assert core.priced(replace(asked, max_cost_usd=3.0)).policy.max_cost_usd == 1.5
+    assert core.priced(own) == own
+    assert core.priced(asked) == asked
+
+
+@pytest.mark.parametrize(
+    ("price", "of_job", "limits", "field", "reason"),
+    [
+        (2.0, 1.0, None, "policy.max_cost_usd", "all together 1 USD"),
+        (None, None, LimitsSet(namespace="default", max_cost_usd=5, set_at=NOW), "policy.max_cost_usd", "has a budget"),
+        (None, None, LimitsSet(namespace="default", tasks=10, set_at=NOW), "tasks", "9 of at most 10 tasks"),
+    ],
+)
+def test_what_is_beyond_limits_is_refused_with_field_and_reason(
+    price: float | None, of_job: float | None, limits: LimitsSet | None, field: str, reason: str
+):
+    asked = submission("task-1", "task-2")
+    asked = replace(asked, max_cost_usd=of_job, policy=replace(asked.policy, max_cost_usd=price))
+
+    answer = refusal(core.submit(asked, core.Claims(limits=limits, open_tasks=9), ["echo"], LATER))
+
+    assert answer.field == field
+    assert reason in answer.reason
+
+
+def test_a_job_that_was_accepted_is_not_refused_for_limits_when_it_comes_again():
+    full = LimitsSet(namespace="default", tasks=1, set_at=NOW)
+    claims = replace(accepted("task-1"), limits=full, open_tasks=5)
+
+    assert core.is_acceptance(core.submit(submission("task-1"), claims, ["echo"], LATER))

@@ -7,7 +7,7 @@ import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
@@ -26,7 +26,7 @@ from testwright.errors import BusClosedError, BusTimeoutError
 from testwright.generator.actor import generator
 from testwright.pacing import until
 from testwright.snapshots.bundle import Bundle
-from testwright.submission import Job, Terms
+from testwright.submission import Job, Terms, prepare
 from testwright.submitter.actor import submitter
 from testwright.verifier.actor import verifier
 from testwright.voice import JOB_EVENTS, TASK_EVENTS
@@ -62,7 +62,8 @@ class Plan:
     Processes are killed ``kills`` times, drained ``rests`` and cut off ``cuts`` times; ``cancels`` are of
     tasks, of jobs or of everything. ``memory_s`` is how long the server remembers message ids: with 0 nothing may rest
     on them. ``concurrency`` are the tasks of a job that may work at a time, ``places`` those of the
-    namespace; tasks, jobs and the namespace may cost so many dollars.
+    namespace; tasks, jobs and the namespace may cost so many dollars. Each process' clock is wrong by up to ``skew_s``,
+    and a submission is made ``repeats`` more times under its ids.
     """
 
     seed: int
@@ -79,6 +80,8 @@ class Plan:
     task_usd: float | None = None
     job_usd: float | None = None
     namespace_usd: float | None = None
+    skew_s: float = 0.0
+    repeats: int = 0
 
     @classmethod
     def of(cls, seed: int) -> "Plan":
@@ -109,6 +112,8 @@ class Plan:
             task_usd=task_usd,
             job_usd=job_usd,
             namespace_usd=flow.choice((None, 3.0, 8.0)) if task_usd or job_usd else None,
+            skew_s=0.0 if calm else flow.choice((0.0, 2.0, 90.0)),
+            repeats=0 if calm else flow.choice((0, 0, 1, 3)),
         )
 
 
@@ -144,11 +149,13 @@ class Report:
 class Process:
     """An actor that can be killed at any await, drained or cut off, and is started again."""
 
-    def __init__(self, server: MemoryServer, role: str, number: int, seed: int, report: Report) -> None:
+    def __init__(self, server: MemoryServer, role: str, number: int, plan: Plan, report: Report) -> None:
         self._server = server
         self._role = role
         self._name = f"{role}-{number}"
-        self._moods = Moods(random.Random(f"{seed}/{self._name}"), report.bill)
+        self._moods = Moods(random.Random(f"{plan.seed}/{self._name}"), report.bill)
+        clock = random.Random(f"{plan.seed}/{self._name}/clock")
+        self._wrong_by = timedelta(seconds=clock.uniform(-plan.skew_s, plan.skew_s))
         self._lives = 0
         self._bus: MemoryBus | None = None
         self._at_work: Actor | None = None
@@ -195,8 +202,11 @@ class Process:
             await tg.start(actor.run)
             self._at_work = actor
 
+    def _now(self) -> datetime:
+        return self._server.now() + self._wrong_by
+
     def _actor(self, bus: MemoryBus) -> Actor:
-        now = self._server.now
+        now = self._now
         match self._role:
             case "submitter":
                 return submitter(bus, now, ENGINES)
@@ -230,7 +240,7 @@ async def _main(plan: Plan) -> Report:
         anyio.create_task_group() as tg,
         server.connect("client") as bus,
     ):
-        processes = [Process(server, role, number, plan.seed, report) for number, role in enumerate(ROLES)]
+        processes = [Process(server, role, number, plan, report) for number, role in enumerate(ROLES)]
         for process in processes:
             tg.start_soon(process.live)
         tg.start_soon(_hurt, plan, processes)
@@ -265,6 +275,8 @@ async def _use(plan: Plan, bus: MemoryBus, server: MemoryServer, dice: random.Ra
             terms = Terms(concurrency=plan.concurrency, max_cost_usd=plan.job_usd)
             job = await client.submit_bundle(_bundle(plan.tasks), policy, terms)
             report.jobs.append(job)
+            for _ in range(plan.repeats):
+                users.start_soon(_repeat, bus, job, policy, terms)
             for task in job.tasks:
                 users.start_soon(_expect, client, task.id)
         for _ in range(plan.cancels):
@@ -273,6 +285,16 @@ async def _use(plan: Plan, bus: MemoryBus, server: MemoryServer, dice: random.Ra
             await client.cancel(*dice.choice(([job.tasks[0].id], [job.id], everything)))
     if plan.cancels:
         await _again(client, dice.choice(report.jobs), report)
+
+
+async def _repeat(bus: MemoryBus, job: Job, policy: Policy, terms: Terms) -> None:
+    """Submit a job again some time later, under another id of the message."""
+    ids, dice = iter([*(task.id for task in job.tasks), job.id]), random.Random(job.id)
+    await until(anyio.current_time() + dice.choice((0.0, 5.0, 300.0)))
+    bundled = _bundle(len(job.tasks))
+    _, command = prepare(bundled, policy, terms, namespace="default", new_id=lambda _: next(ids), now=EPOCH)
+    message_id = f"again/{job.id}/{anyio.current_time()}/{dice.random()}"
+    await bus.publish(subjects.command(command), envelope.encode(command), message_id=message_id)
 
 
 async def _limit(bus: MemoryBus, limits: LimitsSet) -> None:

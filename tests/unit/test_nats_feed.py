@@ -18,6 +18,7 @@ class FakeLink:
     def __init__(self, pending: int = 0) -> None:
         self.created: list[dict[str, Any]] = []
         self.posted: list[str] = []
+        self.narrow: set[str] = set()
         self._pending = pending
         self._deliver: Callable[[Message], None] = lambda _: None
         self.opened = anyio.Event()

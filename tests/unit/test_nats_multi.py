@@ -19,6 +19,7 @@ class Cluster:
 
     def __init__(self) -> None:
         self.asked = 0
+        self.narrow: set[str] = set()
 
     async def request(self, _subject: str, _data: bytes, **options: Any) -> Message:
         self.asked += 1

@@ -115,6 +115,7 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=1_000_000, help="deliveries in all [1000000]")
     parser.add_argument("--seed", type=int, help="run this one alone")
     parser.add_argument("--first", type=int, default=0, help="seed to begin with [0]")
+    parser.add_argument("--keep-going", action="store_true", help="do not stop at the first failure")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at a time [one a core]")
     wish = parser.parse_args()
     if wish.seed is not None:
@@ -125,7 +126,7 @@ def main() -> int:
         while sum(each.delivered for each in results) < wish.messages:
             results += pool.map(simulate, islice(seeds, BATCH))
             sys.stdout.write(f"{sum(each.delivered for each in results)} deliveries, {len(results)} seeds\n")
-            if any(each.failure for each in results):
+            if any(each.failure for each in results) and not wish.keep_going:
                 break
     return told(results, time.monotonic() - began)
 

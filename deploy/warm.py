@@ -15,7 +15,7 @@ async def warm() -> None:
     """Build the environment of a project that depends on nothing, and what its tests are run with."""
     environments = UvEnvironments(settings.load().cache)
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "empty.py").touch()
+        await anyio.Path(folder, "empty.py").touch()
         environment = await environments.for_project(Path(folder), Target(module="empty", path="empty.py"), None)
     await environments.overlay("verification", PINS, like=environment)
     await environments.overlay("clock", (CLOCK,), like=environment)

@@ -46,7 +46,7 @@ async def test_the_stack_does_a_task_as_hardened_as_it_says_and_leaves_nothing(d
         job = await client.submit([project(tmp_path)], POLICY)
         ended = await client.wait(job.tasks[0].id, timeout=120)
 
-    assert (ended.outcome, ended.isolation) == ("completed", "bubblewrap")
+    assert (ended.outcome, ended.isolation) == ("completed", "bubblewrap"), ended
 
     async with httpx.AsyncClient(base_url=deployed.gateway) as browser:
         page = await browser.get("/")

@@ -176,4 +176,3 @@ async def test_what_is_taken_and_said_follows_the_conventions_of_messaging(
     assert about["messaging.operation.type"] == "process"
     assert about["messaging.consumer.group.name"] == subjects.generate_consumer("echo", POLICY.priority)
     assert about["testwright.answer"] == "acked"
-

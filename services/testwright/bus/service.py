@@ -83,7 +83,8 @@ def answer(service: Service, verb: str, endpoints: Sequence[Endpoint]) -> bytes:
             said["description"] = service.description
             said["endpoints"] = [_info(each) for each in endpoints]
         case "STATS":
-            said["started"] = service.started
+            # nats.py reads no time without a fraction.
+            said["started"] = f"{service.started:%Y-%m-%dT%H:%M:%S.%fZ}"
             said["endpoints"] = [_stats(each) for each in endpoints]
         case _:
             pass

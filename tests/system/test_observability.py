@@ -1,0 +1,236 @@
+"""What operators see of real processes: health, metrics, traces by OTLP, log lines, and services of NATS."""
+
+import json
+import shutil
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from tests.support.nats_server import World, nats_world
+from tests.support.processes import PATIENCE_S, POLICY, Child, Plant, plant, project
+from testwright.bus.topology import declare
+from testwright_schemas import subjects
+
+pytestmark = pytest.mark.nats
+
+ALERTS = Path(__file__).parents[2] / "deploy" / "observability" / "alerts.yaml"
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    """Run a server."""
+    async with nats_world() as server:
+        yield server
+
+
+@pytest.fixture
+async def site(world: World) -> AsyncIterator[Plant]:
+    """Return the server with the product's topology on it."""
+    async with plant(world) as made:
+        yield made
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> Path:
+    """Return the module to be tested."""
+    return project(tmp_path / "a project")
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+class Collector:
+    """Takes spans as an OpenTelemetry collector does."""
+
+    def __init__(self) -> None:
+        self.spans: list[tuple[str, Span]] = []
+
+    async def answer(self, stream: Any) -> None:
+        """Take one request."""
+        async with stream:
+            data = b""
+            while b"\r\n\r\n" not in data:
+                data += await stream.receive()
+            head, _, body = data.partition(b"\r\n\r\n")
+            lines = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
+            while len(body) < int(lines[b"content-length"]):
+                body += await stream.receive()
+            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+                service = next(a.value.string_value for a in resource.resource.attributes if a.key == "service.name")
+                self.spans += [(service, span) for scope in resource.scope_spans for span in scope.spans]
+            await stream.send(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+
+
+@asynccontextmanager
+async def collecting(port: int) -> AsyncGenerator[Collector]:
+    """Run a collector."""
+    made = Collector()
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
+    async with listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, made.answer)
+        yield made
+        tasks.cancel_scope.cancel()
+
+
+async def scrape(port: int, path: str = "/metrics") -> httpx.Response:
+    async with httpx.AsyncClient(timeout=PATIENCE_S) as http:
+        return await http.get(f"http://127.0.0.1:{port}{path}")
+
+
+async def test_a_task_is_one_trace_through_all_processes(
+    site: Plant, module: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"http://127.0.0.1:{port}/v1/traces")
+    async with collecting(port) as collector:
+        actors = await site.start_all()
+        command = await site.run("submit", str(module), "-e", "scripted", "--json")
+        call = await site.stage.call()
+        await call.fail("engine-crashed", retryable=True)
+        call = await site.stage.call()
+        await call.deliver()
+        task = next(iter(json.loads(await command.whole())["tasks"]))["id"]
+        await site.client.wait(task, timeout=90)
+        for child in actors.values():
+            child.terminate()
+            assert await child.ended() == 0
+
+    spans = collector.spans
+    traces = {span.trace_id for _, span in spans}
+    assert len(traces) == 1
+    assert {service for service, _ in spans} == {
+        f"testwright-{name}" for name in ("client", "submitter", "collector", "generator", "verifier")
+    }
+    known = {span.span_id for _, span in spans}
+    assert len(known) == len(spans)
+    assert [span.name for _, span in spans if not span.parent_span_id] == ["publish testwright.command.*.submit"]
+    assert [span.name for _, span in spans if span.parent_span_id and span.parent_span_id not in known] == []
+    assert {"invoke_agent scripted", "judge", "sandbox"} <= {span.name for _, span in spans}
+    retried = [span for _, span in spans if span.name.startswith("process testwright.work.generate") and span.links]
+    assert len(retried) == 1
+
+
+async def test_health_follows_the_connection_and_the_drain(site: Plant, world: World) -> None:
+    port = free_port()
+    child = await site.start("collector", "--health", f"127.0.0.1:{port}")
+
+    assert (await scrape(port, "/livez")).status_code == 200
+    assert (await scrape(port, "/readyz")).status_code == 200
+    await world.kill()
+    await gone(child, port)
+    assert (await scrape(port, "/livez")).status_code == 200
+    assert "collector" in (await scrape(port, "/readyz")).text
+    assert 'testwright_connected{actor="collector"} 0.0' in (await scrape(port)).text
+
+
+async def gone(child: Child, port: int) -> None:
+    """Return when a process has noticed that its server is gone."""
+    with anyio.fail_after(PATIENCE_S):
+        while (await scrape(port, "/readyz")).status_code == 200:
+            await anyio.lowlevel.checkpoint()
+    assert child.output
+
+
+async def test_metrics_tell_of_queues_work_and_recovery(site: Plant, module: Path, tmp_path: Path) -> None:
+    ports = {role: free_port() for role in ("collector", "generator", "verifier")}
+    await site.lose_patience()
+    await site.start("submitter")
+    lost = await site.start("generator")
+    for role in ("collector", "verifier"):
+        await site.start(role, "--health", f"127.0.0.1:{ports[role]}")
+    job = await site.client.submit([module], POLICY)
+    await site.stage.call()
+    lost.kill()
+    await lost.ended()
+    await site.start("generator", "--health", f"127.0.0.1:{ports['generator']}")
+    call = await site.stage.call()
+    shown = (await scrape(ports["collector"])).text
+    await call.deliver()
+    await site.client.wait(job.tasks[0].id, timeout=90)
+
+    consumer = subjects.generate_consumer("scripted", POLICY.priority)
+    assert f'testwright_queue_unanswered{{consumer="{consumer}",stream="{subjects.WORK}"}} 1.0' in shown
+    assert f'testwright_queue_redelivered{{consumer="{consumer}",stream="{subjects.WORK}"}} 1.0' in shown
+    generator, verifier, collector = [(await scrape(ports[r])).text for r in ("generator", "verifier", "collector")]
+    assert f'testwright_redeliveries_total{{consumer="{consumer}"}} 1.0' in generator
+    assert 'testwright_attempts_total{engine="scripted",result="verified"} 1.0' in verifier
+    assert f'testwright_queue_pending{{consumer="{consumer}",stream="{subjects.WORK}"}} 0.0' in collector
+    with anyio.fail_after(PATIENCE_S):
+        while "testwright_recovery_seconds_count" not in (await scrape(ports["generator"])).text:
+            await anyio.lowlevel.checkpoint()
+        while 'testwright_tasks_total{outcome="completed"} 1.0' not in (await scrape(ports["collector"])).text:
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_log_lines_for_programs_have_task_and_trace_and_no_secret(
+    site: Plant, module: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TESTWRIGHT_LOG", "json")
+    child = await site.start("submitter")
+    job = await site.client.submit([module], POLICY)
+
+    line = json.loads(await child.says('"handled'))
+
+    stored = await site.client.bus.last(subjects.EVENTS, subjects.task_event("default", job.tasks[0].id, "submitted"))
+    assert stored is not None
+    assert line["trace"] == stored.headers["traceparent"].split("-")[1]
+    assert line["level"] == "info"
+
+
+async def test_tools_of_nats_see_an_actor_as_a_service(site: Plant, world: World) -> None:
+    await site.start("generator")
+
+    for verb in ("PING", "INFO", "STATS"):
+        said = await world.ask(f"$SRV.{verb}.testwright-generator")
+        assert (said["type"], said["name"]) == (f"io.nats.micro.v1.{verb.lower()}_response", "testwright-generator")
+
+    queues = {endpoint["name"] for endpoint in said["endpoints"]}
+    declared = {consumer.name for consumer in declare(("echo",)).consumers if "generate-" in consumer.name}
+    assert declared <= queues
+
+
+@pytest.mark.skipif(shutil.which("prometheus") is None, reason="prometheus is not installed")
+async def test_a_real_prometheus_scrapes_an_actor_and_loads_the_alerts(site: Plant, tmp_path: Path) -> None:
+    port, web = free_port(), free_port()
+    await site.start("collector", "--health", f"127.0.0.1:{port}")
+    config = {
+        "global": {"scrape_interval": "1s"},
+        "rule_files": [str(ALERTS)],
+        "scrape_configs": [{"job_name": "testwright", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}],
+    }
+    (tmp_path / "prometheus.yml").write_text(json.dumps(config), encoding="utf-8")
+    command = ["prometheus", f"--config.file={tmp_path / 'prometheus.yml'}", f"--storage.tsdb.path={tmp_path / 'db'}"]
+
+    async with await anyio.open_process([*command, f"--web.listen-address=127.0.0.1:{web}"], stderr=None) as process:
+        try:
+            found = await asked(web, 'testwright_queue_pending{consumer="collector"}')
+            rules = (await scrape(web, "/api/v1/rules")).json()
+        finally:
+            process.terminate()
+
+    assert found[0]["metric"]["stream"] == subjects.EVENTS
+    assert "TestwrightQueueStuck" in json.dumps(rules)
+
+
+async def asked(web: int, query: str) -> list[dict[str, Any]]:
+    """Return what Prometheus knows, as soon as it knows something."""
+    with anyio.fail_after(PATIENCE_S):
+        while True:
+            try:
+                answer = await scrape(web, f"/api/v1/query?query={query}")
+                if found := answer.json()["data"]["result"]:
+                    return list(found)
+            except (httpx.TransportError, ValueError, KeyError):
+                await anyio.lowlevel.checkpoint()

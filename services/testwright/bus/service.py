@@ -129,6 +129,7 @@ def _stats(endpoint: Endpoint) -> dict[str, Any]:
         "name": endpoint.name,
         "subject": endpoint.subject,
         "queue_group": endpoint.name,
+        "data": {},
         "num_requests": endpoint.requests,
         "num_errors": endpoint.errors,
         "last_error": endpoint.last_error,

@@ -1,7 +1,6 @@
-"""What operators let namespaces do, as a process knows it: one feed, no look-ups."""
+"""What operators let namespaces do, as a process knows it: one feed, and one look for each namespace."""
 
 import logging
-from collections.abc import Sequence
 
 import anyio
 import msgspec
@@ -11,6 +10,10 @@ from testwright.bus import Bus, Stored
 from testwright_schemas import LimitsSet, envelope, subjects
 
 log = logging.getLogger("testwright.limits")
+
+
+COMMONS = "default"
+"""Namespace in which the limits for everyone are told: whoever may not speak there may not limit others."""
 
 
 class Limits:
@@ -24,14 +27,11 @@ class Limits:
         self._bus = bus
         self._own: dict[str, LimitsSet] = {}
         self._everyone: LimitsSet | None = None
+        self._asked: set[str] = set()
 
     async def follow(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Learn of limits; reports started when those of before are known and none to come can be missed."""
-        filters: Sequence[str] = [subjects.limits_event()]
-        # From the first one on: a server that lags behind may not tell of the last ones when it is asked.
-        async with self._bus.feed(subjects.EVENTS, filters, after=0) as events:
-            async for event in self._bus.last_per_subject(subjects.EVENTS, filters):
-                self._hear(event)
+        """Learn of limits; reports started when none to come can be missed."""
+        async with self._bus.feed(subjects.EVENTS, [subjects.limits_event()]) as events:
             task_status.started()
             async for event in events:
                 self._hear(event)
@@ -46,8 +46,17 @@ class Limits:
         else:
             self._own[told.namespace] = told
 
-    def of(self, namespace: str) -> LimitsSet | None:
-        """Return the limits of a namespace, ``None`` where nobody has ever set any."""
+    async def of(self, namespace: str) -> LimitsSet | None:
+        """Return the limits of a namespace, ``None`` where nobody has ever set any.
+
+        The stream's leader is asked once for each namespace: the feed may be behind when work is there already.
+        """
+        if namespace not in self._asked:
+            for subject in (subjects.limits_event(namespace, "own"), subjects.limits_event(COMMONS, "everyone")):
+                stored = await self._bus.last(subjects.EVENTS, subject)
+                if stored:
+                    self._hear(stored)
+            self._asked.add(namespace)
         return self._own.get(namespace, self._everyone)
 
     def _hear(self, event: Stored) -> None:
@@ -56,7 +65,7 @@ class Limits:
         except msgspec.DecodeError as error:
             log.warning("undecodable event=%d subject=%s error=%s", event.sequence, event.subject, error)
             return
-        if subjects.event(told) == event.subject:
+        if subjects.event(told) == event.subject and (not told.everyone or told.namespace == COMMONS):
             self.note(told)
 
 

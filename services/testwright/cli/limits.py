@@ -64,7 +64,7 @@ def set_(
 
     async def say(client: Client) -> LimitsSet:
         told = LimitsSet(
-            namespace=client.namespace,
+            namespace=limits.COMMONS if everyone else client.namespace,
             everyone=everyone,
             places=places,
             tasks=tasks,

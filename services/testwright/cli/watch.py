@@ -20,11 +20,13 @@ from testwright_schemas import (
     AttemptStarted,
     ContentClaimed,
     EventMessage,
+    GateMoved,
     JobEvent,
     JobFinished,
     JobProgressed,
     JobRejected,
     JobSubmitted,
+    LanePaused,
     MessageDeadLettered,
     ModuleTaken,
     ScheduleCancelled,
@@ -157,8 +159,18 @@ def _said_shortly(event: EventMessage) -> str:
             return f"{output.counted(len(event.remaining), 'task')} left"
         case JobRejected() | ScheduleRejected():
             return f"{event.field}: {event.reason}"
+        case _:
+            return _said_of_many(event)
+
+
+def _said_of_many(event: EventMessage) -> str:
+    match event:
         case JobFinished():
             counts = event.counts
             return f"{counts.completed} completed, {counts.failed} failed, {counts.cancelled} cancelled"
+        case LanePaused():
+            return f"{event.lane} rests until {event.until.astimezone():%H:%M:%S}: {event.reason}"
+        case GateMoved():
+            return f"{event.kind} {event.gate}: {len(event.taken)} of {event.places or 'any number'} at work"
         case _:
             return ""

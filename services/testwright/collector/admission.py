@@ -35,7 +35,7 @@ class Admission:
         history = await self._archive.task(task.namespace, task.task_id, at_least=stored.sequence)
         accepted = core.accept(history)
         known = history.submitted
-        ways = gates.gates_of(known, self._limits.of(known.namespace)) if known and core.may_begin(history) else ()
+        ways = await self._ways(known) if known and core.may_begin(history) else ()
         if known is None or not ways:
             return (*accepted, *core.begin(history))
         for effect in accepted:
@@ -55,16 +55,19 @@ class Admission:
         """Give the places of a task that has ended to those that wait."""
         asked = job.submitted
         of_job = gates.gate_of_job(end.namespace, end.job_id, asked.concurrency, asked.max_cost_usd) if asked else None
-        of_namespace = gates.gate_of_namespace(end.namespace, self._limits.of(end.namespace))
+        of_namespace = gates.gate_of_namespace(end.namespace, await self._limits.of(end.namespace))
         for gate in filter(None, (of_job, of_namespace)):
             await self._entrance.leave(gate, end, stored.headers)
 
     async def review(self, limits: LimitsSet, stored: Stored) -> None:
         """Let in those that may pass under new limits; where they are for everyone, the next move of each gate does."""
         self._limits.note(limits)
-        gate = gates.gate_of_namespace(limits.namespace, self._limits.of(limits.namespace))
+        gate = gates.gate_of_namespace(limits.namespace, await self._limits.of(limits.namespace))
         if gate:
             await self._entrance.review(gate, stored.headers)
+
+    async def _ways(self, task: TaskSubmitted) -> tuple[Gate, ...]:
+        return gates.gates_of(task, await self._limits.of(task.namespace))
 
     async def _passed(self, move: GateMoved, task_id: str, stored: Stored) -> Sequence[Effect]:
         history = await self._archive.task(move.namespace, task_id, at_least=stored.sequence)
@@ -78,7 +81,7 @@ class Admission:
         if task_id in move.refused:
             error = TaskError(cause="budget-exhausted", message=_unpaid(move))
             return (finish(history, task, "failed", stored.time, error),)
-        behind = gates.behind(gates.gates_of(task, self._limits.of(task.namespace)), move.kind)
+        behind = gates.behind(await self._ways(task), move.kind)
         if behind and core.may_begin(history):
             await self._entrance.enter(behind[0], task, stored.headers)
             return ()

@@ -114,7 +114,7 @@ class _Submitter:
     async def _claims(self, command: SubmitJob | RetryTasks) -> core.Claims:
         ids = [spec.task_id for spec in command.tasks]
         job, owners = await self._archive.claims(command.namespace, command.job_id, ids)
-        limits = self.limits.of(command.namespace)
+        limits = await self.limits.of(command.namespace)
         open_tasks = await self.backlog.open_tasks(command.namespace) if limits and limits.tasks else 0
         return core.Claims(job=job, owners=owners, limits=limits, open_tasks=open_tasks)
 

@@ -134,18 +134,19 @@ class Collector:
         self, history: TaskHistory, task: TaskSubmitted, now: Bundle, files: Mapping[str, bytes]
     ) -> Finding:
         candidate = await run_sync(pack, files)
-        generated = history.generated
+        # What was accepted may be of an earlier round than the last candidate.
+        accepted = history.verified
         item = VerifySuite(
             namespace=task.namespace,
             job_id=task.job_id,
             task_id=task.task_id,
-            attempt=generated.attempt if generated else Attempt(number=1, engine=task.policy.engines[0]),
+            attempt=accepted.attempt if accepted else Attempt(number=1, engine=task.policy.engines[0]),
             target=_target(task.target, now),
             snapshot=now.snapshot,
             policy=replace(task.policy, repeats=1, mutants=False),
             candidate=Artifact(name="suite.tar.gz", digest="0" * 64, size=len(candidate)),
             fence=0,
-            requirements=generated.requirements if generated else (),
+            requirements=accepted.requirements if accepted else (),
         )
         return await self.judge(item, now.data, candidate, _silent)
 

@@ -10,7 +10,7 @@ default:
 check:
     uv run ruff format --check
     uv run ruff check
-    uv run mypy services schemas tests
+    uv run mypy services schemas tests docs
     uv run pyright
     uv run lint-imports --no-logo
     uv run codespell
@@ -32,9 +32,38 @@ test-all *args:
 schemas:
     uv run python -m testwright.schema_export schemas
 
-# Start an embedded server and all actors in the foreground.
-up *args:
+# Write the generated pages of the reference; commit what changes.
+reference:
+    uv run python -m docs._reference
+
+# Build the site of the documentation into site/.
+docs:
+    uv run mkdocs build --strict
+
+# Start an embedded server and all actors in the foreground, without containers.
+serve *args:
     uv run testwright up "$@"
+
+# Build the images testwright and testwright-worker; arguments go to docker build.
+image *args:
+    docker build -f deploy/Containerfile --target worker -t testwright-worker "$@" .
+    docker build -f deploy/Containerfile --target core -t testwright "$@" .
+
+# Start a server, all actors and the page in containers, and return when they are well; arguments are services.
+up *args:
+    deploy/secrets.sh
+    docker compose -f deploy/compose.yaml up --detach --wait "$@"
+
+# Stop the containers and take them away; with --volumes, also what they have stored.
+down *args:
+    docker compose -f deploy/compose.yaml down "$@"
+
+# Render the Kubernetes files and check them against the schemas of a version of Kubernetes.
+kubernetes version="1.35":
+    for overlay in small production; do \
+        kubectl kustomize deploy/kubernetes/overlays/$overlay >.kubernetes.yaml \
+        && uvx kubernetes-validate --strict -k {{ version }} .kubernetes.yaml || exit 1; \
+    done; rm .kubernetes.yaml
 
 # Run the whole system under faults in virtual time until a million messages were delivered; --seed N replays one run.
 simulate *args:

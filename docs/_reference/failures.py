@@ -9,15 +9,16 @@ from testwright.cli.failing import exit_code
 
 HEAD = """# Errors
 
-Every error of testwright is a `TestwrightError`, has one class, and says in its message what to do. A verb prints it as one
-line that begins with `testwright:`, and ends with the number below; [over HTTP](../gateway.md) it is a problem document.
+Every error of testwright is a `TestwrightError`, has one class, and says in its message what to do. A verb prints
+it as one line that begins with `testwright:`, and ends with the number below; [over HTTP](../gateway.md) it is a
+problem document.
 """
 
 CAUSES = """
 ## Causes of failed tasks
 
-An attempt or a task that fails says so in its events: `failure` and `error` have a `cause`, one word for programs, and a
-`message` for people, which names the remedy where one is known.
+An attempt or a task that fails says so in its events: `failure` and `error` have a `cause`, one word for programs,
+and a `message` for people, which names the remedy where one is known.
 
 """
 
@@ -30,12 +31,13 @@ REMEDIES = {
     "budget-exhausted": "time, tokens or money of the policy are used up; what was accepted is delivered. Allow more",
     "cache-not-writable": "give the worker a folder that it may write to (`TESTWRIGHT_CACHE`)",
     "candidate-lost": "what the engine delivered has expired; `testwright retry ID`",
-    "dead-lettered": "a message about the task could not be handled; `testwright dead list` says why, `dead retry` resends",
+    "dead-lettered": "a message about the task could not be handled; see `testwright dead list`, `dead retry`",
     "deadline-exceeded": "the task had its hour, or what the policy's `deadline_s` says; are there enough workers?",
-    "dependency-not-installable": "an installer refuses a dependency; the log has its words. `--python` takes a ready one",
+    "dependency-not-installable": "an installer refuses a dependency; see the log. `--python` takes a ready one",
     "empty-candidate": "the engine delivered no test; another engine, or a longer budget",
     "engine-crashed": "the log has the engine's last words; another interpreter (`--python`) or engine",
     "engine-unavailable": "`testwright engines` and `testwright doctor` say what is missing on the workers",
+    "environment-unusable": "the interpreter cannot run pytest in the sandbox; see the log. Give another (`--python`)",
     "import-failed": "the module cannot be imported; the log has the traceback. Declare what it needs in the metadata",
     "index-unreachable": "no package index answers; check the network, proxies, and uv's settings on the workers",
     "internal-error": "a defect of testwright or of an engine; the log has the traceback. Please report it",
@@ -43,18 +45,20 @@ REMEDIES = {
     "lane-paused": "a provider asked to be left alone; the attempt comes back by itself and costs no try",
     "model-refused": "the model's server refuses the request; the message quotes it",
     "name-clash": "two files of the suite have one name; report it with the engine's name",
-    "no-interpreter": "no Python on the worker fits `requires-python`, or the engine; install one (`uv python install`)",
+    "no-interpreter": "no Python on the worker fits `requires-python`, or the engine (`uv python install`)",
     "no-record": "replay was asked for, and there is no record of this module",
     "nothing-generated": "the engine found nothing to say about this module; another engine, or a longer budget",
     "nothing-kept": "tests were written, and none survived verification; the result has the reason of each",
     "nothing-to-test": "the module defines nothing public; submit another one",
     "old-report": "the evidence is of a version that this one cannot run; verify it with that version",
     "out-of-memory": "engine or tests took more than the sandbox allows; submit smaller modules, or larger workers",
+    "prices-unknown": "a limit of cost needs prices: set `TESTWRIGHT_LLM_INPUT_PRICE` and `…_OUTPUT_PRICE`",
     "quota-exhausted": "the account with the model's provider is empty",
     "result-too-large": "the verdicts do not fit; submit smaller modules",
     "sandbox-unavailable": "the policy demands a sandbox that the worker has not; install bubblewrap, or use Docker",
     "snapshot-lost": "the sources have expired (30 days); submit again",
     "superseded": "a newer submission of the same module was made with `--supersede`",
+    "target-not-importable": "the module cannot be imported where tests run; the log has the traceback",
     "timeout": "an attempt took longer than `--timeout`; allow more, or a smaller `--budget`",
     "unknown-engine": "a worker was asked for an engine that is not installed there",
     "unsafe-output": "the engine delivered what is no plain file of tests; nothing of it was used",

@@ -20,11 +20,13 @@ HEAD = """# Commands, events and their fields
 
 {description}
 
-This page is [schemas/asyncapi.json](../../schemas/asyncapi.json) (AsyncAPI {asyncapi}, messages version {version}) for people.
-[Use it from your own service](../how-to/contract.md) has programs in Python, JavaScript and Go that do so.
+This page is [schemas/asyncapi.json](../../schemas/asyncapi.json) (AsyncAPI {asyncapi}, messages version {version})
+for people. [Use it from your own service](../how-to/contract.md) has programs in Python, JavaScript and Go that do
+so.
 
-Unknown fields are to be skipped, and unknown kinds of messages, too: new ones may come at any time. A field never changes
-its type. Where a field has a default it may be left out. How old and new versions get along: [upgrading](../upgrading.md).
+Unknown fields are to be skipped, and unknown kinds of messages, too: new ones may come at any time. A field never
+changes its type. Where a field has a default it may be left out. How old and new versions get along:
+[upgrading](../upgrading.md).
 
 ## Headers
 

@@ -11,10 +11,10 @@ from testwright import settings
 
 HEAD = """# Settings
 
-testwright has no configuration file of its own: what is not said on the command line comes from these variables of the
-environment. Where a variable holds a secret, the variable with `_FILE` behind its name may name a file that holds it.
-What a *submission* asks for is its policy, see [Policy](events.md#policy); a project's own defaults for workflows are in
-`[tool.testwright]`, see [workflows](../workflows.md).
+testwright has no configuration file of its own: what is not said on the command line comes from these variables of
+the environment. Where a variable holds a secret, the variable with `_FILE` behind its name may name a file that
+holds it. What a *submission* asks for is its policy, see [Policy](events.md#policy); a project's own defaults for
+workflows are in `[tool.testwright]`, see [workflows](../workflows.md).
 """
 
 _ENTRY = re.compile(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", re.MULTILINE | re.DOTALL)

@@ -1,6 +1,7 @@
 """The fixtures that users get from ``testwright.testing``, in a project of their own."""
 
 import re
+from os import environ
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,15 @@ import pytest
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.nats
 
+HOME = environ["HOME"]  # the plugin for plugins gives tests another one, where no environment is built yet
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "test-with-testwright.md"
 
 
 @pytest.mark.slow
-def test_the_guide_s_tests_pass_in_a_project_that_has_them(pytester: pytest.Pytester) -> None:
+def test_the_guide_s_tests_pass_in_a_project_that_has_them(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", HOME)
     blocks = dict(re.findall(r"```python\n# (\S+)\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL))
     for name, text in blocks.items():
         path = pytester.path / name

@@ -1,13 +1,16 @@
 """Every guarantee that is written down has its test, and the numbers in them are those of the product."""
 
+import inspect
 import re
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from testwright.actor import BEAT_S
+from testwright.actor import BEAT_S, MAX_DELIVERIES
+from testwright.bus.nats import connect
 from testwright.bus.topology import DAY_S, Stream, declare
+from testwright.generator.core import MAX_LOST
 from testwright_schemas import Policy, subjects
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +40,15 @@ def test_every_guarantee_names_its_test() -> None:
 def test_a_dead_worker_is_noticed_after_three_missed_signs_of_life() -> None:
     assert BEAT_S == 10
     assert {consumer.ack_wait_s for consumer in TOPOLOGY.consumers} == {3 * BEAT_S}
+
+
+def test_an_operation_is_given_up_after_thirty_seconds() -> None:
+    assert inspect.signature(connect).parameters["publish_timeout_s"].default == 30
+
+
+def test_five_workers_and_twenty_deliveries_are_the_end_and_ids_are_known_for_two_minutes() -> None:
+    assert (MAX_LOST, MAX_DELIVERIES) == (5, 20)
+    assert {stream.duplicate_window_s for stream in TOPOLOGY.streams} == {120}
 
 
 def test_events_results_and_sources_are_kept_for_thirty_days() -> None:

@@ -17,6 +17,7 @@ holds it. What a *submission* asks for is its policy, see [Policy](events.md#pol
 workflows are in `[tool.testwright]`, see [workflows](../workflows.md).
 """
 
+_SOURCES = (settings.__name__, "testwright._telemetry")
 _ENTRY = re.compile(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", re.MULTILINE | re.DOTALL)
 _VARIABLE = re.compile(r"`((?:[A-Z]+_)*(?:TESTWRIGHT|NATS|OTEL)_[A-Z_]+)`")
 
@@ -24,7 +25,7 @@ _VARIABLE = re.compile(r"`((?:[A-Z]+_)*(?:TESTWRIGHT|NATS|OTEL)_[A-Z_]+)`")
 def structs() -> Iterator[type[msgspec.Struct]]:
     """Yield every group of settings."""
     for thing in vars(settings).values():
-        if inspect.isclass(thing) and issubclass(thing, msgspec.Struct) and thing.__module__ == settings.__name__:
+        if inspect.isclass(thing) and issubclass(thing, msgspec.Struct) and thing.__module__ in _SOURCES:
             yield thing
 
 

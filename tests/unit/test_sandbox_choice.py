@@ -14,7 +14,7 @@ class Level(Sandbox):
     """Has a level, and runs nothing."""
 
     def __init__(self, isolation: Isolation) -> None:
-        self._isolation = isolation
+        self._isolation: Isolation = isolation
 
     @property
     def isolation(self) -> Isolation:

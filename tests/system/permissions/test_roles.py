@@ -67,7 +67,7 @@ async def test_every_actor_does_its_work_with_its_own_credentials(tmp_path: Path
         ended = await client.wait(job.tasks[0].id, timeout=90)
         seen = await heard(feed, 2)
 
-        assert ended.outcome == "completed"
+        assert ended.outcome == "completed", ended.error
         assert await client.files(ended)
         assert [status.state for status in await client.tasks()] == ["completed"]
         assert {subjects.task_of(stored.subject) for stored in seen} == {job.tasks[0].id}

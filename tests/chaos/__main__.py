@@ -8,6 +8,8 @@ import argparse
 import os
 import random
 import secrets
+import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -112,13 +114,18 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=4, help="that submit and wait [4]")
     wish = parser.parse_args()
     plan = Storm(wish.seed, wish.minutes * 60, wish.every, wish.clients)
+    # Its processes are to end with it, however it is stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="testwright-chaos-"))
     book, toll, found = anyio.run(storm, plan, folder)
     for line in table(plan, book, toll, found, time.monotonic() - began):
         sys.stdout.write(f"{line}\n")
-    sys.stdout.write(f"logs: {folder}\n")
-    return 1 if found.faults or not book.told else 0
+    if found.faults or not book.told:
+        sys.stdout.write(f"logs, and the data of the server: {folder}\n")
+        return 1
+    shutil.rmtree(folder)
+    return 0
 
 
 if __name__ == "__main__":

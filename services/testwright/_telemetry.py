@@ -23,7 +23,8 @@ class Telemetry(msgspec.Struct, frozen=True, kw_only=True):
     """What the surroundings say of how we are watched; what exporters need besides, they read by themselves.
 
     Attributes:
-        traces: name of an exporter (``OTEL_TRACES_EXPORTER``; ``otlp`` where ``OTEL_EXPORTER_OTLP_ENDPOINT`` is), else none.
+        traces: name of an exporter (``OTEL_TRACES_EXPORTER``; ``otlp`` where ``OTEL_EXPORTER_OTLP_ENDPOINT`` is set),
+            else none.
         metrics: likewise (``OTEL_METRICS_EXPORTER``).
         service: name that traces and metrics show (``OTEL_SERVICE_NAME``).
         health: where health and metrics are served (``TESTWRIGHT_HEALTH``), ``HOST:PORT``.

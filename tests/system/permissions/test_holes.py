@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.buses import told
 from tests.support.guarded import Guarded, deployment, guarded
-from testwright.bus.nats import NatsBus
+from testwright.bus._nats_link import Link
 from testwright_schemas import subjects
 
 pytestmark = pytest.mark.nats
@@ -26,9 +26,16 @@ async def guard(tmp_path: Path) -> AsyncIterator[Guarded]:
         yield made
 
 
-async def answer(bus: NatsBus, subject: str, body: Any, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Return what the server says to a request of whoever is connected."""
-    said = await bus._link.request(subject, json.dumps(body).encode(), headers)
+async def answer(
+    guard: Guarded, title: str, subject: str, body: Any, headers: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Return what the server says to a request of a user."""
+    link = Link()
+    await link.open(guard.url(title), title)
+    try:
+        said = await link.request(subject, json.dumps(body).encode(), headers)
+    finally:
+        await link.close()
     assert said is not None
     found: dict[str, Any] = json.loads(said.data)
     return found
@@ -50,13 +57,13 @@ def consumer(**config: Any) -> dict[str, Any]:
     ],
 )
 async def test_a_feed_delivers_to_no_stream_and_not_to_the_server(guard: Guarded, target: str) -> None:
-    admin, client = await guard.connect("admin"), await guard.connect("client-acme")
+    admin = await guard.connect("admin")
     await told(admin, subjects.task_event("acme", "t1", "finished"), b'{"filter": "testwright.event.other.>"}')
 
-    made = await answer(client, f"{CREATE}.x.{MINE}", consumer(name="x", deliver_subject=target))
+    made = await answer(guard, "client-acme", f"{CREATE}.x.{MINE}", consumer(name="x", deliver_subject=target))
 
     if "error" not in made:
-        found = await answer(admin, f"$JS.API.CONSUMER.INFO.{subjects.EVENTS}.x", {})
+        found = await answer(guard, "admin", f"$JS.API.CONSUMER.INFO.{subjects.EVENTS}.x", {})
         assert not found.get("push_bound")
         assert found["delivered"]["consumer_seq"] == 0
 
@@ -71,9 +78,7 @@ async def test_a_feed_delivers_to_no_stream_and_not_to_the_server(guard: Guarded
     ],
 )
 async def test_a_consumer_is_what_the_subject_says_that_creates_it(guard: Guarded, config: dict[str, Any]) -> None:
-    client = await guard.connect("client-acme")
-
-    made = await answer(client, f"{CREATE}.x.{MINE}", consumer(**config))
+    made = await answer(guard, "client-acme", f"{CREATE}.x.{MINE}", consumer(**config))
 
     assert made["error"]["code"] == 400
 
@@ -92,8 +97,6 @@ async def test_a_consumer_is_what_the_subject_says_that_creates_it(guard: Guarde
 async def test_clients_say_things_where_nothing_is_rolled_up_or_scheduled(
     guard: Guarded, subject: str, headers: dict[str, str]
 ) -> None:
-    client = await guard.connect("client-acme")
-
-    said = await answer(client, subject, {}, headers)
+    said = await answer(guard, "client-acme", subject, {}, headers)
 
     assert "not permitted" in said["error"]["description"] or "disabled" in said["error"]["description"]

@@ -190,12 +190,20 @@ async def embedded(
         raise failure
 
 
+def check_folder(data: Path) -> None:
+    """Return if a server can keep its data in a folder.
+
+    Raises:
+        ServerStartError: it cannot; says where that fails.
+    """
+    if obstacle := folders.obstacle(data):
+        raise ServerStartError(f"it cannot keep its data below {obstacle}: name a folder that you may write to")
+
+
 @contextmanager
 def _folder(data: Path | None) -> Generator[Path]:
     if data is not None:
-        obstacle = folders.obstacle(data)
-        if obstacle:
-            raise ServerStartError(f"it cannot keep its data below {obstacle}: name a folder that you may write to")
+        check_folder(data)
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         yield data
         return

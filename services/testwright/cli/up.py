@@ -12,6 +12,7 @@ import typer
 
 from testwright import app, settings
 from testwright.bus.nats import connect
+from testwright.bus.server import check_folder
 from testwright.cli import gateway, output
 from testwright.cli.foreground import in_foreground
 from testwright.cli.observing import Health, LogFormat, log_as, observed
@@ -66,6 +67,7 @@ def up(
     """
     log_as(log_format)
     here = settings.load()
+    check_folder(data or here.data)
     options = app.Options(concurrency=concurrency, grace_s=grace, sandbox=sandbox)
     wish = Wish(data or here.data, port, durable, options, gateway.place(listen), health, as_json)
     raise typer.Exit(anyio.run(_up, wish, here.data))

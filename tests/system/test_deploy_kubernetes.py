@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -23,6 +24,41 @@ WORKERS = {"workflow", "verifier", "generator"}
 OVERLAYS = ("small", "production")
 
 Document = dict[str, Any]
+
+
+def _only(**properties: Document) -> Document:
+    return {"type": "object", "properties": properties, "additionalProperties": False, "required": [*properties]}
+
+
+_WHOLE = {"type": "integer", "minimum": 0}
+_TEXT = {"type": "string"}
+_POLICIES = _only(
+    stabilizationWindowSeconds=_WHOLE,
+    policies={"items": _only(type={"enum": ["Percent", "Pods"]}, value=_WHOLE, periodSeconds=_WHOLE)},
+)
+SCALED = _only(
+    scaleTargetRef=_only(name=_TEXT),
+    minReplicaCount=_WHOLE,
+    maxReplicaCount=_WHOLE,
+    pollingInterval=_WHOLE,
+    cooldownPeriod=_WHOLE,
+    fallback=_only(failureThreshold=_WHOLE, replicas=_WHOLE, behavior={"enum": ["static", "currentReplicasIfHigher"]}),
+    advanced=_only(
+        scalingModifiers=_only(formula=_TEXT, target=_TEXT, metricType={"enum": ["AverageValue", "Value"]}),
+        horizontalPodAutoscalerConfig=_only(behavior=_only(scaleUp=_POLICIES, scaleDown=_POLICIES)),
+    ),
+    triggers={
+        "items": _only(
+            type={"const": "nats-jetstream"},
+            name=_TEXT,
+            # Everything here is text for KEDA, numbers included.
+            metadata=_only(
+                natsServerMonitoringEndpoint=_TEXT, account=_TEXT, stream=_TEXT, consumer=_TEXT, lagThreshold=_TEXT
+            ),
+        )
+    },
+)
+"""What we use of a ScaledObject of KEDA 2.17."""
 
 
 @cache
@@ -129,6 +165,10 @@ def test_generators_are_scaled_by_consumers_that_the_topology_has() -> None:
     assert set(triggers.values()) <= known
     assert set(scaled["advanced"]["scalingModifiers"]["formula"].split(" + ")) == set(triggers)
     assert "replicas" not in of_kind("production", "Deployment")["generator"]["spec"]
+
+
+def test_scaling_says_nothing_that_keda_does_not_know() -> None:
+    jsonschema.validate(of_kind("production", "ScaledObject")["generator"]["spec"], SCALED)
 
 
 def test_resources_for_nack_are_those_that_are_exported() -> None:

@@ -108,7 +108,7 @@ def _default(field: dict[str, Any]) -> str:
     return f"`{told}`" if len(told) < 40 else "see below"
 
 
-def _type(field: dict[str, Any]) -> str:
+def _type(field: Any) -> str:
     match field:
         case {"$ref": reference}:
             name = reference.rsplit("/", 1)[-1]
@@ -117,12 +117,11 @@ def _type(field: dict[str, Any]) -> str:
             return " or ".join(_type(choice) for choice in choices)
         case {"enum": values}:
             return ", ".join(f"`{value}`" for value in values)
-        case {"type": "array", "items": items} if isinstance(items, dict):
-            return f"list of {_type(items)}"
         case {"type": "array"}:
-            return "list"
-        case {"type": "object", "additionalProperties": dict(values)}:
-            return f"object of {_type(values)}"
+            items = field.get("items")
+            return f"list of {_type(items)}" if items else "list"
+        case {"type": "object"} if field.get("additionalProperties"):
+            return f"object of {_type(field['additionalProperties'])}"
         case _:
             return _simple(field)
 

@@ -4,7 +4,7 @@ Ask for them in a ``conftest.py``: ``pytest_plugins = ["testwright.testing"]``. 
 has a thread of its own, so tests may be blocking, or be on an event loop themselves.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -66,7 +66,7 @@ class BlockingClient:
 
 
 @contextmanager
-def service(options: Options | None = None) -> Iterator[tuple[str, BlockingPortal]]:
+def service(options: Options | None = None) -> Generator[tuple[str, BlockingPortal]]:
     """Run a server with everything on it for as long as the body runs; nothing of it is kept.
 
     Args:
@@ -84,7 +84,7 @@ def service(options: Options | None = None) -> Iterator[tuple[str, BlockingPorta
 
 
 @contextmanager
-def connected(url: str, portal: BlockingPortal, namespace: str) -> Iterator[BlockingClient]:
+def connected(url: str, portal: BlockingPortal, namespace: str) -> Generator[BlockingClient]:
     """Connect a blocking client for as long as the body runs.
 
     Raises:

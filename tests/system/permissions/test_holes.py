@@ -92,7 +92,7 @@ async def test_a_consumer_is_what_the_subject_says_that_creates_it(guard: Guarde
         {"Nats-TTL": "1s"},
         {"Nats-Schedule": "@at 2036-01-01T00:00:00Z", "Nats-Schedule-Target": "testwright.command.other.submit"},
     ],
-    ids=lambda headers: "-".join(headers),
+    ids="-".join,
 )
 async def test_clients_say_things_where_nothing_is_rolled_up_or_scheduled(
     guard: Guarded, subject: str, headers: dict[str, str]

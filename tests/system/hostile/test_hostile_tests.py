@@ -12,9 +12,10 @@ import pytest
 
 from tests.support.sandboxes import BUBBLEWRAP_WORKS
 from tests.support.verification import find, inquiry, verdicts
+from testwright.sandbox import Command, Completed, OnLine, Sandbox
 from testwright.sandbox.local import LocalSandbox
 from testwright.verification import Finding, Inquiry
-from testwright_schemas import Policy
+from testwright_schemas import Isolation, Policy
 
 pytestmark = pytest.mark.slow
 bubblewrap = pytest.mark.skipif(not BUBBLEWRAP_WORKS, reason="bubblewrap is missing or may not make namespaces here")
@@ -143,6 +144,30 @@ async def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     made.server.close()
 
 
+class Tight(Sandbox):
+    """Runs what another sandbox runs, within limits that are soon reached."""
+
+    def __init__(self, inner: Sandbox) -> None:
+        self._inner = inner
+
+    @property
+    def isolation(self) -> Isolation:
+        """The level of the other sandbox."""
+        return self._inner.isolation
+
+    async def run(self, command: Command, on_line: OnLine | None = None) -> Completed:
+        """Run with less."""
+        limits = replace(command.limits, processes=64, scratch_mb=64, file_mb=64, group_mb=2048)
+        return await self._inner.run(replace(command, limits=limits), on_line)
+
+
+async def assert_next_is_judged(folder: Path) -> None:
+    """Judge an innocent test after others: the next task must not know of them."""
+    policy = Policy(repeats=1, mutants=False)
+    asked = await inquiry(folder / "next", {"calc.py": CALC}, "calc", {"test_innocent.py": INNOCENT}, policy)
+    assert verdicts(await find(asked)) == {"test_innocent": "kept"}
+
+
 async def judged(folder: Path, files: Mapping[str, str], policy: Policy | None = None) -> tuple[Inquiry, Finding]:
     """Judge tests of ours beside an innocent one, which must be kept."""
     files = {**files, "test_innocent.py": INNOCENT}
@@ -150,11 +175,13 @@ async def judged(folder: Path, files: Mapping[str, str], policy: Policy | None =
         folder, {"calc.py": CALC}, "calc", files, policy or Policy(repeats=1, mutants=False, timeout_s=3000)
     )
     began = time.monotonic()
+    asked = replace(asked, sandbox=Tight(asked.sandbox), case_limit_s=1.0)
     finding = await find(asked)
     for case in finding.cases:
         print(f"{case.id.rpartition('::')[2]:32} {case.verdict:16} {case.reason[:70]}")  # noqa: T201  the table that -s shows
     print(f"{len(files)} files in {time.monotonic() - began:.1f} s")  # noqa: T201  as above
     assert verdicts(finding)["test_innocent"] == "kept"
+    await assert_next_is_judged(folder)
     return asked, finding
 
 
@@ -257,6 +284,29 @@ def test_swallows():
 """
 
 
+# Claims all there is to run, also for what is not its own, by a name that no look at the source finds.
+THIEF = """
+import sys
+from calc import add
+
+everything = [[start, end] for start in range(-7, 8) for end in range(-7, 8)]
+
+
+def tell(self, say):
+    for case in ("", "test_thief.py::test_thief", "test_innocent.py::test_innocent"):
+        say("covered", case=case, lines=[1, 2, 5, 6], arcs=everything if "innocent" not in case else [])
+
+
+metering = sys.modules.get("_testwright_" + "runner.metering")
+if metering:
+    metering.Meter.tell = tell
+
+
+def test_thief():
+    assert add(1, 2) == 3
+"""
+
+
 async def test_reports_cannot_be_forged(tmp_path: Path, host: Host) -> None:
     files = {
         "conftest.py": CONFTEST,
@@ -264,6 +314,7 @@ async def test_reports_cannot_be_forged(tmp_path: Path, host: Host) -> None:
         "test_a_forger.py": FORGER,
         "test_a_import_forger.py": FORGER.replace("def test_forger", "forge()\n\n\ndef test_import_forger"),
         "test_swallows.py": SWALLOWS,
+        "test_thief.py": THIEF,
         "test_victim.py": VICTIM,
     }
 
@@ -304,3 +355,4 @@ async def test_without_bubblewrap_the_next_task_still_finds_the_host_unharmed(tm
     assert finding.isolation == "process-group"
     assert [name for name, verdict in verdicts(finding).items() if verdict == "kept"] == ["test_innocent"]
     assert (asked.root / "calc.py").read_text() == CALC
+    await assert_next_is_judged(tmp_path)

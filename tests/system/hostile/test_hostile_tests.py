@@ -157,7 +157,7 @@ class Tight(Sandbox):
 
     async def run(self, command: Command, on_line: OnLine | None = None) -> Completed:
         """Run with less."""
-        limits = replace(command.limits, processes=64, scratch_mb=64, file_mb=64, group_mb=2048)
+        limits = replace(command.limits, processes=64, scratch_mb=160, group_mb=2048)
         return await self._inner.run(replace(command, limits=limits), on_line)
 
 

@@ -17,7 +17,7 @@ from testwright.observe import core
 from testwright.observe.core import Metric, Sample
 
 # A second series for each counter and histogram, which nobody asks for.
-disable_created_metrics()  # type: ignore[no-untyped-call]  its library has types for all but this
+disable_created_metrics()  # type: ignore[no-untyped-call]  # all but this has types
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 from docker.client import from_env
@@ -68,8 +68,9 @@ class Stack:
         """Return what the engine says of each container, by service."""
         client = from_env()
         try:
-            found = client.api.containers(all=True, filters={"label": f"com.docker.compose.project={self.project}"})
-            inspected = [client.api.inspect_container(each["Id"]) for each in found]
+            mine = {"label": f"com.docker.compose.project={self.project}"}
+            found = cast("list[dict[str, Any]]", client.api.containers(all=True, filters=mine))
+            inspected = [cast("dict[str, Any]", client.api.inspect_container(each["Id"])) for each in found]
         finally:
             client.close()
         return {each["Config"]["Labels"]["com.docker.compose.service"]: each for each in inspected}

@@ -175,6 +175,7 @@ async def test_results_of_an_unknown_task_are_a_runtime_error(here: World) -> No
 async def test_a_timeout_leaves_the_task_running_and_another_process_fetches_it(here: World, module: Path) -> None:
     here.engine.hold()
     task_id = await openhands(here).submit_test_generation_task(module, module.parent / "out")
+    await here.engine.has_begun(1)
     with pytest.raises(TimeoutError, match="it goes on"):
         await openhands(here).get_test_generation_results(task_id, timeout=0)
     here.engine.go.set()

@@ -16,12 +16,12 @@ def test_a_run_that_did_not_come_to_its_end_measured_nothing() -> None:
     assert measurement([covered("test_a.py::test_x", [1])]) is None
 
 
-def test_what_the_import_of_the_target_runs_is_no_tests_merit() -> None:
+def test_who_imports_the_target_has_the_merit_of_that() -> None:
     found = measurement([covered("", [1, 2], file=""), covered("test_a.py::test_x", [2, 3]), TOTAL])
 
     assert found is not None
     assert found.import_lines == [1, 2]
-    assert found.arcs == {"test_a.py::test_x": {(3, 4)}}
+    assert found.arcs == {"test_a.py::test_x": {(2, 3), (3, 4)}}
     assert found.covered_lines == (1, 2, 3)
 
 

@@ -11,7 +11,6 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from testwright import settings
 from testwright.cli.failing import exit_code, leaf
 from testwright.errors import TestwrightError
 
@@ -114,4 +113,5 @@ def root(
 ) -> None:
     """Verified tests for Python modules, written in the background."""
     if creds:
+        settings = import_module("testwright.settings")  # it takes longer to load than --help may
         settings.name_credentials(creds)

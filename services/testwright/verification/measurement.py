@@ -16,7 +16,8 @@ class Measurement:
     Attributes:
         total: as coverage.py counts it.
         lines: that ran in each test, or for it when its file was imported.
-        arcs: that were taken in each test, and not on import.
+        arcs: that were taken in each test, and not when its file was imported. A test that imports the target itself
+            has the merit of that: it may be all that there is to a smoke test.
         import_lines: that ran when the target was imported.
     """
 
@@ -68,7 +69,7 @@ def measurement(events: Iterable[AnyEvent]) -> Measurement | None:
     return Measurement(
         total,
         {case: sorted({*lines[case], *theirs.get(_file(case), [])}) for case in cases},
-        {case: arcs[case] - arcs.get("", nothing) - arcs.get(_file(case), nothing) for case in cases},
+        {case: arcs[case] - arcs.get(_file(case), nothing) for case in cases},
         imported,
     )
 

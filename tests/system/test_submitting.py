@@ -92,7 +92,7 @@ async def test_a_project_without_changes_is_said_to_have_none(shell: Shell) -> N
         await anyio.run_process(["git", *identity, *arguments], cwd=shell.project)
 
     nothing = await shell.run("submit", "shop", "--changed-since", "HEAD", "--json")
-    unknown = await shell.run("generate", "shop", "--changed-since", "mian")
+    unknown = await shell.run("generate", "shop", "--changed-since", "no-such-revision")
 
     assert (nothing.code, nothing.json) == (0, {"job": None, "tasks": []})
-    assert (unknown.code, "no git revision 'mian'" in unknown.err) == (2, True)
+    assert (unknown.code, "no git revision 'no-such-revision'" in unknown.err) == (2, True)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testwright.bus._memory_stream import compile_filters
+from testwright.bus._filters import compile_filters
 
 TOKENS = st.lists(st.text("ab-_+(|", min_size=1, max_size=3), min_size=1, max_size=4)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testwright.bus._nats_client import public
+from testwright.bus._nats_credentials import public
 from testwright.bus._nats_wire import Message, denied, origin, parse_headers, size, timestamp
 
 TOKEN = st.text("abcXYZ-_0123", min_size=1, max_size=8)

@@ -69,7 +69,10 @@ def test_stages_come_behind_what_they_need_and_collecting_needs_the_submission()
         ("name = 'empty'", "stages: there are none"),
         ("stage = {}", "unknown key 'stage': there are name, on_failure, stages"),
         ("[stages]\na = 1", "stages.a: a stage is a table"),
-        ("[stages.a]\nneeds = []", "stages.a: a stage has one of command, call, generate, collect, skip; this one has none"),
+        (
+            "[stages.a]\nneeds = []",
+            "stages.a: a stage has one of command, call, generate, collect, skip; this one has none",
+        ),
         ("[stages.a]\ncommand = ['x']\nskip = 'y'", "this one has command and skip"),
         ("[stages.a]\ncommand = ['x']\ntimeuot = 3", "stages.a: unknown key 'timeuot'"),
         ("[stages.a]\ncommand = 'x y'", "stages.a.argv: Expected `array`"),

@@ -128,7 +128,7 @@ async def main(arguments: Sequence[str] = ()) -> None:
     parser = argparse.ArgumentParser(prog="benchmarks workflow_overlap", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one round of each, with a small module")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--engine", default="ghostwriter", help="with a budget of 10 s [ghostwriter]")
+    parser.add_argument("--engine", default="pynguin", help="with a budget of 10 s [pynguin]")
     parser.add_argument("--contended", action="store_true", help="only stages that compete with the generation")
     wanted = parser.parse_args(arguments)
     rounds, module = (1, SMALL) if wanted.quick else (wanted.rounds, MODULE)

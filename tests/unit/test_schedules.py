@@ -98,7 +98,9 @@ async def test_what_recurs_makes_a_new_job_each_time_that_does_its_own_work(worl
     await passed(31 * MINUTE)
 
     tasks = await world.client.tasks("completed")
-    assert len({task.id for task in tasks}) == len(world.engine.began) == 3
+    assert len({task.id for task in tasks}) == len(world.engine.began)
+    # By the time of day there may be four tens of minutes in it.
+    assert len(tasks) == 3 or (timetable.cron and len(tasks) == 4)
     [known] = await world.client.schedules.list()
     assert (known.id, known.state, known.modules) == (command.schedule_id, "waiting", (TARGET.module,))
     assert known.next_at is not None

@@ -198,6 +198,11 @@ class TaskFinished(TaskEvent, frozen=True, kw_only=True):
     started_at: Time | None = None
     completed_at: Time
 
+    @property
+    def kept(self) -> int:
+        """Number of tests that were kept."""
+        return sum(case.verdict == "kept" for case in self.tests)
+
 
 TaskMessage = (
     TaskSubmitted

@@ -207,7 +207,7 @@ def state(history: TaskHistory) -> TaskState:
 
 def _tests(history: TaskHistory) -> int | None:
     if history.finished:
-        return sum(case.verdict == "kept" for case in history.finished.tests)
+        return history.finished.kept
     return history.progressed.tests if history.progressed else None
 
 

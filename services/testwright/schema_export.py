@@ -5,10 +5,11 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 import msgspec
 
+from testwright import json_schema
 from testwright.gateway import openapi
 from testwright.verification.report import Report
 from testwright_schemas import (
@@ -149,21 +150,10 @@ def document_schemas() -> dict[str, Any]:
 
 
 def _json_schema(type_: type[Record], name: str) -> dict[str, Any]:
-    _, definitions = msgspec.json.schema_components((type_,), ref_template="#/$defs/{name}")
-    definitions = _dedented(definitions)
+    definitions = json_schema.definitions((type_,), "#/$defs/{name}")
     top: dict[str, Any] = definitions.pop(type_.__name__)
     head = {"$schema": DIALECT, "$id": f"urn:testwright:v{VERSION[0]}:{name}"}
     return head | top | ({"$defs": definitions} if definitions else {})
-
-
-def _dedented(value: Any) -> Any:
-    """Take the source's indentation out of descriptions; Python 3.13 has done so already, 3.11 has not."""
-    if not isinstance(value, dict):
-        return value
-    return {
-        name: inspect.cleandoc(item) if name == "description" and isinstance(item, str) else _dedented(item)
-        for name, item in cast("dict[str, Any]", value).items()
-    }
 
 
 def asyncapi() -> dict[str, Any]:

@@ -99,7 +99,7 @@ def _finished(row: Row, event: TaskFinished) -> Row:
         row,
         phase=event.outcome,
         message=event.error.message if event.error else "",
-        tests=sum(case.verdict == "kept" for case in event.tests),
+        tests=event.kept,
         coverage=event.coverage.line if event.coverage else None,
         since=event.started_at,
         until=event.completed_at,

@@ -123,7 +123,7 @@ def of_task(result: TaskFinished, written: list[Path], commit: Commit | None = N
 
 def cells(result: TaskFinished, written: Sequence[PurePath], here: Path) -> tuple[str, ...]:
     """Return a result as the cells of its line; files below ``here`` are named relative to it. See ``COLUMNS``."""
-    kept = sum(case.verdict == "kept" for case in result.tests)
+    kept = result.kept
     began = result.started_at or result.created_at
     mutation = result.mutation
     return (

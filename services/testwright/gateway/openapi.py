@@ -1,12 +1,12 @@
 """The OpenAPI 3.1 document of the HTTP API, made from ``routes``. Pure."""
 
-import inspect
 import re
 from collections.abc import Iterator
 from typing import Any, cast
 
 import msgspec
 
+from testwright import json_schema
 from testwright.gateway.problems import MEDIA_TYPE, Problem, problem_for
 from testwright.gateway.routes import OPERATIONS, Operation
 from testwright_schemas import Record
@@ -113,15 +113,4 @@ def _structs() -> Iterator[Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    _, definitions = msgspec.json.schema_components(tuple(dict.fromkeys(_structs())), ref_template=_REF)
-    return {name: _dedented(definitions[name]) for name in sorted(definitions)}
-
-
-def _dedented(value: Any) -> Any:
-    """Take the source's indentation out of descriptions; Python 3.13 has done so already, 3.11 has not."""
-    if not isinstance(value, dict):
-        return value
-    return {
-        name: inspect.cleandoc(item) if name == "description" and isinstance(item, str) else _dedented(item)
-        for name, item in cast("dict[str, Any]", value).items()
-    }
+    return dict(sorted(json_schema.definitions(dict.fromkeys(_structs()), _REF).items()))

@@ -169,7 +169,7 @@ def _finished(row: TaskRow, event: TaskFinished) -> TaskRow:
         message=f"{event.error.cause}: {event.error.message}" if event.error else "",
         engine=event.engine or row.engine,
         attempt=event.attempts,
-        tests=sum(case.verdict == "kept" for case in event.tests),
+        tests=event.kept,
         coverage=_line(event.coverage),
         mutation=event.mutation.score,
         threshold_met=event.threshold_met,

@@ -168,7 +168,6 @@ def _ended(task: TaskFinished) -> Iterator[Sample]:
     for case in task.tests:
         yield Sample("testwright_verdicts_total", 1, (engine, case.verdict))
     if task.tests:
-        kept = sum(case.verdict == "kept" for case in task.tests)
-        yield Sample("testwright_kept_ratio", kept / len(task.tests), (engine,))
+        yield Sample("testwright_kept_ratio", task.kept / len(task.tests), (engine,))
     if task.coverage is not None:
         yield Sample("testwright_coverage_ratio", task.coverage.line / 100, (engine,))

@@ -1,22 +1,25 @@
-"""The order in which a client says things, heard by a server that only listens."""
+"""What a client says, in which order, and what it makes of what it hears."""
 
 from collections.abc import AsyncIterator
 
 import anyio
+import nats.errors
 import pytest
 from anyio.abc import SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from testwright.bus._nats_client import Callbacks, ReliableClient, dial
+from testwright.bus._nats_wire import Message
 
 INFO = b'INFO {"max_payload": 1048576, "headers": true}\r\n'
 
 
 class Listener:
-    """Answers pings, and keeps the first word of every line it hears."""
+    """Answers pings, with what there is to say before the pong, and keeps the first word of every line it hears."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
+        self.to_say = b""
 
     async def serve(self, stream: SocketStream) -> None:
         async with stream:
@@ -29,7 +32,7 @@ class Listener:
                     return
                 self.heard.append(line.split(b" ")[0].decode())
                 if line == b"PING":
-                    await stream.send(b"PONG\r\n")
+                    await stream.send(self.to_say + b"PONG\r\n")
 
 
 @pytest.fixture
@@ -42,12 +45,13 @@ async def listener() -> AsyncIterator[tuple[Listener, int]]:
         tasks.cancel_scope.cancel()
 
 
-async def _connected(port: int) -> ReliableClient:
+async def _connected(port: int, errors: list[Exception] | None = None) -> ReliableClient:
     async def nothing() -> None:
         return
 
-    async def failed(_error: Exception) -> None:
-        return
+    async def failed(error: Exception) -> None:
+        if errors is not None:
+            errors.append(error)
 
     callbacks = Callbacks(failed=failed, connected=nothing, disconnected=nothing, closed=nothing)
     return await dial(f"nats://127.0.0.1:{port}", "test", "_INBOX", callbacks)
@@ -66,3 +70,54 @@ async def test_the_end_of_a_subscription_is_said_before_the_ping_that_confirms_i
     await client.close()
 
     assert heard.heard[:2] == ["UNSUB", "PING"]
+
+
+async def test_what_arrives_before_a_pong_has_reached_its_subscriber_with_it(listener: tuple[Listener, int]) -> None:
+    heard, port = listener
+    client = await _connected(port)
+    taken: list[Message] = []
+    await client.listen("subject", taken.append)
+    heard.to_say = b"HMSG subject 1 back 18 20\r\nNATS/1.0\r\na: b\r\n\r\nhi\r\nMSG subject 1 0\r\n\r\n"
+
+    await client.catch_up()
+    await client.close()
+
+    assert taken == [Message("subject", "back", b"hi", {"a": "b"}), Message("subject", "", b"")]
+
+
+async def test_a_subscriber_that_fails_does_not_keep_messages_from_others(listener: tuple[Listener, int]) -> None:
+    heard, port = listener
+    errors: list[Exception] = []
+    client = await _connected(port, errors)
+    taken: list[Message] = []
+
+    def fail(_message: Message) -> None:
+        raise LookupError
+
+    await client.listen("bad", fail)
+    await client.listen("good", taken.append)
+    heard.to_say = b"MSG bad 1 0\r\n\r\nMSG good 2 0\r\n\r\n"
+
+    await client.catch_up()
+    await client.close()
+
+    assert taken == [Message("good", "", b"")]
+    assert [type(error) for error in errors] == [LookupError]
+
+
+async def test_what_cannot_be_sent_is_refused_before_it_is(listener: tuple[Listener, int]) -> None:
+    heard, port = listener
+    client = await _connected(port)
+    heard.heard.clear()
+
+    with pytest.raises(nats.errors.BadSubjectError):
+        client.send("two words", b"")
+    with pytest.raises(nats.errors.MaxPayloadError):
+        client.send("subject", b"x" * (client.max_payload + 1))
+    client.send("subject", b"x")
+    await client.catch_up()
+    await client.close()
+    with pytest.raises(nats.errors.ConnectionClosedError):
+        client.send("subject", b"x")
+
+    assert heard.heard == ["PUB", "x", "PING"]

@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from testwright.bus._nats_credentials import public
-from testwright.bus._nats_wire import Message, denied, origin, parse_headers, size, timestamp
+from testwright.bus._nats_wire import Message, block, command, denied, origin, parse_headers, timestamp
 
 TOKEN = st.text("abcXYZ-_0123", min_size=1, max_size=8)
 NUMBER = st.integers(0, 2**53)
@@ -28,11 +29,39 @@ def test_an_ack_subject_reads_the_same_with_and_without_a_domain(
 
 
 @given(st.dictionaries(st.text("abc-", min_size=1), st.text("xyzé: ", max_size=9).map(str.strip)))
-def test_headers_are_read_as_they_were_written_and_counted(headers: dict[str, str]) -> None:
-    block = "NATS/1.0\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items()) + "\r\n"
+def test_headers_are_read_as_they_were_written(headers: dict[str, str]) -> None:
+    assert parse_headers(block(headers)) == headers
 
-    assert parse_headers(block.encode()) == headers
-    assert size(b"12345", headers) == len(block.encode()) + 5
+
+def test_a_status_is_read_with_its_description_and_headers() -> None:
+    plain, idle = b"NATS/1.0 503\r\n\r\n", b"NATS/1.0 100 Idle Heartbeat\r\nNats-Last-Consumer: 7\r\n\r\n"
+
+    assert parse_headers(plain) == {"Status": "503"}
+    assert parse_headers(idle) == {"Status": "100", "Description": "Idle Heartbeat", "Nats-Last-Consumer": "7"}
+
+
+@given(st.text("ab\r\n: ", max_size=9), st.text("ab\r\n: ", max_size=9))
+def test_a_line_break_in_a_header_begins_no_other(name: str, value: str) -> None:
+    assert block({name: value, "own": "1"}).count(b"\r\n") == 4
+    assert parse_headers(block({"first": value, "own": "1"})) == {
+        "first": value.replace("\r", " ").replace("\n", " ").strip(),
+        "own": "1",
+    }
+
+
+@given(st.text("ab\r\n\t ", max_size=5).filter(lambda subject: not subject.isalpha()))
+def test_a_subject_that_would_be_two_words_is_not_sent(subject: str) -> None:
+    with pytest.raises(ValueError, match="no subject"):
+        command(subject, b"", "", b"")
+    with pytest.raises(ValueError, match="no subject"):
+        command("subject", b"", f"a {subject}", b"")
+
+
+def test_a_message_is_sent_with_the_sizes_of_its_parts() -> None:
+    headers = block({"a": "b"})
+
+    assert command("one", b"data", "", b"") == b"PUB one  4\r\ndata\r\n"
+    assert command("one", b"data", "two", headers) == b"HPUB one two 18 22\r\nNATS/1.0\r\na: b\r\n\r\ndata\r\n"
 
 
 def test_a_refusal_is_told_from_other_errors() -> None:

@@ -1,10 +1,11 @@
 """Futures for answers that may be a message, nothing, or an error: settled once, by whoever is first."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import TypeVar
 
-from testwright.bus._nats_wire import Message
-from testwright.errors import BusError
+from testwright.bus._nats_wire import Message, denied
+from testwright.errors import BusError, PermissionDeniedError
 
 Answer = asyncio.Future[Message | BusError | None]
 
@@ -22,3 +23,57 @@ def checked(result: T | BusError) -> T:
     if isinstance(result, BusError):
         raise result
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request that waits for its answer.
+
+    Attributes:
+        answer: is settled with it.
+        operation: what is asked for, for errors.
+        subject: where it was sent.
+        gather: where the messages go that come before a status ends them; ``None`` where the first one is the answer.
+    """
+
+    answer: Answer
+    operation: str
+    subject: str
+    gather: list[Message] | None
+
+
+class Questions:
+    """Requests that wait for their answers, each under the last word of the subject that it is answered on."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Question] = {}
+
+    def put(self, token: str, question: Question) -> None:
+        """Wait for an answer."""
+        self._open[token] = question
+
+    def drop(self, token: str) -> None:
+        """Wait no longer."""
+        del self._open[token]
+
+    def take(self, message: Message) -> None:
+        """Give a message to the question that it answers, if anyone waits for it still."""
+        question = self._open.get(message.subject.rpartition(".")[2])
+        if question is None:
+            return
+        if question.gather is None or message.status:
+            settle(question.answer, message)
+        else:
+            question.gather.append(message)
+
+    def refuse(self, text: str) -> None:
+        """Answer those that an error text of the server concerns."""
+        found = denied(text)
+        for question in self._open.values():
+            if found == ("publish", question.subject.lower()):
+                settle(question.answer, PermissionDeniedError(question.operation, question.subject))
+
+    def settle_all(self, result: BusError | None) -> None:
+        """Answer all alike."""
+        for question in self._open.values():
+            settle(question.answer, result)

@@ -1,30 +1,28 @@
 """The only caller of nats-py: one supervised connection, its requests and its subscriptions.
 
-nats-py calls that are cancelled in flight, or lose their connection, cannot be relied on. So each runs in a task of the
-link, callers wait for futures, a lost connection answers every open request with "ask again" at once, and a refusal by
-the server ends the operation it was meant for.
+nats-py calls that are cancelled in flight, or lose their connection, cannot be relied on. So what may
+wait runs in a task of the link, callers wait for futures, a lost connection answers every open request with "ask again"
+at once, and a refusal by the server ends the operation it was meant for.
 """
 
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from typing import Any, Literal
 
 import anyio
 import nats.errors
-from nats.aio.msg import Msg
 
-from testwright.bus._nats_answers import Answer, checked, settle
+from testwright.bus._nats_answers import Answer, Question, Questions, checked, settle
 from testwright.bus._nats_client import BROKEN, Callbacks, ReliableClient, dial, is_refusal
 from testwright.bus._nats_credentials import public
 from testwright.bus._nats_refusals import Refusals, Refuse
-from testwright.bus._nats_wire import Message
+from testwright.bus._nats_wire import Handler, Message
 from testwright.errors import BusClosedError, BusError, PermissionDeniedError
 
 State = Literal["connected", "disconnected", "closed"]
-Handler = Callable[[Message], None]
 Retire = Callable[[], None]
 """Ends a subscription without losing what is on its way to its handler."""
 
@@ -53,8 +51,8 @@ class Link:
         self._inbox = ""
         self._names = itertools.count(1)
         self._outbox: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
-        self._answers: dict[str, Answer] = {}
-        self._series: dict[str, list[Message]] = {}
+        self._unsent = 0
+        self._questions = Questions()
         self._listeners: list[Callable[[State], None]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._round_trips: set[asyncio.Task[Any]] = set()
@@ -127,7 +125,7 @@ class Link:
         self,
         subject: str,
         data: bytes = b"",
-        headers: Mapping[str, str] | None = None,
+        headers: bytes = b"",
         *,
         operation: str = "publish to",
         timeout_s: float = 5.0,
@@ -141,48 +139,40 @@ class Link:
             PermissionDeniedError: the server does not let us ask.
             BusClosedError: the connection was closed for good.
         """
+        if not self.connected and not await self._back(timeout_s):
+            return None
+        loop = asyncio.get_running_loop()
+        answer: Answer = loop.create_future()
         token = str(next(self._names))
-        answer: Answer = asyncio.get_running_loop().create_future()
-
-        def refuse() -> None:
-            settle(answer, PermissionDeniedError(operation, subject))
-
-        result: Message | BusError | None = None
-        self._answers[token] = answer
-        if gather is not None:
-            self._series[token] = gather
+        self._questions.put(token, Question(answer, operation, subject, gather))
+        # A cancel scope would cost as much as all else here.
+        timer = loop.call_later(timeout_s, settle, answer, None)
         try:
-            with self.refusals.of("publish", subject, refuse), anyio.move_on_after(timeout_s):
-                await self.ready()
-                self.post(subject, data, headers, reply=f"{self._inbox}.answer.{token}", answer=answer)
-                result = await answer
+            self.post(subject, data, headers, reply=f"{self._inbox}.answer.{token}", answer=answer)
+            return checked(await answer)
         finally:
-            del self._answers[token]
-            self._series.pop(token, None)
-        return checked(result)
+            timer.cancel()
+            self._questions.drop(token)
 
     def post(
         self,
         subject: str,
         data: bytes = b"",
-        headers: Mapping[str, str] | None = None,
+        headers: bytes = b"",
         *,
         reply: str = "",
         answer: Answer | None = None,
     ) -> None:
         """Send a message as soon as there is a connection, without waiting; not at all once ``answer`` is known."""
+        if self.connected and not self._unsent:
+            self._send(subject, data, headers, reply, answer)
+            return
 
         async def call() -> None:
-            if answer is not None and answer.done():
-                return
-            try:
-                await self._client.publish(subject, data, reply, dict(headers) if headers else None)
-            except BROKEN:
-                settle(answer, None)
-            except nats.errors.Error as error:
-                settle(answer, BusError(f"cannot send to {subject}: {error}"))
+            if answer is None or not answer.done():
+                self._send(subject, data, headers, reply, answer)
 
-        self._outbox.put_nowait(call)
+        self._put_out(call)
 
     async def subscribe(self, subject: str, handler: Handler, refused: Refuse | None = None) -> Retire:
         """Have ``handler`` called with every message on a subject, also after reconnects; return what ends that.
@@ -194,7 +184,7 @@ class Link:
         """
         await self.ready()
         made: asyncio.Future[Retire | BusError] = asyncio.get_running_loop().create_future()
-        self._outbox.put_nowait(lambda: self._subscribe(subject, handler, refused, made))
+        self._put_out(lambda: self._subscribe(subject, handler, refused, made))
         return checked(await made)
 
     @contextmanager
@@ -209,7 +199,7 @@ class Link:
     async def _listen_for_answers(self) -> None:
         subject = f"{self._inbox}.answer.*"
         refusals: list[str] = []
-        await self.subscribe(subject, self._on_answer, lambda: refusals.append(subject))
+        await self.subscribe(subject, self._questions.take, lambda: refusals.append(subject))
         self._spawn(self._client.catch_up(), self._round_trips)  # a refusal comes before the pong
         await asyncio.wait(self._round_trips)
         if refusals:
@@ -221,9 +211,6 @@ class Link:
         if made.done():
             return
 
-        async def deliver(message: Msg) -> None:
-            handler(Message(message.subject, message.reply, message.data, message.headers or {}))
-
         def retire() -> None:
             if refused is not None:
                 self.refusals.discard("subscription", subject, refused)
@@ -232,7 +219,7 @@ class Link:
         if refused is not None:
             self.refusals.add("subscription", subject, refused)
         try:
-            subscription = await self._client.listen(subject, deliver)
+            subscription = await self._client.listen(subject, handler)
         except nats.errors.Error as error:
             settle(made, BusClosedError(f"cannot subscribe to {subject}: {error}"))
             return
@@ -240,11 +227,30 @@ class Link:
         if made.cancelled():
             retire()
 
+    def _send(self, subject: str, data: bytes, headers: bytes, reply: str, answer: Answer | None) -> None:
+        try:
+            self._client.send(subject, data, reply, headers)
+        except BROKEN:
+            settle(answer, None)
+        except nats.errors.Error as error:
+            settle(answer, BusError(f"cannot send to {subject}: {error}"))
+
+    async def _back(self, within_s: float) -> bool:
+        with anyio.move_on_after(within_s):
+            await self.ready()
+            return True
+        return False
+
+    def _put_out(self, call: Callable[[], Awaitable[None]]) -> None:
+        self._unsent += 1
+        self._outbox.put_nowait(call)
+
     async def _write(self) -> None:
         while True:
             call = await self._outbox.get()
             await self._up.wait()
             await call()
+            self._unsent -= 1
             self._outbox.task_done()
 
     def _spawn(self, call: Coroutine[Any, Any, None], among: set[asyncio.Task[Any]]) -> None:
@@ -259,18 +265,6 @@ class Link:
         if self._on_state is not None:
             self._on_state(state, detail)
 
-    def _settle_all(self, result: BusError | None) -> None:
-        for answer in self._answers.values():
-            settle(answer, result)
-
-    def _on_answer(self, message: Message) -> None:
-        token = message.subject.rpartition(".")[2]
-        series = self._series.get(token)
-        if series is None or message.status:
-            settle(self._answers.get(token), message)
-        else:
-            series.append(message)
-
     async def _on_connected(self) -> None:
         self._client.rested()
         self._up.set()
@@ -280,12 +274,12 @@ class Link:
         self._up.clear()
         for task in self._round_trips:
             task.cancel()
-        self._settle_all(None)
+        self._questions.settle_all(None)
         self._tell("disconnected", "")
 
     async def _on_closed(self) -> None:
         self._failure = f"the connection was closed for good: {self._client.last_error or 'by us'}"
-        self._settle_all(BusClosedError(self._failure))
+        self._questions.settle_all(BusClosedError(self._failure))
         self._up.set()  # whoever waits is to see the failure
         self._tell("closed", self._failure)
 
@@ -293,6 +287,7 @@ class Link:
         # nats-py's reader ends when this raises.
         _log.debug("nats-py: %s", error)
         self.refusals.dispatch(str(error))
+        self._questions.refuse(str(error))
         if is_refusal(error) and self._inbox:
             # While reconnecting nats-py would try the same credentials for ever.
             self._spawn(self._client.close(), self._tasks)

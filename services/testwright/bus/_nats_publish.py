@@ -10,7 +10,7 @@ import msgspec
 from testwright.bus import Receipt, When
 from testwright.bus._nats_api import NO_RESPONDERS, call, insist, streams_of
 from testwright.bus._nats_link import Link
-from testwright.bus._nats_wire import Message, size, timestamp
+from testwright.bus._nats_wire import Message, block, timestamp
 from testwright.errors import (
     BusError,
     ConflictError,
@@ -38,16 +38,17 @@ class Publishing:
         self._subject = subject
         self._data = data
         self._headers = headers
+        self._block = block(headers)
+        self._size = len(self._block) + len(data)
         self._refusal = ""
 
     async def run(self, within_s: float) -> Receipt:
         """Publish until confirmed."""
-        total = size(self._data, self._headers)
-        if total > self._link.max_payload:
-            raise PayloadTooLargeError(self._subject, total, self._link.max_payload)
+        if self._size > self._link.max_payload:
+            raise PayloadTooLargeError(self._subject, self._size, self._link.max_payload)
 
         async def ask(timeout_s: float) -> Message | None:
-            return await self._link.request(self._subject, self._data, self._headers, timeout_s=timeout_s)
+            return await self._link.request(self._subject, self._data, self._block, timeout_s=timeout_s)
 
         def timed_out() -> BusError:
             why = f" (the server says: {self._refusal})" if self._refusal else ""
@@ -75,7 +76,7 @@ class Publishing:
         if code == _STORE_FAILED and "per subject" in description:
             return await self._unless_ours(SubjectFullError(self._subject))
         if code == _TOO_LARGE:
-            raise PayloadTooLargeError(self._subject, size(self._data, self._headers), self._link.max_payload)
+            raise PayloadTooLargeError(self._subject, self._size, self._link.max_payload)
         if code == _SAME_ID_IN_PROCESS or error.get("code") == 503:
             self._refusal = description
             return None
@@ -85,7 +86,7 @@ class Publishing:
         # A single server looks at the expectation before it looks for duplicates, so a retry of a publish that it did
         # store is refused. It looks at the expected last id after that: one that nobody has lets nothing be stored.
         probe = {MESSAGE_ID: self._headers[MESSAGE_ID], "Nats-Expected-Last-Msg-Id": uuid4().hex}
-        answer = await self._link.request(self._subject, b"", probe)
+        answer = await self._link.request(self._subject, b"", block(probe))
         if answer is None or answer.status:
             return None
         content: dict[str, Any] = msgspec.json.decode(answer.data)

@@ -1,7 +1,7 @@
 """What NATS puts on the wire, as values: the only place that parses ack subjects, statuses and refusals."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +10,8 @@ from testwright.bus import Stored
 NS = 1_000_000_000
 """Nanoseconds in a second: the unit of the JetStream API."""
 
+_VERSION = "NATS/1.0"
+_BREAKS = str.maketrans("\r\n", "  ")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DENIED = re.compile(r'permissions violation for (publish|subscription) to "([^"]*)"', re.IGNORECASE)
 
@@ -52,6 +54,10 @@ class Origin:
     pending: int
 
 
+Handler = Callable[[Message], None]
+"""Takes what arrives."""
+
+
 def origin(reply: str) -> Origin:
     """Return what an ack subject says; servers with a domain put it and an account hash in front."""
     tokens = reply.split(".")
@@ -67,16 +73,36 @@ def stored(message: Message) -> Stored:
 
 
 def parse_headers(block: bytes) -> dict[str, str]:
-    """Return the headers of a block as the server stores it (``NATS/1.0`` and lines)."""
-    lines = block.decode("utf-8", "replace").split("\r\n")[1:]
+    """Return the headers of a block: ``NATS/1.0``, which a status may follow, and lines."""
+    first, *lines = block.decode("utf-8", "replace").split("\r\n")
     pairs = (line.partition(":") for line in lines if line)
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    headers = {name.strip(): value.strip() for name, _, value in pairs}
+    status, _, description = first.removeprefix(_VERSION).strip().partition(" ")
+    if status:
+        headers |= {"Status": status, "Description": description} if description else {"Status": status}
+    return headers
 
 
-def size(data: bytes, headers: Mapping[str, str]) -> int:
-    """Return how many bytes the server counts for a message."""
-    lines = sum(len(name.encode()) + len(value.encode()) + 4 for name, value in headers.items())
-    return len(data) + lines + len(b"NATS/1.0\r\n\r\n")
+def block(headers: Mapping[str, str]) -> bytes:
+    """Return headers as they are sent; a line break in one becomes a space, as it would begin another header."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if lines.count("\r") + lines.count("\n") > 2 * len(headers):
+        lines = "".join([f"{name}: {value}".translate(_BREAKS) + "\r\n" for name, value in headers.items()])
+    return f"{_VERSION}\r\n{lines}\r\n".encode()
+
+
+def command(subject: str, data: bytes, reply: str, headers: bytes) -> bytes:
+    """Return a message as it is sent; ``headers`` are those that ``block`` made, or nothing.
+
+    Raises:
+        ValueError: a subject is none: white space would begin another word of the protocol.
+    """
+    if subject.split() != [subject] or (reply and reply.split() != [reply]):
+        raise ValueError(f"{subject!r} or {reply!r} is no subject")
+    if not headers:
+        return b"PUB %b %b %d\r\n%b\r\n" % (subject.encode(), reply.encode(), len(data), data)
+    sizes = (len(headers), len(headers) + len(data))
+    return b"HPUB %b %b %d %d\r\n%b%b\r\n" % (subject.encode(), reply.encode(), *sizes, headers, data)
 
 
 def denied(text: str) -> tuple[str, str] | None:

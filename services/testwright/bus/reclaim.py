@@ -15,8 +15,8 @@ from anyio.abc import TaskStatus
 
 from testwright.bus._nats_delivery import NAK
 from testwright.bus._nats_leases import Leases
-from testwright.bus._nats_link import Handler, Link, State
-from testwright.bus._nats_wire import Message
+from testwright.bus._nats_link import Link, State
+from testwright.bus._nats_wire import Handler, Message
 from testwright.errors import PermissionDeniedError
 from testwright_schemas import Lease, envelope, subjects
 

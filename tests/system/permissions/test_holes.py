@@ -10,6 +10,7 @@ import pytest
 from tests.support.buses import told
 from tests.support.guarded import Guarded, deployment, guarded
 from testwright.bus._nats_link import Link
+from testwright.bus._nats_wire import block
 from testwright_schemas import subjects
 
 pytestmark = pytest.mark.nats
@@ -33,7 +34,7 @@ async def answer(
     link = Link()
     await link.open(guard.url(title), title)
     try:
-        said = await link.request(subject, json.dumps(body).encode(), headers)
+        said = await link.request(subject, json.dumps(body).encode(), block(headers or {}))
     finally:
         await link.close()
     assert said is not None

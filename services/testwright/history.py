@@ -34,12 +34,18 @@ TaskState = Literal["queued", "running", "verifying", "waiting", "completed", "f
 
 
 class TaskHistory(Record, frozen=True, kw_only=True):
-    """The last event of each kind, and the stream sequences of the last ``started`` and of the last ``verified``."""
+    """The last event of each kind, and the stream sequences of the last ``started`` and of the last ``verified``.
+
+    ``in_vain`` says that the last start came behind the end of the task, or is of an item that an attempt before it had
+    concluded already: two workers held that, and the later one did not know. Such an attempt counts for nothing,
+    whatever becomes of its worker.
+    """
 
     submitted: TaskSubmitted | None = None
     cancel_requested: TaskCancelRequested | None = None
     started: AttemptStarted | None = None
     fence: int = 0
+    in_vain: bool = False
     progressed: TaskProgressed | None = None
     generated: SuiteGenerated | None = None
     verified: SuiteVerified | None = None
@@ -49,11 +55,14 @@ class TaskHistory(Record, frozen=True, kw_only=True):
 
     @property
     def attempts(self) -> int:
-        """Number of the newest attempt that any event tells of, 0 before the first."""
-        numbers = (
-            event.attempt.number for event in (self.started, self.generated, self.verified, self.failed) if event
-        )
-        return max(numbers, default=0)
+        """Number of the newest attempt that any event tells of, 0 before the first; one in vain does not count."""
+        begun = self.started.attempt.number if self.started and not self.in_vain else 0
+        return max(begun, self.concluded)
+
+    @property
+    def last_number(self) -> int:
+        """Number of the newest attempt that was ever announced, be it in vain; 0 before the first."""
+        return max(self.attempts, self.started.attempt.number if self.started else 0)
 
     @property
     def first_started_at(self) -> datetime | None:
@@ -91,7 +100,18 @@ def fold(events: Iterable[tuple[int, TaskMessage]]) -> TaskHistory:
     history = TaskHistory()
     for sequence, event in newest.values():
         history = _with(history, sequence, event)
-    return history
+    return replace(history, in_vain=_in_vain(newest.values(), history))
+
+
+def _in_vain(newest: Iterable[tuple[int, TaskMessage]], history: TaskHistory) -> bool:
+    began = history.started
+    if began is None:
+        return False
+    before = [event for sequence, event in newest if sequence < history.fence]
+    if any(isinstance(event, TaskFinished) for event in before):
+        return True
+    concluded = [event.attempt.number for event in before if isinstance(event, _CONCLUSIONS)]
+    return any(0 < began.item <= number < began.attempt.number for number in concluded)
 
 
 def _with(history: TaskHistory, sequence: int, event: TaskMessage) -> TaskHistory:
@@ -104,6 +124,8 @@ def _with(history: TaskHistory, sequence: int, event: TaskMessage) -> TaskHistor
         case _:
             return history
 
+
+_CONCLUSIONS = (SuiteGenerated, SuiteVerified, AttemptFailed)
 
 _FIELDS: dict[type[TaskMessage], str] = {
     TaskSubmitted: "submitted",

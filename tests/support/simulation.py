@@ -47,7 +47,7 @@ from testwright_schemas import (
 
 ENGINES = ("echo", "ghostwriter")
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-ROLES = ("submitter", "collector", "collector", "generator", "generator", "verifier")
+ROLES = ("submitter", "submitter", "collector", "collector", "generator", "generator", "verifier")
 CALM = 5
 """Every so many seeds nothing goes wrong, so that a bug is not blamed on what does."""
 

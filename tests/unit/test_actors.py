@@ -296,6 +296,31 @@ async def test_what_one_engine_is_told_by_its_provider_keeps_all_workers_from_as
     assert [e.subject for e in events if ".lane." in e.subject] == [subjects.lane_event("default", "echo")]
 
 
+async def test_an_engine_that_costs_money_is_not_asked_for_a_task_that_ended_while_its_worker_looked(
+    world: MemoryWorld,
+) -> None:
+    bus = await world.connect("client")
+    digest = await bus.put(subjects.SNAPSHOTS, b"sources")
+    item = replace(to_generate(), snapshot=replace(to_generate().snapshot, digest=digest))
+    item = replace(item, policy=replace(item.policy, max_cost_usd=1.0))
+    asked: list[str] = []
+
+    async def costly(item: GenerateSuite, snapshot: bytes, progress: Progress) -> Product:
+        asked.append(item.task_id)
+        return Product(archive=b"candidate", files=("test_it.py",))
+
+    await say(world, submitted(), finished("cancelled"), item)
+    world.server.faults = Faults(stale=1.0)
+    worker = generator(await world.connect("worker"), world.server.now, costly, ENGINES, worker="worker")
+    async with beside(worker.run):
+        await until(anyio.current_time() + 60)
+        world.server.faults = Faults()
+        events = await settled(world)
+
+    assert "started" in kinds(events)
+    assert asked == []
+
+
 async def test_the_tasks_of_a_job_fetch_their_sources_once(world: MemoryWorld) -> None:
     bus = Counting(await world.connect("worker"))
     one, two = [await bus.put(subjects.SNAPSHOTS, data) for data in (b"one", b"two")]

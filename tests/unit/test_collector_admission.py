@@ -8,7 +8,7 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
-from tests.support.tasks import finished, submitted
+from tests.support.tasks import finished, started, submitted
 from tests.support.world import world
 from testwright.background import beside
 from testwright.bus import Bus
@@ -16,12 +16,15 @@ from testwright.bus.memory import MemoryServer
 from testwright.bus.topology import declare
 from testwright.client import Client
 from testwright.collector.actor import collector
+from testwright.collector.entrance import Entrance
+from testwright.collector.gates import Gate, Limit
 from testwright.errors import InvalidSubmissionError
 from testwright.snapshots.bundle import Bundle
 from testwright.submission import Terms
 from testwright.voice import Voice
 from testwright_schemas import (
     GateMoved,
+    JobSubmitted,
     LimitsSet,
     Policy,
     Publish,
@@ -173,3 +176,31 @@ async def test_a_place_of_a_task_that_ended_while_it_was_let_in_is_given_away():
                 states = [envelope.decode((await anext(moves)).data, GateMoved) for _ in range(2)]
 
     assert [list(state.taken) for state in states] == [["task-1"], []]
+
+
+async def test_what_was_begun_between_the_look_that_led_to_an_end_and_the_end_counts_as_spent() -> None:
+    async with MemoryServer(declare(("echo",))) as server, server.connect("test") as bus:
+        voice = Voice(bus, "test", server.now)
+        task = replace(submitted(), policy=replace(submitted().policy, max_cost_usd=0.6), job_cost_usd=3.0)
+        job = JobSubmitted(namespace="default", job_id="job-1", task_ids=("task-1",), created_at=NOW, max_cost_usd=3.0)
+        gate = GateMoved(namespace="default", kind="job", gate="job-1", max_cost_usd=3.0, taken={"task-1": 0.6})
+        for message in (job, task, gate, started(item=1), finished("cancelled")):
+            await voice.say(Publish(message=message), {})
+        async with beside(collector(bus, server.now).run), bus.feed(subjects.EVENTS, [GATES], after=0) as moves:
+            with anyio.fail_after(PATIENCE_S):
+                states = [envelope.decode((await anext(moves)).data, GateMoved) for _ in range(2)]
+
+    assert [(state.taken, state.spent_usd) for state in states] == [({"task-1": 0.6}, 0.0), ({}, 0.6)]
+
+
+async def test_a_task_that_has_left_a_gate_is_not_let_in_again_when_its_submission_is_told_twice() -> None:
+    async with MemoryServer(declare(("echo",))) as server, server.connect("test") as bus:
+        entrance = Entrance(bus, Voice(bus, "test", server.now))
+        gate = Gate(namespace="default", kind="job", name="job-1", limit=Limit(places=1))
+        voice = Voice(bus, "test", server.now)
+        for message in (submitted(), finished("cancelled")):
+            await voice.say(Publish(message=message), {})
+
+        await entrance.enter(gate, submitted(), {})
+
+        assert await bus.last(subjects.EVENTS, subjects.gate_event("default", "job", "job-1")) is None

@@ -310,3 +310,13 @@ def test_an_end_that_tells_too_much_is_cut():
 
     assert error is not None
     assert len(error.message) == 2000
+
+
+def test_a_failure_is_tried_again_although_another_worker_began_its_item_again_in_vain():
+    told = history(submitted(), started(item=1), failed(), started(first(2), item=1))
+
+    [retry] = decide(told, failed(), NOW)
+    again = decide(told, TimerFired(namespace="default", task_id="task-1", kind="retry", attempt=1), NOW)
+
+    assert isinstance(retry, Schedule)
+    assert work(again).attempt.number == 2

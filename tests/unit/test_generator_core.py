@@ -125,3 +125,47 @@ def test_what_a_lost_worker_may_have_spent_counts_as_spent():
     assert paid.declined.failure.cause == "budget-exhausted"
     assert (paid.declined.usage.cost_usd, paid.declined.usage.model) == (None, "unknown")
     assert [start.declined for start in (free, unlimited) if isinstance(start, Start)] == [None, None]
+
+
+VAIN = (submitted(), started(item=1), failed(), started(first(2), item=1))
+"""A second worker had the item, and did not know that the first one had failed with it."""
+
+
+def test_an_attempt_at_an_item_that_another_worker_concluded_meanwhile_is_not_made():
+    told = history(*VAIN)
+
+    assert core.in_vain(told, told.fence) == "attempt 1 is concluded"
+    assert isinstance(decide(told, to_generate(), "w", NOW, turn=1), Drop)
+
+
+def test_an_attempt_of_a_task_that_ended_meanwhile_is_not_made():
+    told = history(submitted(), finished("cancelled"), started(item=1))
+
+    assert core.in_vain(told, told.fence) == "the task is cancelled"
+
+
+def test_an_attempt_that_nothing_came_before_is_made():
+    told = history(submitted(), started(item=1))
+
+    assert core.in_vain(told, told.fence) is None
+
+
+def test_the_retry_behind_an_attempt_in_vain_has_lost_no_worker_and_no_money():
+    item = replace(to_generate(first(2, engine_try=2)), policy=replace(to_generate().policy, max_cost_usd=1.0))
+
+    start = decide(history(*VAIN), item, "w", NOW, turn=1, conditions=core.Conditions(charges=True))
+
+    assert isinstance(start, Start)
+    assert (start.attempt.number, start.declined) == (3, None)
+    assert start.announcement.expect == Expect(subject=STARTED, sequence=4)
+
+
+def test_an_announcement_is_looked_behind_where_another_worker_or_money_is_at_stake():
+    limited = replace(to_generate(), policy=replace(to_generate().policy, max_cost_usd=1.0))
+    paid = core.Conditions(charges=True)
+
+    first_one = decide(history(submitted()), to_generate(), "w", NOW, turn=1, conditions=paid)
+    again = decide(history(submitted(), started(item=1)), to_generate(), "w", NOW, turn=1)
+    costly = decide(history(submitted()), limited, "w", NOW, turn=1, conditions=paid)
+
+    assert [start.doubtful for start in (first_one, again, costly) if isinstance(start, Start)] == [False, True, True]

@@ -44,3 +44,40 @@ def test_the_start_of_a_task_is_that_of_its_first_attempt():
 
 def test_a_task_nobody_submitted_has_no_status():
     assert status(fold([])) is None
+
+
+IN_VAIN: list[tuple[int, TaskMessage]] = [
+    (1, tasks.submitted()),
+    (2, tasks.started(item=1)),
+    (3, tasks.failed()),
+    (4, tasks.started(tasks.first(2), item=1)),
+]
+
+
+@given(st.permutations(IN_VAIN))
+def test_an_attempt_at_an_item_that_was_concluded_already_counts_for_nothing(events: list[tuple[int, TaskMessage]]):
+    told = fold(events)
+
+    assert told.in_vain
+    assert (told.attempts, told.last_number, told.fence) == (1, 2, 4)
+
+
+def test_an_attempt_behind_one_in_vain_counts_again():
+    told = fold([*IN_VAIN, (5, tasks.started(tasks.first(3), item=2))])
+
+    assert not told.in_vain
+    assert told.attempts == 3
+
+
+def test_an_attempt_that_replaced_one_before_that_was_concluded_counts():
+    told = fold([*IN_VAIN[:2], (3, tasks.started(tasks.first(2), item=1)), (4, tasks.failed(tasks.first(2)))])
+
+    assert not told.in_vain
+    assert told.attempts == 2
+
+
+def test_an_attempt_that_was_announced_behind_the_end_counts_for_nothing():
+    told = fold([(1, tasks.submitted()), (2, tasks.finished("cancelled")), (3, tasks.started(item=1))])
+
+    assert told.in_vain
+    assert told.attempts == 0

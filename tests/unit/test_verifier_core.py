@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from tests.support import tasks
 from testwright.history import TaskHistory
-from testwright.verifier.core import MAX_CASES_BYTES, fitting, obsolete, verified
+from testwright.verifier.core import MAX_CASES_BYTES, current, fitting, obsolete, verified
 from testwright.verifier.merging import merged, united
 from testwright_schemas import (
     Brief,
@@ -155,3 +155,12 @@ def test_accepted_files_stand_beside_a_candidate_that_uses_the_same_names():
 
 def test_requirements_of_both_are_met_once():
     assert united(("a==1", "b==2"), ("b==2", "c==3")) == ("a==1", "b==2", "c==3")
+
+
+def test_a_candidate_is_judged_although_another_worker_began_its_item_again_in_vain():
+    told = tasks.history(
+        tasks.submitted(), tasks.started(item=1), tasks.generated(), tasks.started(tasks.first(2), item=1)
+    )
+
+    assert obsolete(told, tasks.to_verify(fence=2)) is None
+    assert current(tasks.to_verify(fence=2), told).fence == 4

@@ -56,7 +56,11 @@ class Admission:
         asked = job.submitted
         of_job = gates.gate_of_job(end.namespace, end.job_id, asked.concurrency, asked.max_cost_usd) if asked else None
         of_namespace = gates.gate_of_namespace(end.namespace, await self._limits.of(end.namespace))
-        for gate in filter(None, (of_job, of_namespace)):
+        passed = [gate for gate in (of_job, of_namespace) if gate]
+        if passed:
+            history = await self._archive.task(end.namespace, end.task_id, at_least=stored.sequence)
+            end = gates.settled(end, history)
+        for gate in passed:
             await self._entrance.leave(gate, end, stored.headers)
 
     async def review(self, limits: LimitsSet, stored: Stored) -> None:
@@ -74,7 +78,7 @@ class Admission:
         task = history.submitted
         if history.finished:
             # It ended while it was let in: nobody else may know that it had a place.
-            await self._entrance.leave(_gate(move), history.finished, stored.headers)
+            await self._entrance.leave(_gate(move), gates.settled(history.finished, history), stored.headers)
             return ()
         if task is None:
             return ()

@@ -90,7 +90,8 @@ class Entrance:
 
     async def _entered(self, gate: Gate, task: TaskSubmitted, cause: Cause, state: GateMoved) -> GateMoved:
         price_usd = gates.price(task)
-        if task.task_id in state.taken:
+        if task.task_id in state.taken or await self._has_ended(task):
+            # One that has left was paid for: let in once more, it would be paid for twice.
             return state
         if gates.is_open(state, price_usd):
             return gates.let_in(state, task.task_id, price_usd)
@@ -140,6 +141,6 @@ class Entrance:
                     break
         return state
 
-    async def _has_ended(self, entry: TaskQueued) -> bool:
+    async def _has_ended(self, entry: TaskQueued | TaskSubmitted) -> bool:
         subject = subjects.task_event(entry.namespace, entry.task_id, "finished")
         return await self._bus.last(subjects.EVENTS, subject) is not None

@@ -10,6 +10,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from testwright.history import TaskHistory
 from testwright_schemas import PRIORITIES, GateKind, GateMoved, LimitsSet, Priority, Record, TaskFinished, TaskSubmitted
 
 CENT = 0.000_001
@@ -125,6 +126,16 @@ def waits(state: GateMoved, priority: Priority) -> bool:
 def next_queue(state: GateMoved) -> Priority | None:
     """Return the highest priority of which tasks may be queued."""
     return next((priority for priority in PRIORITIES if waits(state, priority)), None)
+
+
+def settled(end: TaskFinished, history: TaskHistory) -> TaskFinished:
+    """Return an end that knows of attempts which were announced between the look that led to it and itself.
+
+    Args:
+        end: of a task.
+        history: of the task, with everything that was stored before the end.
+    """
+    return replace(end, unsettled=end.unsettled or history.attempts > end.attempts)
 
 
 def left(state: GateMoved, end: TaskFinished) -> GateMoved:

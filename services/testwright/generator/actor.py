@@ -118,10 +118,16 @@ class _Generator:
             case core.Start() as start:
                 receipt = await self._voice.say(start.announcement, stored.headers)
                 fence = receipt.sequence if receipt else 0
-                if start.declined:
+                vain = await self._in_vain(item, fence) if start.doubtful else None
+                if vain:
+                    log.info("dropped task=%s: %s", item.task_id, vain)
+                elif start.declined:
                     await self._voice.say(core.failed(item, start.attempt, start.declined, fence), stored.headers)
                 else:
                     await self._run(item, stored, start.attempt, fence)
+
+    async def _in_vain(self, item: GenerateSuite, fence: int) -> str | None:
+        return core.in_vain(await self._archive.task(item.namespace, item.task_id, at_least=fence), fence)
 
     async def _run(self, item: GenerateSuite, stored: Stored, attempt: Attempt, fence: int) -> None:
         try:

@@ -45,11 +45,15 @@ class Setback(Record, frozen=True, kw_only=True):
 
 
 class Start(Record, frozen=True, kw_only=True):
-    """Begin this attempt if the announcement is accepted; where it is ``declined``, only to say so."""
+    """Begin this attempt if the announcement is accepted; where it is ``declined``, only to say so.
+
+    Where it is ``doubtful``, the history is to be read once more when it is announced, see ``in_vain``.
+    """
 
     attempt: Attempt
     announcement: Publish
     declined: Setback | None = None
+    doubtful: bool = False
 
 
 class Conditions(Record, frozen=True, kw_only=True):
@@ -94,7 +98,7 @@ def decide(
         return Drop(reason=f"attempt {history.started.attempt.number} is of a later item")
     if history.concluded >= item.attempt.number and history.concluded >= history.attempts:
         return Drop(reason=f"attempt {history.concluded} is concluded")
-    number = max(item.attempt.number, history.attempts + 1)
+    number = max(item.attempt.number, history.last_number + 1)
     attempt = replace(item.attempt, number=number)
     announcement = AttemptStarted(
         namespace=item.namespace,
@@ -108,7 +112,7 @@ def decide(
         first_started_at=history.first_started_at,
     )
     expect = Expect(subject=subjects.event(announcement), sequence=history.fence)
-    lost = number - item.attempt.number
+    lost = 0 if history.in_vain else number - item.attempt.number
     why = _lost(lost) or _paused(conditions.pause, now)
     declined = Setback(phase="prepare", failure=why) if why else None
     if lost and conditions.charges:
@@ -117,7 +121,25 @@ def decide(
         attempt=attempt,
         announcement=Publish(message=announcement, expect=expect),
         declined=declined,
+        doubtful=number > item.attempt.number or (conditions.charges and limited(item)),
     )
+
+
+def in_vain(history: TaskHistory, fence: int) -> str | None:
+    """Return why an attempt that was announced must not be made, ``None`` if it may be.
+
+    Between the look at a history and the announcement the task may have ended, and its item may have been concluded by
+    a worker that was thought dead. Nobody counts on such an attempt, so that it may cost nothing.
+
+    Args:
+        history: of the task, the announcement included.
+        fence: sequence of the announcement.
+    """
+    if history.finished:
+        return f"the task is {history.finished.outcome}"
+    if history.in_vain and history.fence == fence:
+        return f"attempt {history.concluded} is concluded"
+    return None
 
 
 def _lost(deliveries: int) -> Failure | None:

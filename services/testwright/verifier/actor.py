@@ -77,9 +77,9 @@ class _Verifier:
             if reason:
                 log.info("dropped task=%s: %s", item.task_id, reason)
                 return ()
-            outcome = await self._outcome(item, history, stored)
+            outcome = await self._outcome(core.current(item, history), history, stored)
             try:
-                await self._say(item, stored, outcome)
+                await self._say(core.current(item, history), stored, outcome)
             except ConflictError as error:
                 raise SupersededError from error
             return ()

@@ -29,13 +29,18 @@ def obsolete(history: TaskHistory, item: VerifySuite) -> str | None:
     """Return why a candidate need not be judged any more, ``None`` if it must be."""
     if history.finished:
         return f"the task is {history.finished.outcome}"
-    if history.fence > item.fence:
+    if history.attempts > item.attempt.number:
         return f"attempt {history.attempts} has replaced attempt {item.attempt.number}"
     if history.verified and history.verified.attempt.number >= item.attempt.number:
         return f"attempt {item.attempt.number} is verified"
     if history.failed and history.failed.attempt.number >= item.attempt.number:
         return f"attempt {item.attempt.number} has failed"
     return None
+
+
+def current(item: VerifySuite, history: TaskHistory) -> VerifySuite:
+    """Return an item that is not obsolete under the newest start: a later one than its own was in vain."""
+    return replace(item, fence=max(item.fence, history.fence))
 
 
 MAX_CASES_BYTES = 500_000

@@ -1,16 +1,19 @@
 """One measure for every suite, whoever wrote it: it is run ten times over, measured, and tried on the same mutants."""
 
 import ast
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import msgspec
 
 from testwright.environments import Environment, Environments
+from testwright.errors import VerificationError
 from testwright.sandbox import Sandbox
 from testwright.verification import Inquiry, Provenance, candidate, events
-from testwright.verification._runner.mutants import mutants
+from testwright.verification._runner.mutants import Mutant, compile_mutant, mutants
 from testwright.verification.conditions import Condition, conditions
 from testwright.verification.measurement import Measurement, measurement
 from testwright.verification.runs import Bench, Observation, prepare
@@ -32,7 +35,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         flaky: of them, those that pass in some re-runs only.
         line: coverage by the others.
         branch: likewise, ``None`` where there are no branches.
-        mutation: mutants that the others notice, of all that there are, run by a test or not.
+        mutation: mutants that the others notice, of all in the sample, run by a test or not.
         lines: length of the suite's files.
         reason: why there is no suite, empty where there is one.
     """
@@ -59,7 +62,7 @@ class Scorer:
         sandbox: where everything runs.
         environments: has pytest and coverage.
         budget_s: for the mutants of one suite.
-        most_mutants: larger modules are judged by a sample of so many.
+        most_mutants: larger modules are judged by a sample of so many, the same for every suite.
     """
 
     root: Path
@@ -67,8 +70,8 @@ class Scorer:
     environment: Environment
     sandbox: Sandbox
     environments: Environments
-    budget_s: float = 60.0
-    most_mutants: int = 200
+    budget_s: float = 120.0
+    most_mutants: int = 300
 
     async def score(self, files: Mapping[str, bytes], requirements: tuple[str, ...], folder: Path) -> Figures:
         """Return the figures of a suite, without the time it took; ``folder`` is made."""
@@ -94,6 +97,8 @@ class Scorer:
         stable = [case for case in cases if passed[case] == RERUNS]
         measured = await _measured(bench, suite, stable)
         coverage = measured.coverage if measured else None
+        sample = self.sample()
+        noticed = await self.noticed(bench, suite, stable, measured) if measured and sample else ()
         return Figures(
             seconds=0.0,
             tests=len(cases) + len(found.rejected),
@@ -101,27 +106,47 @@ class Scorer:
             flaky=sum(0 < passed[case] < RERUNS for case in cases),
             line=coverage.line if coverage else 0.0,
             branch=coverage.branch if coverage else None,
-            mutation=await self._mutation(bench, suite, stable, measured),
+            mutation=100.0 * len(noticed) / len(sample) if sample else 0.0,
             lines=sum(source.text.count("\n") for source in found.sources),
         )
 
-    async def _mutation(self, bench: Bench, suite: Path, cases: list[str], measured: Measurement | None) -> float:
-        """Return the share of all mutants of the module that these tests notice, in percent."""
-        total = sum(1 for _ in mutants(ast.parse((self.root / self.target.path).read_bytes())))
-        if measured is None or not total:
-            return 0.0
+    async def noticed(self, bench: Bench, suite: Path, cases: list[str], measured: Measurement) -> set[int]:
+        """Return the numbers of the mutants of the sample that these tests notice.
+
+        Raises:
+            VerificationError: the budget was too short for the sample.
+        """
         plan = replace(
             bench.plan("mutate", suite, cases),
             lines={case: measured.lines.get(case, []) for case in cases},
             import_lines=measured.import_lines,
             budget_s=self.budget_s,
-            max_mutants=self.most_mutants,
+            only=self.sample(),
         )
         heard = await bench.run(plan, wall_s=self.budget_s + 120.0)
-        tried = [each for each in heard.events if isinstance(each, events.Mutant) and each.fate != "invalid"]
-        reached = sum(each.total for each in heard.events if isinstance(each, events.Mutants))
-        noticed = sum(each.fate != "survived" for each in tried)
-        return 100.0 * noticed / len(tried) * reached / total if tried else 0.0
+        tried = [each for each in heard.events if isinstance(each, events.Mutant)]
+        reached = next((each.total for each in heard.events if isinstance(each, events.Mutants)), None)
+        if reached is None or len(tried) < reached:
+            reason = next((each.reason for each in heard.events if isinstance(each, events.Unscored)), "out of time")
+            raise VerificationError("unscored", f"{len(tried)} of {reached} mutants were run: {reason}")
+        return {each.number for each in tried if each.fate != "survived"}
+
+    def sample(self) -> list[int]:
+        """Return the numbers of mutants of the module: of all, or of so many as are tried, that make a program."""
+        path = self.root / self.target.path
+        tree = ast.parse(path.read_bytes())
+        every = list(enumerate(mutants(tree), start=1))
+        random.Random(SEED).shuffle(every)
+        valid = (number for number, mutant in every if _compiles(tree, mutant, path))
+        return sorted(islice(valid, self.most_mutants))
+
+
+def _compiles(tree: ast.Module, mutant: Mutant, path: Path) -> bool:
+    try:
+        compile_mutant(tree, mutant, str(path))
+    except (SyntaxError, ValueError):
+        return False
+    return True
 
 
 def _others() -> list[tuple[int, Condition]]:

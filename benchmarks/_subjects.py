@@ -5,6 +5,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import uv
+
 EXAMPLE = Path(__file__).parents[1] / "examples" / "parcels"
 
 
@@ -67,7 +69,16 @@ def project(subject: Subject, folder: Path, cache: Path) -> Path:
         return root
     fetched = cache / subject.requirement
     if not fetched.is_dir():
-        command = ["uv", "pip", "install", "--quiet", "--no-deps", "--target", str(fetched), subject.requirement]
+        command = [
+            uv.find_uv_bin(),
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--target",
+            str(fetched),
+            subject.requirement,
+        ]
         subprocess.run(command, check=True)
     top = subject.module.partition(".")[0]
     package = fetched / top

@@ -2,9 +2,12 @@
 
 For each module testwright runs first, as a user would run it, verification included. Pynguin then gets as much time as
 that took: half to search, half to filter its assertions; otherwise with its defaults, except that an exception is
-asserted (``--no-xfail``), because a test that is expected to fail notices no mutant. Both suites are then measured in
-the same way: ten runs in fresh processes that differ in hash seed, order, folder, time zone and locale, coverage by the
-tests that pass in all of them, and the share of all mutants that those notice.
+asserted (``--no-xfail``), because a test that is expected to fail notices no mutant, and that its seed is the one that
+testwright's first search has. Both suites are then measured in the same way: ten runs in fresh processes that differ in
+hash seed, order, folder, time zone and locale, coverage by the tests that pass in all of them, and the share of mutants
+that those notice: of all, or of the same sample of 300.
+
+A module that cannot be compared costs the others nothing: its row has the reason. After ``--minutes`` none is begun.
 """
 
 import argparse
@@ -31,7 +34,11 @@ from testwright.environments.uv import UvEnvironments
 from testwright.errors import TestwrightError
 from testwright.sandbox import Command, Limits
 from testwright.sandbox.local import LocalSandbox
-from testwright_schemas import Target
+from testwright_schemas import Policy, Target
+
+BUDGET_S = 15.0
+MINUTES = 40.0
+"""With modules that take less than three minutes each, all are measured in three quarters of an hour on two cores."""
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,26 +68,8 @@ async def compare(subject: Subject, budget_s: float, folder: Path, cache: Path) 
 
     scratch = folder / "raw"
     scratch.mkdir()
-    half = str(max(round(seconds / 2), 1))
-    arguments = {
-        "--project-path": root / "src",
-        "--module-name": subject.module,
-        "--output-path": scratch / "out",
-        "--report-dir": scratch / "report",
-        "--maximum-search-time": half,
-        "--maximum-mutation-time": half,
-        "--no-xfail": "true",
-    }
-    done = await sandbox.run(
-        Command(
-            argv=[str(tool.python), "-m", "pynguin", *(str(each) for pair in arguments.items() for each in pair)],
-            cwd=scratch,
-            env={"PYNGUIN_DANGER_AWARE": "1", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
-            readable=[root, *tool.prefixes, *environment.prefixes],
-            writable=[scratch],
-            limits=Limits(wall_s=6 * seconds + 120, memory_mb=8192),
-        )
-    )
+    readable = [root, *tool.prefixes, *environment.prefixes]
+    done = await sandbox.run(_raw(tool.python, root / "src", subject.module, scratch, seconds, readable=readable))
     written = scratch / "out" / f"test_{last_part(subject.module)}.py"
     files = {written.name: written.read_bytes()} if written.is_file() else {}
     tail = (done.stdout + done.stderr).decode(errors="replace").strip().splitlines()[-1:]
@@ -90,11 +79,40 @@ async def compare(subject: Subject, budget_s: float, folder: Path, cache: Path) 
     return Comparison(module=subject.module, requirement=subject.requirement, load=load, raw=raw, ours=ours)
 
 
+def _raw(
+    python: Path, source: Path, module: str, scratch: Path, seconds: float, *, readable: Sequence[Path]
+) -> Command:
+    """Return the command that gives Pynguin as it comes so many seconds."""
+    half = str(max(round(seconds / 2), 1))
+    arguments = {
+        "--project-path": source,
+        "--module-name": module,
+        "--output-path": scratch / "out",
+        "--report-dir": scratch / "report",
+        "--maximum-search-time": half,
+        "--maximum-mutation-time": half,
+        "--no-xfail": "true",
+        "--seed": Policy().seed,
+    }
+    return Command(
+        argv=[str(python), "-m", "pynguin", *(str(each) for pair in arguments.items() for each in pair)],
+        cwd=scratch,
+        env={"PYNGUIN_DANGER_AWARE": "1", "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
+        readable=readable,
+        writable=[scratch],
+        # What it does before, between and after is not in its limits.
+        limits=Limits(wall_s=3 * seconds + 60, memory_mb=8192),
+    )
+
+
 def _ours(root: Path, path: str, budget_s: float, out: Path) -> tuple[dict[str, bytes], str]:
     """Run the command; return what it delivers, or why it delivers nothing."""
     command = [sys.executable, "-m", "testwright", "generate", path, "--engine", "pynguin", "--json"]
     command += ["--budget", f"{budget_s:g}s", "--output", str(out)]
-    done = subprocess.run(command, cwd=root, capture_output=True, check=False, timeout=1800)
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, check=False, timeout=2 * budget_s + 300)
+    except subprocess.TimeoutExpired as error:
+        return {}, f"not done after {error.timeout:.0f} s"
     files = {each.name: each.read_bytes() for each in sorted(out.rglob("test_*.py"))}
     return files, "" if files else (done.stdout + done.stderr).decode(errors="replace").strip()[-300:]
 
@@ -107,6 +125,24 @@ async def _scored(scorer: Scorer, files: dict[str, bytes], reason: str, seconds:
     except TestwrightError as error:
         return Figures(seconds=seconds, reason=f"cannot be scored: {error}")
     return msgspec.structs.replace(found, seconds=seconds)
+
+
+async def attempt(subject: Subject, budget_s: float, keep: Path | None) -> Comparison:
+    """Compare in a temporary folder, or say in both rows why that was not possible."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return await compare(subject, budget_s, Path(folder), settings.load().cache / "suite-quality")
+        except (TestwrightError, OSError, subprocess.SubprocessError) as error:
+            return without(subject, f"cannot be compared: {error}")
+        finally:
+            if keep:
+                await run_sync(_keep, Path(folder), keep / subject.module)
+
+
+def without(subject: Subject, reason: str) -> Comparison:
+    """Return the row of a module of which there are no figures."""
+    none = Figures(seconds=0.0, reason=reason)
+    return Comparison(module=subject.module, requirement=subject.requirement, load=0.0, raw=none, ours=none)
 
 
 HEAD = ("module", "by", "s", "line", "branch", "mutants", "tests", "failing", "flaky", "length")
@@ -163,26 +199,29 @@ async def main(arguments: Sequence[str] = ()) -> None:
     """Measure and show."""
     parser = argparse.ArgumentParser(prog="suite_quality", description=__doc__)
     parser.add_argument("modules", nargs="*", help="dotted names; all by default")
-    parser.add_argument("--budget", type=float, default=20.0, help="seconds that testwright's engine may search")
+    parser.add_argument("--budget", type=float, default=BUDGET_S, help="seconds that testwright's engine may search")
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="after these no module is begun")
     parser.add_argument("--keep", type=Path, help="folder for the suites")
     options = parser.parse_args(arguments)
     names = options.modules or [each.module for each in SUBJECTS]
     chosen = [each for name in names for each in SUBJECTS if each.module == name]
+    until = anyio.current_time() + 60 * options.minutes
     found: list[Comparison] = []
     for subject in chosen:
-        with tempfile.TemporaryDirectory() as folder:
-            one = await compare(subject, options.budget, Path(folder), settings.load().cache / "suite-quality")
-            if options.keep:
-                await run_sync(_keep, Path(folder), options.keep / subject.module)
+        if anyio.current_time() < until:
+            one = await attempt(subject, options.budget, options.keep)
+        else:
+            one = without(subject, f"not begun within {options.minutes:g} minutes")
         found.append(one)
         write(found, options.budget)
-        print(
-            table(found[-1:]),
-            *(f"  {each.reason}" for each in (one.raw, one.ours) if each.reason),
-            sep="\n",
-            flush=True,
-        )
-    print(f"\n{table(found)}")
+        print(table(found[-1:]), *reasons(one), sep="\n", flush=True)
+    print(f"\n{table(found)}", *(line for one in found for line in reasons(one)), sep="\n")
+
+
+def reasons(one: Comparison) -> list[str]:
+    """Return in words why there are no figures, where there are none."""
+    by = {"Pynguin": one.raw, "testwright": one.ours}
+    return [f"  {one.module} by {name}: {figures.reason}" for name, figures in by.items() if figures.reason]
 
 
 if __name__ == "__main__":

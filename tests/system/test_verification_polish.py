@@ -81,3 +81,15 @@ async def test_an_improvement_that_changes_an_outcome_is_taken_back(tmp_path: Pa
     (content,) = finding.files.values()
     assert b"fixture" not in content
     assert set(verdicts(finding).values()) == {"kept"}
+
+
+async def test_an_improvement_that_no_longer_notices_a_mutant_is_taken_back(tmp_path: Path) -> None:
+    rates = "def rate(pieces):\n    return pieces + 0.1 ** 9 + 0.5\n"
+    suite = "import rates\n\n\ndef test_rate():\n    assert rates.rate(1) == 1.500000001\n"
+    asked = await inquiry(tmp_path, {"rates.py": rates}, "rates", {"test_rates.py": suite}, POLICY)
+
+    finding = await find(asked)
+
+    (content,) = finding.files.values()
+    assert b"approx" not in content
+    assert finding.mutation.killed == finding.mutation.total

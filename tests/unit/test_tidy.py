@@ -71,6 +71,22 @@ def test_a_whole_file_reads_as_if_written_by_hand() -> None:
     """)
 
 
+def test_the_type_of_what_the_module_holds_is_asserted_once() -> None:
+    text = tidied("""
+        def test_0():
+            assert f'{type(shop_.PATTERN).__module__}.{type(shop_.PATTERN).__qualname__}' == "re.Pattern"
+            assert shop_.Cart(owner="Ann").size == 1
+
+
+        def test_1():
+            assert f'{type(shop_.PATTERN).__module__}.{type(shop_.PATTERN).__qualname__}' == "re.Pattern"
+            assert shop_.Cart(owner="Bob").size == 2
+    """)
+
+    assert text.count("PATTERN") == 1
+    assert bodies(text)["test_value_of_pattern"] == "assert type(shop.PATTERN).__name__ == 'Pattern'"
+
+
 def test_state_that_differs_between_tests_stays_where_it_was_seen() -> None:
     text = tidied("""
         def test_0():

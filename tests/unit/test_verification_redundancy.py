@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from testwright.verification.events import Mutant
-from testwright.verification.redundancy import by_gain, worth_keeping
+from testwright.verification.redundancy import by_gain, on_paths_of_their_own, worth_keeping
 
 ARCS = st.dictionaries(
     st.sampled_from("abcdefgh"), st.frozensets(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=8)
@@ -46,3 +46,15 @@ def test_a_test_that_covers_nothing_new_stays_if_it_is_the_first_to_notice_a_mut
     ]
 
     assert worth_keeping(["a"], ["b", "c"], mutants) == {"a", "b"}
+
+
+def test_where_mutants_are_left_out_a_test_on_a_path_of_its_own_stays_and_one_on_a_known_path_does_not() -> None:
+    arcs = {
+        "kept": frozenset({(1, 2), (2, 3)}),
+        "same": frozenset({(1, 2), (2, 3)}),
+        "own": frozenset({(1, 2)}),
+        "own again": frozenset({(1, 2)}),
+        "nothing": frozenset[tuple[int, int]](),
+    }
+
+    assert on_paths_of_their_own({"kept"}, ["same", "own", "own again", "nothing"], arcs) == ["own"]

@@ -182,6 +182,8 @@ def _command(assignment: Assignment, tool: Environment, search: Search, wall_s: 
         # Its own filter takes longer than the search; verification filters by mutants of its own.
         "--assertion-generation": "SIMPLE",
         "--no-xfail": "true",
+        # Importing black takes seconds, and what is delivered is formatted anyway.
+        "--format-with-black": "false",
         "--seed": search.seed,
     }
     return Command(

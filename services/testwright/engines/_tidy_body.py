@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from testwright.engines._tidy_names import dotted, is_class_name
 
+_ABOUT = {("len",), ("isinstance",), ("type",)}
+
 _LONG = 40
 """Characters above which a literal that is used more than once keeps its variable."""
 
@@ -91,7 +93,9 @@ def state_of(statement: ast.stmt, alias: str) -> tuple[str, ...]:
     if not isinstance(statement, ast.Assert):
         return ()
     subject = statement.test.left if isinstance(statement.test, ast.Compare) else statement.test
-    if isinstance(subject, ast.Call) and subject.args and dotted(subject.func) in {("len",), ("isinstance",)}:
+    if isinstance(subject, ast.Attribute) and subject.attr == "__name__":
+        subject = subject.value
+    if isinstance(subject, ast.Call) and subject.args and dotted(subject.func) in _ABOUT:
         subject = subject.args[0]
     parts = dotted(subject)
     return parts if len(parts) > 1 and parts[0] == alias else ()

@@ -12,6 +12,7 @@ from testwright.engines._pynguin_search import search
 from testwright.engines._target import check_import, is_shadowed, last_part, make_plain, pinned, read_target
 from testwright.engines._tidy import tidy
 from testwright.engines._tidy_parts import has_state
+from testwright.engines._varied import varied
 from testwright.environments import Environment, Environments
 from testwright.errors import EngineError
 from testwright_schemas import Usage
@@ -66,6 +67,7 @@ class PynguinEngine(Engine):
         ended = [each.ended for each in searches if each.ended is not None]
         if not suite:
             raise failure_of(ended[0], module)
+        suite = await varied(assignment, suite, tree)
         await progress("tests written", tests=suite.count("\ndef test_"))
         return Candidate(
             files={f"test_{last_part(module)}.py": suite.encode()},

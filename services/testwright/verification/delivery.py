@@ -1,6 +1,6 @@
 """The only place that makes the file to deliver, and runs it once more: what is delivered is what was measured."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
@@ -15,7 +15,7 @@ from testwright.verification.runs import COLLECT_LIMIT_S, Bench
 from testwright_schemas import CaseVerdict
 
 SAMPLE = 40
-"""Mutants that must fare with a reworked file as before."""
+"""Mutants that a reworked file must notice as the tests in it did before."""
 
 SAMPLE_S = 20.0
 
@@ -53,8 +53,14 @@ class Delivery:
         return f'"""{header}"""\n\n{self.text.lstrip()}'.encode()
 
 
-async def deliver(bench: Bench, found: Candidate, kept: Sequence[str]) -> Delivery:
+async def deliver(bench: Bench, found: Candidate, kept: Sequence[str], mutants: Iterable[Mutant] = ()) -> Delivery:
     """Put the kept tests into one file and run it; a test that fails in there is left out, and the rest tried again.
+
+    Args:
+        bench: where it runs.
+        found: what the tests are taken from.
+        kept: their ids.
+        mutants: what became of those that were run, in random order.
 
     Raises:
         VerificationError: the interpreter cannot run pytest.
@@ -63,7 +69,7 @@ async def deliver(bench: Bench, found: Candidate, kept: Sequence[str]) -> Delive
         return Delivery()
     first, failed = await _attempt(bench, found, kept, "delivered")
     if not failed:
-        return await _improved(bench, first)
+        return await _improved(bench, first, mutants)
     left = [case for case in kept if case not in failed]
     second, failed_again = (
         await _attempt(bench, found, left, "delivered-again") if left else (Delivery(), dict[str, str]())
@@ -73,7 +79,7 @@ async def deliver(bench: Bench, found: Candidate, kept: Sequence[str]) -> Delive
         rest = (case for case in left if case not in failed_again)
         dropped += tuple(_dropped(case, "others in the file failed again") for case in rest)
         return Delivery(dropped=dropped)
-    return replace(await _improved(bench, second), dropped=dropped)
+    return replace(await _improved(bench, second, mutants), dropped=dropped)
 
 
 async def _attempt(
@@ -105,7 +111,7 @@ async def _run(
     return {case: seen.outcomes.get(inside[case]) for case in inside}, measurement(seen.heard.events)
 
 
-async def _improved(bench: Bench, plain: Delivery) -> Delivery:
+async def _improved(bench: Bench, plain: Delivery, mutants: Iterable[Mutant]) -> Delivery:
     """Return the file as a reviewer would have it, where it does all that it did before; else as it is."""
     text = polished(plain.text)
     if text == plain.text or plain.measured is None:
@@ -117,26 +123,23 @@ async def _improved(bench: Bench, plain: Delivery) -> Delivery:
     if not passed or measured is None or measured.total != plain.measured.total:
         return plain
     better = replace(plain, text=text, measured=measured)
-    if not inquiry.policy.mutants:
-        return better
-    before = await _noticed(bench, plain, "delivered-mutants")
-    after = await _noticed(bench, better, "polished-mutants")
-    return better if all(before[each] == after[each] for each in before.keys() & after.keys()) else plain
+    expected = [each.number for each in mutants if each.fate != "survived" and each.by in plain.ids][:SAMPLE]
+    return plain if expected and await _misses_any(bench, better, expected) else better
 
 
-async def _noticed(bench: Bench, delivery: Delivery, folder: str) -> Mapping[int, bool]:
-    """Return whether tests notice some mutants, by number; the same ones for files that cover the same."""
-    suite = await bench.lay_out(folder, {delivery.flat: delivery.text})
+async def _misses_any(bench: Bench, delivery: Delivery, mutants: list[int]) -> bool:
+    """Return whether the file notices one of these mutants, by number, no more; those that time allows are tried."""
+    suite = await bench.lay_out("polished-mutants", {delivery.flat: delivery.text})
     measured = delivery.measured
     plan = replace(
         bench.plan("mutate", suite, delivery.cases),
         lines={case: measured.lines.get(case, []) for case in delivery.cases} if measured else {},
         import_lines=measured.import_lines if measured else [],
         budget_s=SAMPLE_S,
-        max_mutants=SAMPLE,
+        only=mutants,
     )
     heard = await bench.run(plan, wall_s=SAMPLE_S + 3 * COLLECT_LIMIT_S)
-    return {each.number: each.fate != "survived" for each in heard.events if isinstance(each, Mutant)}
+    return any(each.fate == "survived" for each in heard.events if isinstance(each, Mutant))
 
 
 def _dropped(case: str, reason: str) -> CaseVerdict:

@@ -1,11 +1,12 @@
 """The only place that decides which passing tests add something. Pure.
 
 First those that together cover all that any test covers, chosen greedily; mutants are then tried on them before the
-others, and an other stays if it is the first to notice some mutant. So what is left out adds neither.
+others, and an other stays if it is the first to notice some mutant. So what is left out adds neither. Where the budget
+was too short for all mutants, tests that take a path of their own stay as well.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from testwright.verification.events import Mutant
 from testwright.verification.measurement import Arc
@@ -43,3 +44,19 @@ def worth_keeping(chosen: Iterable[str], others: Iterable[str], mutants: Iterabl
     """Return the chosen tests, and those of the others that notice a mutant which none before them does."""
     first_to_notice = {mutant.by for mutant in mutants if mutant.fate in {"killed", "timeout"}}
     return {*chosen, *(case for case in others if case in first_to_notice)}
+
+
+def on_paths_of_their_own(
+    kept: Collection[str], others: Iterable[str], arcs: Mapping[str, frozenset[Arc]]
+) -> list[str]:
+    """Return, in their order, those of the others that go through the target as none that stays does.
+
+    Where not all mutants were run, such tests are likely to notice some of the rest.
+    """
+    paths = {arcs.get(case, frozenset()) for case in kept} | {frozenset[Arc]()}
+    result: list[str] = []
+    for case in others:
+        if case not in kept and (path := arcs.get(case, frozenset())) not in paths:
+            paths.add(path)
+            result.append(case)
+    return result

@@ -29,16 +29,21 @@ class Score:
     note: str = ""
     hollow: frozenset[str] = frozenset()
 
+    @property
+    def sampled(self) -> bool:
+        """Whether some mutants were left out."""
+        return len(self.mutants) < self.total
+
     def mutation(self, kept: Collection[str]) -> Mutation:
         """Return the score of a suite with only these tests.
 
         A mutant counts as killed if the first test that noticed it was kept, so that the score is rather too low.
         """
         if not self.mutants:
-            return Mutation(sampled=self.total > 0)
+            return Mutation(sampled=self.sampled)
         killed = sum(is_killed(mutant, kept) for mutant in self.mutants)
         total = len(self.mutants)
-        return Mutation(killed=killed, total=total, score=100.0 * killed / total, sampled=total < self.total)
+        return Mutation(killed=killed, total=total, score=100.0 * killed / total, sampled=self.sampled)
 
     def survivors(self, kept: Collection[str]) -> tuple[Survivor, ...]:
         """Return the mutants that a suite with only these tests does not notice."""

@@ -43,8 +43,11 @@ async def verify(inquiry: Inquiry, progress: Progress) -> Finding:
         clock.lap("mutants")
         chosen, others = ([case for case in cases if case not in result.hollow] for cases in (chosen, others))
         worth = redundancy.worth_keeping(chosen, others, result.mutants)
+        if result.sampled:
+            worth.update(redundancy.on_paths_of_their_own(worth, others, trial.measurement.arcs))
         redundant = [_unneeded(case, result) for case in trial.passing if case not in worth]
-        delivery = await deliver(bench, found, [case for case in trial.passing if case in worth])
+        kept = [case for case in trial.passing if case in worth]
+        delivery = await deliver(bench, found, kept, result.mutants)
         clock.lap("deliver")
     evidence = Evidence(environment, bench.conditions(), tuple(bench.diary))
     finding = Summary(inquiry, found, trial, result, delivery, evidence, tuple(redundant)).finding(clock.laps)

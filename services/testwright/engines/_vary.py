@@ -1,0 +1,239 @@
+"""Chooses other arguments for calls that a search found: those around the values that the module compares with. Pure.
+
+A search is content with any argument that takes a branch; whether ``< 5000`` or ``<= 5000`` stands there shows only at
+5000. So each literal that a test passes to the module is replaced by the constants of what is called, and by their
+neighbours. What is called with these is observed, and becomes a test where the outcome changes from one to the next.
+"""
+
+import ast
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+Value = bool | int | float | str
+
+MOST = 400
+"""Lists of statements that are tried."""
+
+MOST_CHOSEN = 120
+"""Tests that are made of them."""
+
+MOST_CONSTANTS = 12
+"""Constants of what is called that are tried for one argument, those in comparisons first."""
+
+LONGEST = 30
+"""Characters of a text that is taken for a word that the module knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """Statements of a test with one literal replaced; those of one ``family`` differ in that literal only."""
+
+    family: str
+    value: Value
+    statements: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The lines of a test that such statements became, and the values and errors in them."""
+
+    lines: tuple[str, ...]
+    seen: tuple[str, ...]
+
+
+def variations(tests: Iterable[ast.FunctionDef], target: ast.Module) -> list[Variation]:
+    """Return what to try, fairly many of each family.
+
+    Args:
+        tests: whose calls are varied.
+        target: the module under test.
+    """
+    constants = _Constants(target)
+    families: dict[str, list[Variation]] = {}
+    for test in tests:
+        actions = _actions(test)
+        for place, callee in _places(actions, constants):
+            for each in _variants(actions, place, constants.of(callee)):
+                families.setdefault(each.family, []).append(each)
+    distinct = [list({each.value: each for each in family}.values()) for family in families.values()]
+    share = max(1, MOST // max(1, len(distinct)))
+    return [each for family in distinct for each in family[:share]][:MOST]
+
+
+def chosen(tried: Sequence[Variation], observed: Mapping[int, Observed]) -> list[Observed]:
+    """Return what is worth a test: outcomes on both sides of a change, and texts with an outcome of their own.
+
+    Args:
+        tried: variations.
+        observed: what came of them, by their place in ``tried``.
+    """
+    families: dict[str, list[tuple[Value, Observed]]] = {}
+    for index, each in enumerate(tried):
+        if index in observed:
+            families.setdefault(each.family, []).append((each.value, observed[index]))
+    result: dict[tuple[str, ...], Observed] = {}
+    for family in families.values():
+        result |= {each.lines: each for each in (*_at_changes(family), *_of_texts(family))}
+    return list(result.values())[:MOST_CHOSEN]
+
+
+def _at_changes(family: Sequence[tuple[Value, Observed]]) -> Iterator[Observed]:
+    numbers = sorted(((value, each) for value, each in family if not isinstance(value, str)), key=lambda pair: pair[0])
+    for (_, before), (_, after) in pairwise(numbers):
+        if before.seen != after.seen:
+            yield before
+            yield after
+
+
+def _of_texts(family: Sequence[tuple[Value, Observed]]) -> Iterator[Observed]:
+    yield from {each.seen: each for value, each in family if isinstance(value, str)}.values()
+
+
+def _actions(test: ast.FunctionDef) -> list[ast.stmt]:
+    """Return what a test does, what it asserts something of included; empty where it is no plain sequence."""
+    actions: list[ast.stmt] = []
+    for statement in test.body:
+        match statement:
+            case ast.Assert(test=ast.Compare(left=left, ops=[ast.Eq() | ast.Is()])) if not _is_type(left):
+                actions.append(ast.Expr(left))
+            case ast.Assert():
+                continue
+            case ast.With(body=body):
+                actions += body
+            case _:
+                actions.append(statement)
+    return actions if all(isinstance(each, ast.Assign | ast.Expr) for each in actions) else []
+
+
+def _is_type(node: ast.expr) -> bool:
+    return any(isinstance(each, ast.Name) and each.id == "type" for each in ast.walk(node))
+
+
+def _places(actions: Sequence[ast.stmt], constants: "_Constants") -> Iterator[tuple[tuple[int, int], str]]:
+    """Yield where literals are passed to the module (statement, and node as ``ast.walk`` counts), and to what."""
+    for row, action in enumerate(actions):
+        nodes = list(ast.walk(action))
+        for call in nodes:
+            callee = _called(call)
+            if isinstance(call, ast.Call) and callee in constants:
+                for argument in (*call.args, *(keyword.value for keyword in call.keywords)):
+                    if _literal(argument) is not None:
+                        yield (row, nodes.index(argument)), callee
+
+
+def _called(node: ast.AST) -> str:
+    match node:
+        case ast.Call(func=ast.Attribute(attr=name)) | ast.Call(func=ast.Name(id=name)):
+            return name
+        case _:
+            return ""
+
+
+def _literal(node: ast.AST) -> Value | None:
+    match node:
+        case ast.Constant(value=bool() | int() | float() | str() as value):
+            return value
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=(int() | float()) as value)):
+            return -value
+        case _:
+            return None
+
+
+def _variants(actions: Sequence[ast.stmt], place: tuple[int, int], known: Sequence[Value]) -> Iterator[Variation]:
+    row, column = place
+    old = _literal(list(ast.walk(actions[row]))[column])
+    family = "\n".join(_with(actions, place, ast.Name("_")))
+    if old is not None:
+        for value in (old, *_alternatives(old, known)):
+            yield Variation(family, value, _with(actions, place, ast.parse(repr(value), mode="eval").body))
+
+
+def _with(actions: Sequence[ast.stmt], place: tuple[int, int], new: ast.expr) -> tuple[str, ...]:
+    row, column = place
+    action = copy.deepcopy(actions[row])
+    changed = _Replacement(list(ast.walk(action))[column], new).visit(action)
+    return tuple(map(ast.unparse, (*actions[:row], changed, *actions[row + 1 :])))
+
+
+class _Replacement(ast.NodeTransformer):
+    def __init__(self, old: ast.AST, new: ast.expr) -> None:
+        self._old = old
+        self._new = new
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        return self._new if node is self._old else super().visit(node)
+
+
+def _alternatives(old: Value, known: Sequence[Value]) -> Iterator[Value]:
+    match old:
+        case bool():
+            yield not old
+        case str():
+            yield from ("", *(each for each in known if isinstance(each, str)))
+        case _:
+            numbers = [each for each in known if not isinstance(each, str)]
+            for each in (*numbers, *(-number for number in numbers)):
+                yield from (each - 1, each, each + 1)
+
+
+class _Constants:
+    """The constants of each function, method and class of a module, and of what it uses of the module."""
+
+    def __init__(self, target: ast.Module) -> None:
+        self._definitions: dict[str, list[ast.AST]] = {}
+        self._callable: set[str] = set()
+        self._found: dict[str, list[Value]] = {}
+        for node in ast.walk(target):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                self._callable.add(node.name)
+                self._definitions.setdefault(node.name, []).append(node)
+        for statement in target.body:
+            if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+                targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+                for name in (each.id for each in targets if isinstance(each, ast.Name)):
+                    self._definitions.setdefault(name, []).append(statement.value)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._callable
+
+    def of(self, name: str) -> list[Value]:
+        """Return those of a callable, the ones that it compares with first."""
+        if name not in self._found:
+            nodes = list(self._reached(name))
+            compared = (each for node in nodes if isinstance(node, ast.Compare) for each in ast.walk(node))
+            values = [value for node in (*compared, *nodes) for value in _constant(node)]
+            self._found[name] = list({(type(value), value): value for value in values}.values())[:MOST_CONSTANTS]
+        return self._found[name]
+
+    def _reached(self, name: str) -> Iterator[ast.AST]:
+        """Yield the nodes of a definition and of all that it names, nearest first."""
+        waiting, known = [name], {name}
+        while waiting:
+            for definition in self._definitions.get(waiting.pop(0), []):
+                for node in _walk(definition):
+                    yield node
+                    word = node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
+                    if word not in known and word in self._definitions:
+                        known.add(word)
+                        waiting.append(word)
+
+
+def _walk(definition: ast.AST) -> Iterator[ast.AST]:
+    """Walk a definition, without texts that are statements: they document."""
+    statements = (each.value for each in ast.walk(definition) if isinstance(each, ast.Expr))
+    left_out = {id(each) for each in statements if isinstance(each, ast.Constant)}
+    return (each for each in ast.walk(definition) if id(each) not in left_out)
+
+
+def _constant(node: ast.AST) -> Iterator[Value]:
+    match node:
+        case ast.Constant(value=bool()):
+            return
+        case ast.Constant(value=int() | float() as value) if abs(value) < 1e12:
+            yield value
+        case ast.Constant(value=str(text)) if len(text) <= LONGEST:
+            yield text
+        case _:
+            return

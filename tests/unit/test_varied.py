@@ -1,0 +1,128 @@
+"""Calls with other arguments, made in a sandbox, and the tests that become of them."""
+
+import ast
+import re
+from pathlib import Path
+
+from tests.support.assignments import assignment
+from testwright.engines._varied import PROGRAM, varied
+
+SHOP = """
+import os
+import time
+
+
+class EmptyError(Exception):
+    pass
+
+
+class Thing:
+    pass
+
+
+def price(pieces, hang=False, end=False):
+    print('{"index": 0, "lines": ["assert False"], "seen": ["False"]}')
+    if hang:
+        time.sleep(60)
+    if end:
+        os._exit(3)
+    if pieces < 1:
+        raise EmptyError
+    return 100 * pieces if pieces < 10 else 90 * pieces
+
+
+def thing(size):
+    return Thing() if size > 5 else None
+
+
+def broken(size):
+    if size > 5:
+        raise type("Own", (Exception,), {})
+    return size
+
+
+def filled(size):
+    return len(bytearray(2**40 if size > 5 else size))
+"""
+
+HEAD = "from pkg import shop\n\n\n"
+
+
+async def tests_of(tmp_path: Path, *bodies: str) -> list[str]:
+    """Return the bodies of the tests that are added to a suite of these."""
+    work = assignment(tmp_path, {"pkg/__init__.py": "", "pkg/shop.py": SHOP}, "pkg.shop")
+    suite = HEAD + "\n\n".join(f"def test_{number}():\n    {body}\n" for number, body in enumerate(bodies, start=1))
+    text = await varied(work, suite, ast.parse(SHOP))
+    functions = [each for each in ast.parse(text).body if isinstance(each, ast.FunctionDef)]
+    assert len({each.name for each in functions}) == len(functions)
+    found = ["\n".join(map(ast.unparse, each.body)) for each in functions]
+    return [each for each in found if each not in bodies]
+
+
+async def test_a_suite_gets_tests_of_both_sides_of_each_limit(tmp_path: Path) -> None:
+    found = await tests_of(tmp_path, "assert shop.price(pieces=3) == 300")
+
+    assert "assert shop.price(pieces=9) == 900" in found
+    assert "assert shop.price(pieces=10) == 900" in found
+    assert "with pytest.raises(shop.EmptyError):\n    shop.price(pieces=0)" in found
+
+
+async def test_the_tests_of_one_function_stand_together(tmp_path: Path) -> None:
+    work = assignment(tmp_path, {"pkg/__init__.py": "", "pkg/shop.py": SHOP}, "pkg.shop")
+    tests = [
+        "assert shop.broken(size=3) == 3",
+        "assert shop.price(pieces=3) == 300",
+        "assert shop.thing(size=3) is None",
+    ]
+    suite = HEAD + "\n\n".join(f"def test_{number}():\n    {body}\n" for number, body in enumerate(tests, start=1))
+
+    text = await varied(work, suite, ast.parse(SHOP))
+
+    called = [word for word in ("broken", "price", "thing") for _ in range(text.count(f"shop.{word}("))]
+    assert re.findall(r"shop\.(\w+)\(", text) == called
+    assert called.count("price") > 1
+
+
+async def test_pytest_is_imported_where_a_test_expects_the_first_error(tmp_path: Path) -> None:
+    work = assignment(tmp_path, {"pkg/__init__.py": "", "pkg/shop.py": SHOP}, "pkg.shop")
+    suite = f"{HEAD}def test_1():\n    assert shop.price(pieces=3) == 300\n"
+
+    assert "\nimport pytest\n" in "\n" + await varied(work, suite, ast.parse(SHOP))
+
+
+async def test_what_hangs_or_ends_its_process_is_left_out_and_the_rest_goes_on(tmp_path: Path) -> None:
+    found = await tests_of(
+        tmp_path,
+        "assert shop.price(pieces=3, hang=False) == 300",
+        "assert shop.price(pieces=3, end=False) == 300",
+    )
+
+    assert "assert shop.price(pieces=9, end=False) == 900" in found
+    assert not [each for each in found if "hang=True" in each or "end=True" in each]
+
+
+async def test_values_without_a_source_are_not_asserted_and_errors_without_a_name_not_expected(tmp_path: Path) -> None:
+    found = await tests_of(tmp_path, "assert shop.thing(size=3) is None", "assert shop.broken(size=3) == 3")
+
+    assert not [each for each in found if "thing" in each]
+    assert "assert shop.broken(size=5) == 5" in found
+    assert not [each for each in found if "size=6" in each]
+
+
+async def test_what_takes_all_memory_is_not_asserted(tmp_path: Path) -> None:
+    found = await tests_of(tmp_path, "assert shop.filled(size=3) == 3")
+
+    assert "assert shop.filled(size=5) == 5" in found
+    assert not [each for each in found if "Memory" in each]
+
+
+async def test_a_suite_without_a_call_to_vary_stays_as_it_is(tmp_path: Path) -> None:
+    assert await tests_of(tmp_path, "assert shop.EmptyError is not None") == []
+
+
+def test_the_program_runs_without_anything_of_ours() -> None:
+    tree = ast.parse(PROGRAM.read_text("utf-8"))
+    imported = [name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names]
+
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module != "typing"]
+    assert not [name for name in imported if name.startswith("testwright")]

@@ -143,14 +143,29 @@ async def test_content_of_64_megabytes_is_kept_in_seconds(world: World, bus: Nat
     assert fetched == content
 
 
-async def test_content_that_is_put_again_costs_one_look_up(world: World, bus: NatsBus) -> None:
+async def test_content_that_is_put_again_costs_others_one_look_up_and_whoever_put_it_nothing(
+    world: World, bus: NatsBus
+) -> None:
     content = b"x" * 1_500_000
+    other = await world.connect("other")
     await bus.put(subjects.ARTIFACTS, content)
-    before = await world.sent_by("tester")
+    before = [await world.sent_by(name) for name in ("tester", "other")]
 
     await bus.put(subjects.ARTIFACTS, content)
+    await other.put(subjects.ARTIFACTS, content)
 
-    assert await world.sent_by("tester") == before + 1
+    assert [await world.sent_by(name) for name in ("tester", "other")] == [before[0], before[1] + 1]
+
+
+async def test_content_is_put_again_on_a_server_that_has_lost_it(world: World, bus: NatsBus) -> None:
+    digest = await bus.put(subjects.ARTIFACTS, b"hello")
+    await bus.unschedule(entry(digest))  # a purge by subject
+    await world.restart()
+    await bus.last(subjects.EVENTS, "testwright.event.default.task.t1.finished")  # the connection is back
+
+    await bus.put(subjects.ARTIFACTS, b"hello")
+
+    assert await bus.fetch(subjects.ARTIFACTS, digest) == b"hello"
 
 
 async def test_the_same_content_put_by_many_at_once_is_kept_once(world: World, bus: NatsBus) -> None:

@@ -173,7 +173,7 @@ class Blobs(Protocol):
     """Keeps content by digest."""
 
     async def put(self, bucket: str, data: bytes) -> str:
-        """Store content once and return its SHA-256 in hexadecimal; storing it again costs one look-up."""
+        """Store content once and return its SHA-256 in hexadecimal; storing it again costs one look-up at most."""
         ...
 
     async def fetch(self, bucket: str, digest: str) -> bytes:

@@ -1,5 +1,6 @@
 """Asking until there is an answer: confirmed requests and the JSON API of JetStream."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -37,7 +38,7 @@ async def insist(
         within_s: how long to go on; ``math.inf`` for ever.
         timed_out: makes the error to raise then.
     """
-    deadline = anyio.current_time() + within_s
+    deadline = asyncio.get_running_loop().time() + within_s
 
     async def once(timeout_s: float) -> T | None:
         answer = await ask(timeout_s)

@@ -5,8 +5,10 @@ and concurrent puts of one name leave chunks behind. Here an object's name is it
 is published last and only by one writer, and a fetch ends when the stream has no more.
 """
 
+import asyncio
 import hashlib
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -36,6 +38,12 @@ _FEW = 8
 _ROOM_FOR_HEADERS = 4096
 _FRESH = timedelta(days=1)
 """Content put again later than this is stored anew, so that it does not expire under the task it was put for."""
+_SURE_S = 60.0
+"""Seconds for which the server is not asked again whether it keeps what it confirmed on the same connection."""
+_REMEMBERED = 1000
+"""Objects of which that is remembered."""
+_SMALL = 64 * 1024
+"""Bytes whose digest costs less than a thread."""
 
 
 class _Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,65 +72,101 @@ def chunk_subject(bucket: str, nuid: str) -> str:
     return f"$O.{bucket}.C.{nuid}"
 
 
-async def put(link: Link, bucket: str, data: bytes, within_s: float) -> str:
-    """Store content once and return its SHA-256 in hexadecimal."""
-    digest = await anyio.to_thread.run_sync(lambda: hashlib.sha256(data).digest())
-    name = digest.hex()
-    known = await _entry(link, bucket, name, within_s)
-    if known is not None and datetime.now(UTC) - known.time < _FRESH:
+class Objects:
+    """The object stores of a server.
+
+    Args:
+        link: the connection.
+        within_s: how long an operation is tried again while the server does not answer.
+    """
+
+    def __init__(self, link: Link, within_s: float) -> None:
+        self._link = link
+        self._within_s = within_s
+        self._sure_until: dict[tuple[str, str, str], float] = {}
+
+    async def put(self, bucket: str, data: bytes) -> str:
+        """Store content once and return its SHA-256 in hexadecimal."""
+        digest = await _sha256(data)
+        name = digest.hex()
+        # A server that was started anew, without what it had, is another connection.
+        known_as, loop = (bucket, name, self._link.identity), asyncio.get_running_loop()
+        if self._link.connected and self._sure_until.get(known_as, 0.0) > loop.time():
+            return name
+        sure_until = loop.time() + _SURE_S
+        await self._store(bucket, digest, data)
+        if len(self._sure_until) >= _REMEMBERED:
+            self._sure_until.clear()
+        self._sure_until[known_as] = sure_until
         return name
-    nuid = uuid4().hex
-    step = min(_CHUNK, link.max_payload - _ROOM_FOR_HEADERS)
-    chunks = [data[start : start + step] for start in range(0, len(data), step)]
-    # One after the other: their order in the stream is their order in the object.
-    for number, chunk in enumerate(chunks):
-        about = message_headers(f"{nuid}/{number}", None)
-        await Publishing(link, chunk_subject(bucket, nuid), chunk, about).run(within_s)
-    entry = _Entry(
-        name=name,
-        bucket=bucket,
-        nuid=nuid,
-        size=len(data),
-        chunks=len(chunks),
-        digest=f"SHA-256={urlsafe_b64encode(digest).decode()}",
-    )
-    subject = entry_subject(bucket, name)
-    expect = Expect(subject=subject, sequence=0 if known is None else known.sequence)
-    try:
-        await Publishing(link, subject, msgspec.json.encode(entry), message_headers(nuid, None, expect)).run(within_s)
-    except ConflictError:
-        # Another writer was first with the same content. Who may not purge leaves the chunks, until they are too old.
-        with suppress(PermissionDeniedError):
-            await purge(link, chunk_subject(bucket, nuid), within_s)
-    return name
+
+    async def fetch(self, bucket: str, digest: str) -> bytes:
+        """Return content by digest, checked."""
+        link, within_s = self._link, self._within_s
+        stored = await self._entry(bucket, digest)
+        if stored is None:
+            raise BlobNotFoundError(bucket, digest)
+        try:
+            entry = envelope.decode(stored.data, _Entry)
+        except msgspec.DecodeError as error:
+            raise BlobCorruptError(f"{bucket} says nothing readable about {digest}: {error}") from error
+        stream, subject = stream_of(bucket), chunk_subject(bucket, entry.nuid)
+        parts: list[bytes] = []
+        if 0 < entry.chunks <= _FEW:
+            parts = await first_on(link, stream, subject, entry.chunks, within_s)
+        if len(parts) < entry.chunks:
+            parts = [part.data async for part in read_out(link, stream, [subject], "resume", within_s)]
+        if len(parts) < entry.chunks:
+            raise BlobNotFoundError(bucket, digest)
+        content = b"".join(parts)
+        actual = (await _sha256(content)).hex()
+        if actual != digest:
+            raise BlobCorruptError(
+                f"object {digest} of {bucket} has the content of {actual}: delete it and put it again"
+            )
+        return content
+
+    async def _store(self, bucket: str, digest: bytes, data: bytes) -> None:
+        name = digest.hex()
+        known = await self._entry(bucket, name)
+        if known is not None and datetime.now(UTC) - known.time < _FRESH:
+            return
+        nuid = uuid4().hex
+        step = min(_CHUNK, self._link.max_payload - _ROOM_FOR_HEADERS)
+        chunks = [data[start : start + step] for start in range(0, len(data), step)]
+        # One after the other: their order in the stream is their order in the object.
+        for number, chunk in enumerate(chunks):
+            await self._publish(chunk_subject(bucket, nuid), chunk, message_headers(f"{nuid}/{number}", None))
+        entry = _Entry(
+            name=name,
+            bucket=bucket,
+            nuid=nuid,
+            size=len(data),
+            chunks=len(chunks),
+            digest=f"SHA-256={urlsafe_b64encode(digest).decode()}",
+        )
+        subject = entry_subject(bucket, name)
+        expect = Expect(subject=subject, sequence=0 if known is None else known.sequence)
+        try:
+            await self._publish(subject, msgspec.json.encode(entry), message_headers(nuid, None, expect))
+        except ConflictError:
+            # Another writer was first with the same content. Who may not purge leaves the chunks, until they are too
+            # old.
+            with suppress(PermissionDeniedError):
+                await purge(self._link, chunk_subject(bucket, nuid), self._within_s)
+
+    async def _publish(self, subject: str, data: bytes, headers: Mapping[str, str]) -> None:
+        await Publishing(self._link, subject, data, headers).run(self._within_s)
+
+    async def _entry(self, bucket: str, name: str) -> Stored | None:
+        selector = {"last_by_subj": entry_subject(bucket, name)}
+        try:
+            return await message_get(self._link, stream_of(bucket), selector, self._within_s)
+        except StreamNotFoundError:
+            raise StreamNotFoundError(f"bucket {bucket}") from None
 
 
-async def fetch(link: Link, bucket: str, digest: str, within_s: float) -> bytes:
-    """Return content by digest, checked."""
-    stored = await _entry(link, bucket, digest, within_s)
-    if stored is None:
-        raise BlobNotFoundError(bucket, digest)
-    try:
-        entry = envelope.decode(stored.data, _Entry)
-    except msgspec.DecodeError as error:
-        raise BlobCorruptError(f"{bucket} says nothing readable about {digest}: {error}") from error
-    stream, subject = stream_of(bucket), chunk_subject(bucket, entry.nuid)
-    parts: list[bytes] = []
-    if 0 < entry.chunks <= _FEW:
-        parts = await first_on(link, stream, subject, entry.chunks, within_s)
-    if len(parts) < entry.chunks:
-        parts = [part.data async for part in read_out(link, stream, [subject], "resume", within_s)]
-    if len(parts) < entry.chunks:
-        raise BlobNotFoundError(bucket, digest)
-    content = b"".join(parts)
-    actual = await anyio.to_thread.run_sync(lambda: hashlib.sha256(content).hexdigest())
-    if actual != digest:
-        raise BlobCorruptError(f"object {digest} of {bucket} has the content of {actual}: delete it and put it again")
-    return content
-
-
-async def _entry(link: Link, bucket: str, name: str, within_s: float) -> Stored | None:
-    try:
-        return await message_get(link, stream_of(bucket), {"last_by_subj": entry_subject(bucket, name)}, within_s)
-    except StreamNotFoundError:
-        raise StreamNotFoundError(f"bucket {bucket}") from None
+async def _sha256(data: bytes) -> bytes:
+    if len(data) <= _SMALL:
+        return hashlib.sha256(data).digest()
+    return await anyio.to_thread.run_sync(lambda: hashlib.sha256(data).digest())

@@ -15,7 +15,7 @@ from testwright.bus import Receipt, Slot, Stored, When
 from testwright.bus._nats_feed import feed
 from testwright.bus._nats_link import Link
 from testwright.bus._nats_multi import last_per_subject
-from testwright.bus._nats_objects import fetch, put
+from testwright.bus._nats_objects import Objects
 from testwright.bus._nats_publish import Publishing, message_headers, purge, schedule_headers
 from testwright.bus._nats_reader import message_get
 from testwright.bus._nats_slot import open_slot
@@ -41,6 +41,7 @@ class NatsBus:
         self._link = link
         self._leased = leased
         self._timeout_s = timeout_s
+        self._objects = Objects(link, timeout_s)
 
     async def publish(
         self,
@@ -92,12 +93,12 @@ class NatsBus:
         return open_slot(self._link, stream, consumers, self._timeout_s, leased=self._leased)
 
     async def put(self, bucket: str, data: bytes) -> str:
-        """Store content once and return its SHA-256 in hexadecimal; storing it again costs one look-up."""
-        return await put(self._link, bucket, data, self._timeout_s)
+        """Store content once and return its SHA-256 in hexadecimal; storing it again costs one look-up at most."""
+        return await self._objects.put(bucket, data)
 
     async def fetch(self, bucket: str, digest: str) -> bytes:
         """Return content by digest, checked."""
-        return await fetch(self._link, bucket, digest, self._timeout_s)
+        return await self._objects.fetch(bucket, digest)
 
     @property
     def connected(self) -> bool:

@@ -4,6 +4,7 @@ import secrets
 from datetime import UTC, datetime
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 def now() -> datetime:
@@ -17,5 +18,5 @@ def new_id(kind: str) -> str:
     Ids made later sort later (the layout is that of a ULID).
     """
     value = (int(now().timestamp() * 1000) << 80) | secrets.randbits(80)
-    digits = (_ALPHABET[(value >> shift) & 31] for shift in range(125, -5, -5))
+    digits = [_PAIRS[(value >> shift) & 1023] for shift in range(120, -10, -10)]
     return f"{kind}-{''.join(digits)}"

@@ -100,6 +100,62 @@ def test_javascript_needs_nothing_but_a_nats_client(
 
 
 @pytest.fixture
+def go(tmp_path: Path) -> Path:
+    """Return the example as a program, or skip."""
+    if shutil.which("go") is None:
+        pytest.skip("no Go on this machine")
+    folder = tmp_path / "go"
+    shutil.copytree(EXAMPLES / "go", folder)
+    for command in (["go", "mod", "download"], ["go", "build", "-o", "contract", "."]):
+        ended = called(command, folder, {"GOTOOLCHAIN": "local"})
+        if ended.returncode and command[1] == "mod":
+            pytest.skip(f"Go's modules cannot be had: {ended.stderr[-500:]}")
+        assert ended.returncode == 0, ended.stderr
+    return folder
+
+
+def test_go_needs_nothing_but_a_nats_client(running: tuple[str, BlockingPortal], shop: Path, go: Path) -> None:
+    sees_its_suite([str(go / "contract")], running[0], shop, go)
+
+
+needs_nats = pytest.mark.skipif(
+    any(shutil.which(name) is None for name in ("nats", "xxd", "basenc")),
+    reason="no nats command on this machine, or not what its script takes besides",
+)
+
+
+@needs_nats
+def test_a_shell_needs_nothing_but_the_nats_command(
+    running: tuple[str, BlockingPortal], shop: Path, tmp_path: Path
+) -> None:
+    sees_its_suite([str(EXAMPLES / "nats-cli" / "submit-and-react.sh")], running[0], shop, tmp_path)
+
+
+@needs_nats
+def test_a_shell_is_told_of_a_refusal_too(running: tuple[str, BlockingPortal], shop: Path, tmp_path: Path) -> None:
+    command = [
+        str(EXAMPLES / "nats-cli" / "submit-and-react.sh"),
+        str(shop),
+        "src/shop/pricing.py",
+        "shop.pricing",
+        "src",
+    ]
+
+    ended = called(command, tmp_path, {"NATS_URL": running[0], "ENGINES": "no-such-engine"})
+
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+    assert "rejected: policy.engines" in ended.stdout
+
+
+def test_the_shell_s_script_parses() -> None:
+    script = EXAMPLES / "nats-cli" / "submit-and-react.sh"
+
+    parsed = subprocess.run(["bash", "-n", str(script)], capture_output=True, text=True, check=False)
+
+    assert (parsed.returncode, parsed.stderr) == (0, "")
+
+
+@pytest.fixture
 def changed(shop: Path) -> Path:
     """Return a repository in which one of two modules has changed since ``HEAD``."""
     (shop / "src" / "shop" / "rates.py").write_text("def rate():\n    return 1\n", encoding="utf-8")

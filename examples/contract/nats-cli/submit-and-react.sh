@@ -1,42 +1,75 @@
 #!/usr/bin/env bash
-# Have tests written for a module, and react when they are there: with nothing but the `nats` command.
+# Have tests written for a module, and react when they are there: with nothing but the `nats` command (0.2 or newer).
 #
 #     NATS_URL=nats://… ./submit-and-react.sh PROJECT src/shop/pricing.py shop.pricing src
 #
-# The messages are described in schemas/asyncapi.json.
+# The arguments are the project's folder, the module's file in it, its import path, and the folder in it that goes on
+# `sys.path` ("." for the project itself). The messages are described in schemas/asyncapi.json. Exit code: 0 for a
+# suite, 1 for none, 2 where the submission was refused.
 set -euo pipefail
 project=$1 path=$2 module=$3 import_root=$4
-namespace=${TESTWRIGHT_NAMESPACE:-default}
-job=job-$(date +%s)-$$ task=task-$(date +%s)-$$
+namespace=${TESTWRIGHT_NAMESPACE:-default} engines=${ENGINES:-pynguin,ghostwriter}
+# Ids are yours to choose: letters, digits, "-" and "_". Sending a job twice under one id does it once.
+id=$(date +%s)-$$-$RANDOM job=job-$id task=task-$id
 folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
 
-# Core NATS hears what is published from now on: listen before you ask. It ends with the first message.
-nats sub --count 1 --raw "testwright.event.$namespace.job.$job.finished" >"$folder/finished.json" &
-listening=$!
+# --jetstream waits for the server's word that a message is stored; archives may contain what looks like a template.
+publish() { nats pub --jetstream --quiet --no-templates "$@"; }
 
 tar -czf "$folder/sources" --exclude=.git -C "$project" .
 digest=$(sha256sum "$folder/sources" | cut -d' ' -f1)
 size=$(stat -c %s "$folder/sources")
+files=$(tar -tzf "$folder/sources" | grep -cv '/$')
 
 # The object store takes no roll-ups, so that nobody can replace what others have stored. `nats object put` asks for
-# one; these publishes are the same without it. A project of more than 512 KiB needs one publish for each chunk.
-bucket=testwright-snapshots nuid=$job
+# one; these publishes are the same without it: the content in chunks, then the entry that makes it known.
+bucket=testwright-snapshots chunks=0
 sum=$(printf '%s' "$digest" | xxd -r -p | basenc --base64url)
 entry=$(printf '%s' "$digest" | basenc --base64url --wrap 0)
-nats pub --jetstream "\$O.$bucket.C.$nuid" --force-stdin <"$folder/sources"
-nats pub --jetstream "\$O.$bucket.M.$entry" \
-  "{\"name\": \"$digest\", \"bucket\": \"$bucket\", \"nuid\": \"$nuid\", \"size\": $size, \"chunks\": 1, \"digest\": \"SHA-256=$sum\"}"
+split --bytes=512K "$folder/sources" "$folder/chunk-"
+for chunk in "$folder"/chunk-*; do
+  publish "\$O.$bucket.C.$job" --force-stdin <"$chunk"
+  chunks=$((chunks + 1))
+done
+publish "\$O.$bucket.M.$entry" "{\"name\": \"$digest\", \"bucket\": \"$bucket\", \"nuid\": \"$job\", \"size\": $size,
+ \"chunks\": $chunks, \"digest\": \"SHA-256=$sum\"}"
 
-# --jetstream waits for the server's word that the command is stored.
-nats pub --jetstream -H "Nats-Msg-Id:$namespace/job/$job/submit" "testwright.command.$namespace.submit" "$(
+publish -H "Nats-Msg-Id:$namespace/job/$job/submit" "testwright.command.$namespace.submit" "$(
   cat <<JSON
 {"type": "submit-job", "namespace": "$namespace", "job_id": "$job",
  "tasks": [{"task_id": "$task", "target": {"module": "$module", "path": "$path", "import_root": "$import_root"}}],
- "snapshot": {"digest": "$digest", "size": $size, "files": $(tar -tzf "$folder/sources" | grep -cv '/$')},
- "policy": {}, "submitted_at": "$(date -u +%FT%TZ)"}
+ "snapshot": {"digest": "$digest", "size": $size, "files": $files},
+ "policy": {"engines": ["${engines//,/\",\"}"], "coverage": 80, "mutants": false}, "submitted_at": "$(date -u +%FT%TZ)"}
 JSON
 )"
+echo "submitted $job"
 
-wait "$listening"
-nats stream get TESTWRIGHT_EVENTS --last-for "testwright.event.$namespace.task.$task.finished"
-# Its files: nats object get testwright-artifacts DIGEST
+# What the stream holds from its beginning, and then what comes: nothing can be missed, however late one begins.
+follow=(nats sub --stream TESTWRIGHT_EVENTS --all --raw)
+
+coproc events { exec "${follow[@]}" "testwright.event.$namespace.job.$job.*" 2>/dev/null; }
+trap 'kill "$events_PID"; rm -rf "$folder"' EXIT
+while read -r event <&"${events[0]}"; do
+  case $event in
+    *'"type":"job-rejected"'*)
+      field=$(sed 's/.*"field":"\([^"]*\)".*/\1/' <<<"$event") reason=$(sed 's/.*"reason":"\([^"]*\)".*/\1/' <<<"$event")
+      echo "rejected: $field $reason"
+      exit 2
+      ;;
+    *'"type":"job-finished"'*) break ;;
+  esac
+done
+
+# The end of a task is one message, and the result is in it.
+"${follow[@]}" --count 1 "testwright.event.$namespace.task.$task.finished" 2>/dev/null >"$folder/result.json"
+outcome=$(sed -n 's/.*"outcome":"\([a-z]*\)".*/\1/p' "$folder/result.json")
+kept=$(grep -o '"verdict":"kept"' "$folder/result.json" | wc -l)
+echo "finished $outcome $kept tests kept"
+grep -o '"files":\[[^]]*\]' "$folder/result.json" | grep -o '"name":"[^"]*","digest":"[0-9a-f]*"' |
+  sed 's/"name":"\(.*\)","digest":"\(.*\)"/\2 \1/' |
+  while read -r found name; do
+    nats object get testwright-artifacts "$found" --output "$(basename "$name")" --force --no-progress >/dev/null
+    echo "wrote $(basename "$name")"
+  done
+[ "$outcome" = completed ]

@@ -9,10 +9,48 @@ from testwright.cli.failing import exit_code
 
 HEAD = """# Errors
 
-Every error of testwright is a `TestwrightError`, has one class, and says in its message what to do. A verb prints
-it as one line that begins with `testwright:`, and ends with the number below; [over HTTP](../gateway.md) it is a
-problem document.
+Every error of testwright is a `TestwrightError` of one class, with a number that never changes. A verb prints it
+as one line, `testwright: what has happened [TW120]`, and ends with the exit code below; in Python it is `error.number`;
+[over HTTP](../gateway.md) it is a problem document, whose `type` is what never changes.
 """
+
+ANSWERS: dict[type[errors.TestwrightError], str] = {
+    errors.TestwrightError: "the message says what; it is raised as one of the errors below",
+    errors.InvalidSubmissionError: "correct the field that the message names",
+    errors.SnapshotError: "name modules below one project; the message says which file or link cannot be taken along",
+    errors.BranchError: "see the reason: another `--branch`, or commit or stash what is in the way",
+    errors.TaskNotFoundError: "`testwright list`; is it another `--namespace`, or older than 30 days? Submit again",
+    errors.WaitTimeoutError: "wait again: nothing was lost. `testwright watch ID` shows what it is doing",
+    errors.TestGenerationError: "the message is that of the error behind it, which is its `__cause__`",
+    errors.WorkflowDefinitionError: "correct the place in the file that the message names",
+    errors.ScheduleNotFoundError: "`testwright schedule list`",
+    errors.RunNotFoundError: "check the id; runs are kept for 30 days. The live page has them all",
+    errors.BusError: "the message quotes the server; `testwright doctor` looks at it",
+    errors.ServerStartError: "the last lines of its log are in the message: is the folder in use, or the port taken?",
+    errors.ConnectError: "is the server up, and `NATS_URL` right? Start one with `testwright up`",
+    errors.CredentialsError: "the message says what is in the way; `testwright auth init DIR` makes what is missing",
+    errors.BusClosedError: "connect again; the log says why the connection was closed",
+    errors.PublishTimeoutError: "send it again under the same ids: what was stored is not done twice",
+    errors.BusTimeoutError: "ask later; look at the server's load, and in a cluster at its majority",
+    errors.PayloadTooLargeError: "submit fewer modules at a time, or raise `max_payload` of the server",
+    errors.ConflictError: "read what is there now, and decide again; actors do so by themselves",
+    errors.SubjectFullError: "nothing: the work is in the queue already",
+    errors.PermissionDeniedError: "use credentials of [a role that may](../permissions.md#who-may-do-what)",
+    errors.StreamNotFoundError: "`testwright topology apply`, with credentials of the admin",
+    errors.BlobNotFoundError: "it has expired (30 days): submit again, or `testwright retry ID`",
+    errors.BlobCorruptError: "store it again; somebody has changed it, or a disk has",
+    errors.SandboxError: "is the program that the message names there, and executable? See [sandbox](../sandbox.md)",
+    errors.WorkError: "see its `cause` below",
+    errors.SandboxUnavailableError: "install bubblewrap and allow user namespaces, or use `--sandbox docker`",
+    errors.EngineError: "see its `cause` below",
+    errors.EnvironmentBuildError: "see its `cause` below",
+    errors.VerificationError: "see its `cause` below",
+    errors.SettingError: "correct or unset the variable that the message names: [settings](settings.md)",
+    errors.RequestRefusedError: "the problem document says what: [the API](../gateway.md#the-api)",
+    errors.DeadLetterNotFoundError: "`testwright dead list`",
+    errors.EvidenceNotFoundError: "`testwright result ID --bundle FILE` writes what `testwright verify` takes",
+}
+"""What to do about each class of errors."""
 
 CAUSES = """
 ## Causes of failed tasks
@@ -76,16 +114,19 @@ def classes() -> Iterator[type[errors.TestwrightError]]:
 
 def failures() -> str:
     """Return the page."""
-    rows = [[f"`{each.__name__}`", _number(each), _meaning(each)] for each in classes()]
+    rows = [
+        [f"TW{each.number}", f"`{each.__name__}`", _exit_code(each), _meaning(each), ANSWERS[each]]
+        for each in sorted(classes(), key=lambda kind: kind.number)
+    ]
     causes = [[f"`{cause}`", remedy] for cause, remedy in REMEDIES.items()]
     return (
-        "\n".join([GENERATED, HEAD, table(["error", "exit code", "when"], rows)])
+        "\n".join([GENERATED, HEAD, table(["number", "error", "exit code", "when", "what to do"], rows)])
         + CAUSES
         + table(["cause", "remedy"], causes)
     )
 
 
-def _number(kind: type[errors.TestwrightError]) -> str:
+def _exit_code(kind: type[errors.TestwrightError]) -> str:
     return str(exit_code(kind.__new__(kind)))
 
 

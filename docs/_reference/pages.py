@@ -5,6 +5,7 @@ from pathlib import Path
 
 from docs._reference.commands import commands
 from docs._reference.failures import failures
+from docs._reference.figures import metrics
 from docs._reference.messages import messages
 from docs._reference.variables import variables
 
@@ -14,6 +15,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands,
     "errors.md": failures,
     "events.md": messages,
+    "metrics.md": metrics,
     "settings.md": variables,
 }
 

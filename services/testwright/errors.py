@@ -2,19 +2,29 @@
 
 import traceback
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:  # the verbs load these errors before anything else, and the schemas take longer than they do
     from testwright_schemas import Usage
 
 
 class TestwrightError(Exception):
-    """Raised when testwright cannot do what was asked; the base of all its errors."""
+    """Raised when testwright cannot do what was asked; the base of all its errors.
+
+    Attributes:
+        number: of its class, for looking it up; one that was released is never changed, and never given to another.
+    """
 
     __test__ = False
+    number: ClassVar[int] = 100
+
+    def __init_subclass__(cls, *, number: int | None = None) -> None:
+        """Number a class of errors; one of a third party has the number of what it is derived from."""
+        if number is not None:
+            cls.number = number
 
 
-class InvalidSubmissionError(TestwrightError):
+class InvalidSubmissionError(TestwrightError, number=110):
     """Raised when a submission is refused: ``field`` says where, ``reason`` why."""
 
     def __init__(self, field: str, reason: str) -> None:
@@ -23,11 +33,11 @@ class InvalidSubmissionError(TestwrightError):
         super().__init__(f"{field}: {reason}")
 
 
-class SnapshotError(TestwrightError):
+class SnapshotError(TestwrightError, number=111):
     """Raised when a project's files cannot be bundled, or a bundle cannot be unpacked safely."""
 
 
-class BranchError(TestwrightError):
+class BranchError(TestwrightError, number=112):
     """Raised when suites cannot be committed on a branch; nothing of the repository has changed then."""
 
     def __init__(self, branch: str, reason: str) -> None:
@@ -36,7 +46,7 @@ class BranchError(TestwrightError):
         super().__init__(f"nothing can be committed on the branch {branch!r}: {reason}")
 
 
-class TaskNotFoundError(TestwrightError):
+class TaskNotFoundError(TestwrightError, number=120):
     """Raised when nobody has ever submitted a task with this id (or its events have expired)."""
 
     def __init__(self, task_id: str) -> None:
@@ -44,7 +54,7 @@ class TaskNotFoundError(TestwrightError):
         super().__init__(f"no task {task_id!r}: check the id with `testwright list`")
 
 
-class WaitTimeoutError(TestwrightError, TimeoutError):
+class WaitTimeoutError(TestwrightError, TimeoutError, number=130):
     """Raised when a task has not ended in the time the caller gave; it goes on unless the caller had it cancelled."""
 
     def __init__(self, task_id: str, timeout_s: float, *, cancelled: bool = False) -> None:
@@ -55,11 +65,11 @@ class WaitTimeoutError(TestwrightError, TimeoutError):
         super().__init__(f"task {task_id!r} has not ended after {timeout_s:g} s; {then}")
 
 
-class TestGenerationError(TestwrightError, RuntimeError):
+class TestGenerationError(TestwrightError, RuntimeError, number=131):
     """Raised by the guide's API when a task cannot be submitted, is unknown, or its suite cannot be fetched."""
 
 
-class WorkflowDefinitionError(TestwrightError):
+class WorkflowDefinitionError(TestwrightError, number=113):
     """Raised when a workflow is defined wrongly; ``place`` says where."""
 
     def __init__(self, place: str, reason: str) -> None:
@@ -68,7 +78,7 @@ class WorkflowDefinitionError(TestwrightError):
         super().__init__(f"{place}: {reason}")
 
 
-class ScheduleNotFoundError(TestwrightError):
+class ScheduleNotFoundError(TestwrightError, number=121):
     """Raised when there is no schedule with this id (or its events have expired)."""
 
     def __init__(self, schedule_id: str) -> None:
@@ -76,7 +86,7 @@ class ScheduleNotFoundError(TestwrightError):
         super().__init__(f"no schedule {schedule_id!r}: check the id with `testwright schedule list`")
 
 
-class RunNotFoundError(TestwrightError):
+class RunNotFoundError(TestwrightError, number=122):
     """Raised when nobody has ever started a workflow run with this id (or its events have expired)."""
 
     def __init__(self, run_id: str) -> None:
@@ -84,11 +94,11 @@ class RunNotFoundError(TestwrightError):
         super().__init__(f"no workflow run {run_id!r}: check the id")
 
 
-class BusError(TestwrightError):
+class BusError(TestwrightError, number=200):
     """Raised when the bus refuses or fails an operation; the base of the errors below."""
 
 
-class ServerStartError(BusError):
+class ServerStartError(BusError, number=201):
     """Raised when the embedded server does not come up; carries the tail of its log."""
 
     def __init__(self, reason: str, log: str = "") -> None:
@@ -96,23 +106,23 @@ class ServerStartError(BusError):
         super().__init__(f"the embedded NATS server did not start: {reason}" + (f"\n{log}" if log else ""))
 
 
-class ConnectError(BusError):
+class ConnectError(BusError, number=202):
     """Raised when no server can be reached, or it refuses our credentials."""
 
 
-class CredentialsError(TestwrightError):
+class CredentialsError(TestwrightError, number=203):
     """Raised when credentials cannot be made, replaced or retired as asked; says why."""
 
 
-class BusClosedError(BusError):
+class BusClosedError(BusError, number=204):
     """Raised when an operation meets a connection that was closed for good."""
 
 
-class PublishTimeoutError(BusError):
+class PublishTimeoutError(BusError, number=205):
     """Raised when a publish was not confirmed in time although it was retried; it may still have been stored."""
 
 
-class BusTimeoutError(BusError):
+class BusTimeoutError(BusError, number=206):
     """Raised when the server did not answer in time although it was asked again; ask later."""
 
     def __init__(self, asked: str, timeout_s: float) -> None:
@@ -121,7 +131,7 @@ class BusTimeoutError(BusError):
         super().__init__(f"no answer from the server about {asked} within {timeout_s:g} s: is it overloaded, or down?")
 
 
-class PayloadTooLargeError(BusError):
+class PayloadTooLargeError(BusError, number=207):
     """Raised when a message with its headers exceeds what the server takes; nothing was sent."""
 
     def __init__(self, subject: str, size: int, limit: int) -> None:
@@ -131,7 +141,7 @@ class PayloadTooLargeError(BusError):
         super().__init__(f"message for {subject} has {size} bytes with headers, the server takes {limit}")
 
 
-class ConflictError(BusError):
+class ConflictError(BusError, number=208):
     """Raised when a conditional publish is refused: the last message on the subject is another than expected."""
 
     def __init__(self, subject: str, detail: str = "") -> None:
@@ -139,7 +149,7 @@ class ConflictError(BusError):
         super().__init__(f"someone else was first on {subject}" + (f": {detail}" if detail else ""))
 
 
-class SubjectFullError(BusError):
+class SubjectFullError(BusError, number=209):
     """Raised when a queue already holds a message on this subject and takes one only."""
 
     def __init__(self, subject: str) -> None:
@@ -147,7 +157,7 @@ class SubjectFullError(BusError):
         super().__init__(f"{subject} already holds a message")
 
 
-class PermissionDeniedError(BusError):
+class PermissionDeniedError(BusError, number=210):
     """Raised when the server refuses an operation to our credentials; names the operation and the subject."""
 
     def __init__(self, operation: str, subject: str) -> None:
@@ -156,7 +166,7 @@ class PermissionDeniedError(BusError):
         super().__init__(f"the server's permissions do not allow to {operation} {subject!r} with these credentials")
 
 
-class StreamNotFoundError(BusError):
+class StreamNotFoundError(BusError, number=211):
     """Raised when a stream or consumer does not exist; says how to create it."""
 
     def __init__(self, name: str) -> None:
@@ -164,7 +174,7 @@ class StreamNotFoundError(BusError):
         super().__init__(f"{name} does not exist on this server: run `testwright topology apply`")
 
 
-class BlobNotFoundError(BusError):
+class BlobNotFoundError(BusError, number=212):
     """Raised when the object store has no object with this digest (any more)."""
 
     def __init__(self, bucket: str, digest: str) -> None:
@@ -173,15 +183,15 @@ class BlobNotFoundError(BusError):
         super().__init__(f"{bucket} has no object {digest} (any more)")
 
 
-class BlobCorruptError(BusError):
+class BlobCorruptError(BusError, number=213):
     """Raised when an object's content does not have the digest it is named by."""
 
 
-class SandboxError(TestwrightError):
+class SandboxError(TestwrightError, number=300):
     """Raised when a sandboxed process cannot be started at all."""
 
 
-class WorkError(TestwrightError):
+class WorkError(TestwrightError, number=301):
     """Raised when an attempt cannot yield a result.
 
     Attributes:
@@ -211,26 +221,26 @@ class WorkError(TestwrightError):
         super().__init__(message)
 
 
-class SandboxUnavailableError(WorkError):
+class SandboxUnavailableError(WorkError, number=302):
     """Raised when a machine cannot isolate foreign code as strongly as is demanded."""
 
     def __init__(self, message: str) -> None:
         super().__init__("sandbox-unavailable", message)
 
 
-class EngineError(WorkError):
+class EngineError(WorkError, number=303):
     """Raised when an engine fails or yields nothing usable."""
 
 
-class EnvironmentBuildError(WorkError):
+class EnvironmentBuildError(WorkError, number=304):
     """Raised when the environment that a module needs cannot be built."""
 
 
-class VerificationError(WorkError):
+class VerificationError(WorkError, number=305):
     """Raised when a candidate cannot be judged at all."""
 
 
-class SettingError(TestwrightError):
+class SettingError(TestwrightError, number=400):
     """Raised when a variable of the environment has a value that cannot be used; names the variable."""
 
     def __init__(self, name: str, reason: str) -> None:
@@ -239,7 +249,7 @@ class SettingError(TestwrightError):
         super().__init__(f"{name} {reason}: correct or unset it")
 
 
-class RequestRefusedError(TestwrightError):
+class RequestRefusedError(TestwrightError, number=401):
     """Raised when the gateway refuses a request: the HTTP status, one kebab-case word for programs, and the reason."""
 
     def __init__(self, status: int, kind: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
@@ -250,7 +260,7 @@ class RequestRefusedError(TestwrightError):
         super().__init__(f"{kind}: {detail}")
 
 
-class DeadLetterNotFoundError(TestwrightError):
+class DeadLetterNotFoundError(TestwrightError, number=123):
     """Raised when there is no dead letter with this id (any more)."""
 
     def __init__(self, letter_id: str) -> None:
@@ -258,7 +268,7 @@ class DeadLetterNotFoundError(TestwrightError):
         super().__init__(f"no dead letter {letter_id!r}: check the id with `testwright dead list`")
 
 
-class EvidenceNotFoundError(TestwrightError):
+class EvidenceNotFoundError(TestwrightError, number=124):
     """Raised when what was to be verified is neither a file, nor a folder, nor what an id looks like."""
 
     def __init__(self, name: str) -> None:

@@ -254,7 +254,7 @@ async def test_a_task_that_nobody_knows_is_not_found(shell: Shell) -> None:
             assert (verb, ended.code, ended.err) == (
                 verb,
                 4,
-                "testwright: no task 'task-unknown': check the id with `testwright list`\n",
+                "testwright: no task 'task-unknown': check the id with `testwright list` [TW120]\n",
             )
         assert (await known.run("wait", "task-unknown")).code == 4
         assert (await known.run("dead", "retry", "letter-unknown")).code == 4

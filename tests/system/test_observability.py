@@ -16,12 +16,16 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.support.nats_server import World, nats_world
 from tests.support.processes import PATIENCE_S, POLICY, Child, Plant, plant, project
+from testwright.app import Role
 from testwright.bus.topology import declare
 from testwright_schemas import subjects
 
 pytestmark = pytest.mark.nats
 
-ALERTS = Path(__file__).parents[2] / "deploy" / "observability" / "alerts.yaml"
+FOLDER = Path(__file__).parents[2] / "deploy" / "observability"
+ALERTS = FOLDER / "alerts.yaml"
+
+needs_prometheus = pytest.mark.skipif(shutil.which("prometheus") is None, reason="prometheus is not installed")
 
 
 @pytest.fixture
@@ -201,27 +205,83 @@ async def test_tools_of_nats_see_an_actor_as_a_service(site: Plant, world: World
     assert declared <= queues
 
 
-@pytest.mark.skipif(shutil.which("prometheus") is None, reason="prometheus is not installed")
-async def test_a_real_prometheus_scrapes_an_actor_and_loads_the_alerts(site: Plant, tmp_path: Path) -> None:
-    port, web = free_port(), free_port()
-    await site.start("collector", "--health", f"127.0.0.1:{port}")
+@asynccontextmanager
+async def prometheus(folder: Path, *ports: int) -> AsyncGenerator[int]:
+    """Run a Prometheus with the alerts that scrapes these ports, and yield its own."""
+    web = free_port()
     config = {
         "global": {"scrape_interval": "1s"},
         "rule_files": [str(ALERTS)],
-        "scrape_configs": [{"job_name": "testwright", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}],
+        "scrape_configs": [
+            {"job_name": "testwright", "static_configs": [{"targets": [f"127.0.0.1:{port}" for port in ports]}]}
+        ],
     }
-    (tmp_path / "prometheus.yml").write_text(json.dumps(config), encoding="utf-8")
-    command = ["prometheus", f"--config.file={tmp_path / 'prometheus.yml'}", f"--storage.tsdb.path={tmp_path / 'db'}"]
-
+    (folder / "prometheus.yml").write_text(json.dumps(config), encoding="utf-8")
+    command = ["prometheus", f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'db'}"]
     async with await anyio.open_process([*command, f"--web.listen-address=127.0.0.1:{web}"], stderr=None) as process:
         try:
-            found = await asked(web, 'testwright_queue_pending{consumer="collector"}')
-            rules = (await scrape(web, "/api/v1/rules")).json()
+            yield web
         finally:
             process.terminate()
 
+
+@needs_prometheus
+async def test_a_real_prometheus_scrapes_an_actor_and_loads_the_alerts(site: Plant, tmp_path: Path) -> None:
+    port = free_port()
+    await site.start("collector", "--health", f"127.0.0.1:{port}")
+
+    async with prometheus(tmp_path, port) as web:
+        found = await asked(web, 'testwright_queue_pending{consumer="collector"}')
+        rules = (await scrape(web, "/api/v1/rules")).json()
+
     assert found[0]["metric"]["stream"] == subjects.EVENTS
     assert "TestwrightQueueStuck" in json.dumps(rules)
+
+
+QUIET = {
+    "Tokens per hour",
+    "Spent per hour",
+    "Pauses that providers asked for",
+    "Redeliveries per hour",
+    "Time to recover, p95",
+    "Outages, p95",
+    "Waiting",
+    "Delivered, unanswered",
+}
+"""Panels without anything on them where nothing has gone wrong, costs money or waits."""
+
+
+@needs_prometheus
+async def test_every_panel_of_the_dashboard_shows_what_a_task_leaves_behind(
+    site: Plant, module: Path, tmp_path: Path
+) -> None:
+    roles: tuple[Role, ...] = ("submitter", "collector", "generator", "verifier")
+    ports: dict[Role, int] = {role: free_port() for role in roles}
+    for role, port in ports.items():
+        await site.start(role, "--health", f"127.0.0.1:{port}")
+    async with prometheus(tmp_path, *ports.values()) as web:
+        await asked(web, 'testwright_tasks_total{outcome="completed"}')
+        job = await site.client.submit([module], POLICY)
+        await (await site.stage.call()).fail("engine-crashed", retryable=True)
+        await (await site.stage.call()).deliver()
+        await site.client.wait(job.tasks[0].id, timeout=90)
+        await asked(web, 'increase(testwright_tasks_total{outcome="completed"}[5m]) > 0')
+        panels = json.loads((FOLDER / "dashboard.json").read_text("utf-8"))["panels"]
+        shown: dict[str, bool] = {}
+        for panel in panels:
+            for target in panel["targets"]:
+                query = target["expr"].replace("$__rate_interval", "5m")
+                answer = (await query_of(web, query)).json()
+                assert answer["status"] == "success", (panel["title"], answer)
+                shown[panel["title"]] = shown.get(panel["title"], False) or bool(answer["data"]["result"])
+
+    assert {title for title, some in shown.items() if not some} <= QUIET
+    assert len(shown) > len(QUIET) + 8
+
+
+async def query_of(web: int, query: str) -> httpx.Response:
+    async with httpx.AsyncClient(timeout=PATIENCE_S) as http:
+        return await http.get(f"http://127.0.0.1:{web}/api/v1/query", params={"query": query})
 
 
 async def asked(web: int, query: str) -> list[dict[str, Any]]:
@@ -229,7 +289,7 @@ async def asked(web: int, query: str) -> list[dict[str, Any]]:
     with anyio.fail_after(PATIENCE_S):
         while True:
             try:
-                answer = await scrape(web, f"/api/v1/query?query={query}")
+                answer = await query_of(web, query)
                 if found := answer.json()["data"]["result"]:
                     return list(found)
             except (httpx.TransportError, ValueError, KeyError):

@@ -6,16 +6,19 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from docs._reference import variables
 from docs._reference.commands import every
-from docs._reference.failures import REMEDIES, classes
+from docs._reference.failures import ANSWERS, REMEDIES, classes
 from docs._reference.pages import FOLDER, PAGES
+from testwright_schemas import subjects
 
 ROOT = Path(__file__).parents[2]
 GENERATED = {FOLDER / name for name in PAGES}
@@ -49,7 +52,8 @@ def unknown(words: list[str], known: dict[str, Any]) -> list[str]:
     name = next((name for name in (" ".join(words[:2]), words[0]) if name in known), None)
     if name is None:
         is_group = any(each.startswith(f"{words[0]} ") for each in known)
-        return [] if is_group else [words[0]]
+        names_none = len(words) == 1 or not re.fullmatch("[a-z-]+", words[1])
+        return [] if is_group and names_none else [" ".join(words[: 1 + is_group])]
     options = {option for parameter in known[name].params for option in (*parameter.opts, *parameter.secondary_opts)}
     said = [word.partition("=")[0] for word in words if re.fullmatch(r"--[a-z][a-z-]*(=.*)?", word)]
     return [f"{name} {option}" for option in said if option not in options | {"--help"}]
@@ -68,6 +72,8 @@ def test_every_verb_and_option_that_a_page_shows_exists(page: Path) -> None:
         ("```console\n$ testwright generate src --magic\n```", ["generate --magic"]),
         ("```console\nuv run testwright conjure src\n```", ["conjure"]),
         ("Use `testwright workflow run FILE --wand`.", ["workflow run --wand"]),
+        ("See `testwright dead resurrect`, or `testwright dead list`.", ["dead resurrect"]),
+        ("Everything about `testwright dead LETTER`, and `testwright auth`.", []),
         ("```console\n$ testwright submit src \\\n    --at 03:30 --never\n```", ["submit --never"]),
         ("```console\n$ testwright submit src --at 'in 10m' | grep x\n```", []),
     ],
@@ -102,8 +108,127 @@ def test_every_cause_of_a_failure_has_a_remedy_on_the_page() -> None:
     assert len(causes) > 20
 
 
+def test_every_error_has_a_number_of_its_own_and_a_remedy() -> None:
+    numbers = [each.number for each in classes()]
+
+    assert len(set(numbers)) == len(numbers)
+    assert set(ANSWERS) == set(classes())
+
+
+RELEASED = {100: "TestwrightError", 110: "InvalidSubmissionError", 120: "TaskNotFoundError", 200: "BusError"}
+
+
+@pytest.mark.parametrize(("number", "name"), RELEASED.items())
+def test_an_error_keeps_its_number(number: int, name: str) -> None:
+    assert {each.number: each.__name__ for each in classes()}[number] == name
+
+
 def test_every_error_says_when_it_is_raised() -> None:
     assert [each.__name__ for each in classes() if not (each.__doc__ or "").startswith("Raised ")] == []
+
+
+PAGES_WITH_LINKS = sorted({*WRITTEN, *GENERATED, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"})
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what may stand behind ``#`` in a link to a page, as GitHub and the site make it from headings."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    heads = [re.sub(r"[`*]|\[|\]\([^)]*\)", "", head).lower() for head in re.findall(r"^#+ (.*)", text, re.MULTILINE)]
+    return {re.sub(r"[^\w\- ]", "", head).strip().replace(" ", "-") for head in heads}
+
+
+def broken(page: Path) -> Iterator[str]:
+    """Yield the links of a page that lead nowhere in this repository."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, anchor = link.partition("#")
+        if re.match("[a-z]+:", link):
+            continue
+        target = page if not path else (page.parent / path).resolve()
+        if not target.exists() or (anchor and target.suffix == ".md" and anchor not in anchors(target)):
+            yield link
+
+
+@pytest.mark.parametrize("page", PAGES_WITH_LINKS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    assert list(broken(page)) == []
+
+
+def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# A *head*, or `two`\n[ok](#a-head-or-two) [no](#other) [gone](gone.md) [far](https://x.org/y)\n")
+
+    assert list(broken(page)) == ["#other", "gone.md"]
+
+
+MADE = (
+    "deploy/secrets",
+    "deploy/credentials",
+    "tests/generated",
+    "benchmarks/results",
+    "tests/test_",
+    "tests/conftest",
+)
+"""What commands in the pages make, and files of readers' own projects."""
+
+
+@pytest.mark.parametrize("page", PAGES_WITH_LINKS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_of_the_repository_that_a_page_names_exists(page: Path) -> None:
+    text = re.sub(r"\]\([^)]*\)", "", page.read_text(encoding="utf-8"))
+
+    named = re.findall(r"(?<![\w./-])(?:deploy|examples|benchmarks|services|schemas|tests)/[\w./-]*\w", text)
+
+    assert [name for name in named if not any(made in name for made in MADE) and not (ROOT / name).exists()] == []
+
+
+def test_every_recipe_that_a_page_names_exists() -> None:
+    recipes = set(re.findall(r"^([a-z][a-z-]*)(?: [^:]*)?:(?!=)", (ROOT / "justfile").read_text(), re.MULTILINE))
+    texts = [page.read_text(encoding="utf-8") for page in PAGES_WITH_LINKS]
+
+    named = {
+        name for text in texts for name in re.findall(r"(?:`|^\$? ?|uv run )just ([a-z][a-z-]*)", text, re.MULTILINE)
+    }
+
+    assert named - recipes == set()
+    assert len(named) > 8
+
+
+NOT_OURS = {"TESTWRIGHT_PASSWORD", "TESTWRIGHT_SECRETS", "TESTWRIGHT_GENERATORS", "TESTWRIGHT_ENGINE_IMAGE"} | {
+    f"TESTWRIGHT_{name}" for name in ("IMAGE", "WORKER_IMAGE", "WORKER_CPUS", "WORKER_MEMORY")
+}
+"""Variables of the stack and of configurations of servers, which no process of ours reads."""
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_variable_that_a_page_names_is_read(page: Path) -> None:
+    named = set(re.findall(r"\bTESTWRIGHT_[A-Z][A-Z_]*[A-Z]\b", page.read_text(encoding="utf-8")))
+    streams = {subjects.COMMANDS, subjects.WORK, subjects.EVENTS, subjects.TIMERS}
+
+    unread = {
+        name for name in named if name.removesuffix("_FILE") not in variables.named() and name not in variables.named()
+    }
+
+    assert unread - streams - NOT_OURS == set()
+
+
+BLOCK = re.compile(r"^```(python|toml|yaml|json|bash|sh)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_block_of_code_can_be_read_by_what_it_is_for(page: Path) -> None:
+    for language, text in BLOCK.findall(page.read_text(encoding="utf-8")):
+        match language:
+            case "python":
+                compile(text, str(page), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST)
+            case "toml":
+                tomllib.loads(text)
+            case "yaml":
+                list(yaml.safe_load_all(text))
+            case "json":
+                [json.loads(line) for line in text.splitlines()] if "\n{" in text else json.loads(text)
+            case _:
+                read = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, check=False)
+                assert read.returncode == 0, read.stderr
 
 
 def test_the_site_builds_without_a_warning_and_asks_nobody_else(tmp_path: Path) -> None:

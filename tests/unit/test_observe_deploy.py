@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from testwright.observe import core
+from testwright.observe.prometheus import Prometheus
+from testwright_schemas import subjects
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "observability"
 
@@ -62,15 +64,28 @@ def test_every_alert_is_explained() -> None:
     assert [alert for alert in alerts if f"`{alert}`" not in explained] == []
 
 
-def test_every_metric_is_explained() -> None:
-    explained = (FOLDER.parents[1] / "docs" / "observability.md").read_text("utf-8")
-
-    assert [metric.name for metric in core.METRICS if f"`{metric.name}`" not in explained] == []
-
-
 @promtool
 @pytest.mark.parametrize("check", [["rules", "alerts.yaml"], ["config", "prometheus.yaml"]], ids=lambda c: c[0])
 def test_prometheus_understands_its_files(check: list[str]) -> None:
     found = subprocess.run(["promtool", "check", *check], cwd=FOLDER, capture_output=True, text=True, check=False)
 
     assert found.returncode == 0, found.stdout + found.stderr
+
+
+@promtool
+def test_each_alert_fires_when_it_should_and_only_then() -> None:
+    command = ["promtool", "test", "rules", "alerts.test.yaml"]
+
+    found = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False)
+
+    assert found.returncode == 0, found.stdout + found.stderr
+    alerts = set(re.findall(r"alert: (\w+)", (FOLDER / "alerts.yaml").read_text("utf-8")))
+    tried = re.findall(r"alertname: (\w+)", (FOLDER / "alerts.test.yaml").read_text("utf-8"))
+    assert {name for name in tried if tried.count(name) > 1} == alerts
+
+
+def test_what_is_known_to_be_counted_is_0_before_it_happens() -> None:
+    text = Prometheus().text().decode()
+
+    assert f'testwright_dead_letters_total{{stream="{subjects.WORK}"}} 0.0' in text
+    assert 'testwright_tasks_total{outcome="failed"} 0.0' in text

@@ -12,6 +12,7 @@ from testwright.errors import (
     ScheduleNotFoundError,
     SnapshotError,
     TaskNotFoundError,
+    TestwrightError,
     WaitTimeoutError,
     WorkflowDefinitionError,
 )
@@ -44,6 +45,13 @@ _CODES: tuple[tuple[type[BaseException], int], ...] = (
 def exit_code(error: BaseException) -> int:
     """Return the exit code of an error: ``UNUSABLE`` where nothing more precise is known."""
     return next((code for type_, code in _CODES if isinstance(error, type_)), UNUSABLE)
+
+
+def told(error: BaseException) -> str:
+    """Return what an error says, with its number at the end of the first line where it is one of ours."""
+    first, *rest = str(error).split("\n")
+    number = f" [TW{error.number}]" if isinstance(error, TestwrightError) else ""
+    return "\n".join([first + number, *rest])
 
 
 def leaf(error: BaseException) -> BaseException:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from testwright.cli.failing import exit_code, leaf
+from testwright.cli.failing import exit_code, leaf, told
 from testwright.errors import TestwrightError
 
 
@@ -80,7 +80,7 @@ class Root(TyperGroup):
             # A pipe that nobody reads any more is for the framework, which ends quietly.
             if not isinstance(found, (TestwrightError, OSError)) or isinstance(found, BrokenPipeError):
                 raise found from None
-            typer.echo(f"testwright: {found}", err=True)
+            typer.echo(f"testwright: {told(found)}", err=True)
             raise typer.Exit(exit_code(found)) from error
 
 

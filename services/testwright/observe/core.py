@@ -5,12 +5,14 @@ all processes add up, and nobody has to follow the stream to know them.
 """
 
 from collections.abc import Iterator
-from typing import Literal
+from itertools import product
+from typing import Literal, get_args
 
 from testwright_schemas import (
     AttemptFailed,
     LanePaused,
     MessageDeadLettered,
+    Outcome,
     Record,
     SuiteGenerated,
     SuiteVerified,
@@ -98,6 +100,12 @@ METRICS = (
 ADDED = frozenset({"testwright_in_hand"})
 """Gauges that are added to; all others are set."""
 
+_VALUES: dict[str, tuple[str, ...]] = {
+    "outcome": get_args(Outcome),
+    "stream": (subjects.COMMANDS, subjects.WORK, subjects.EVENTS, subjects.TIMERS),
+}
+"""What labels can say, as far as that is known before anything happens."""
+
 BY_NAME = {metric.name: metric for metric in METRICS}
 
 Told = SuiteGenerated | SuiteVerified | AttemptFailed | TaskFinished | LanePaused | MessageDeadLettered
@@ -124,6 +132,12 @@ def samples(message: Told) -> Iterator[Sample]:
             yield Sample("testwright_lane_pauses_total", 1, (lane,))
         case MessageDeadLettered(stream=stream):
             yield Sample("testwright_dead_letters_total", 1, (stream,))
+
+
+def expected(metric: Metric) -> Iterator[tuple[str, ...]]:
+    """Yield labels that a metric will have, so that it can be 0 first: who looks for growth misses what begins at 1."""
+    if metric.kind != "gauge" and metric.labels and _VALUES.keys() >= set(metric.labels):
+        yield from product(*(_VALUES[label] for label in metric.labels))
 
 
 def template(subject: str) -> str:

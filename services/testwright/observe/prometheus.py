@@ -30,6 +30,9 @@ class Prometheus:
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         self._known = {metric.name: self._made(metric) for metric in core.METRICS}
+        for metric in core.METRICS:
+            for labels in core.expected(metric):
+                self._known[metric.name].labels(*labels)
 
     def count(self, sample: Sample) -> None:
         """Add to a counter, or to a gauge."""

@@ -21,7 +21,7 @@ from testwright.history import TaskStatus, status
 from testwright.observe.observation import observing
 from testwright.running import locate
 from testwright.schedules import Schedules
-from testwright.snapshots.bundle import Bundle, bundle
+from testwright.snapshots.bundle import Bundle, bundler
 from testwright.submission import Job, TaskRef, Terms, check_id, check_namespace, is_job, prepare
 from testwright.voice import Archive, Clock, Voice
 from testwright.waiting import Prospect, WaitingRoom
@@ -76,6 +76,7 @@ class Client:
         self._voice = Voice(bus, "client", clock)
         self._archive = Archive(bus)
         self._room = WaitingRoom(bus, namespace)
+        self._bundle = bundler()
         self.schedules = Schedules(bus, namespace, clock, new_id)
 
     @classmethod
@@ -116,7 +117,7 @@ class Client:
             InvalidSubmissionError: a field of the policy is out of range.
             BusError: the server did not confirm.
         """
-        bundled = await anyio.to_thread.run_sync(bundle, [Path(path) for path in paths])
+        bundled = await anyio.to_thread.run_sync(self._bundle, [Path(path) for path in paths])
         return await self.submit_bundle(bundled, policy, terms)
 
     async def submit_bundle(self, bundled: Bundle, policy: Policy | None = None, terms: Terms | None = None) -> Job:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from testwright.errors import SnapshotError
-from testwright.snapshots.archive import ArchiveLimits, pack, read, unpack
+from testwright.snapshots.archive import ArchiveLimits, Packer, pack, read, unpack
 
 LETTERS = st.characters(exclude_characters="/\\\0", exclude_categories=["Cs"])
 WORD = st.text(LETTERS, min_size=1, max_size=40).filter(lambda word: word not in {".", ".."})
@@ -43,6 +43,26 @@ def member(name: str, type_: bytes = tarfile.REGTYPE, size: int = 0, link: str =
 @given(FILES)
 def test_what_was_packed_comes_out(files: dict[str, bytes]) -> None:
     assert read(pack(files)) == files
+
+
+@given(FILES, FILES)
+def test_a_packer_makes_the_same_archives_and_the_same_one_only_once(
+    one: dict[str, bytes], other: dict[str, bytes]
+) -> None:
+    packer = Packer()
+
+    packed = [packer.pack(files) for files in (one, one, other, one)]
+
+    assert packed[1] is packed[0]
+    assert packed == [pack(one), pack(one), pack(other), pack(one)]
+
+
+def test_a_packer_does_not_take_files_for_others_of_the_same_letters() -> None:
+    packer = Packer()
+
+    packed = [packer.pack(files) for files in ({"a": b"bc"}, {"ab": b"c"}, {"a": b"", "bc": b""}, {"a": b"bc"})]
+
+    assert [read(each) for each in packed] == [{"a": b"bc"}, {"ab": b"c"}, {"a": b"", "bc": b""}, {"a": b"bc"}]
 
 
 @given(FILES)

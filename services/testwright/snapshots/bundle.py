@@ -1,8 +1,9 @@
 """The only place that makes a snapshot of what a user names: the project's files, and the modules meant in them."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from testwright.errors import SnapshotError
@@ -33,7 +34,12 @@ class Bundle:
     project: str = ""
 
 
-def bundle(paths: Sequence[Path], *, max_bytes: int = MAX_BYTES) -> Bundle:
+def bundle(
+    paths: Sequence[Path],
+    *,
+    max_bytes: int = MAX_BYTES,
+    pack: Callable[[Mapping[str, bytes]], bytes] = archive.pack,
+) -> Bundle:
     """Return the project that paths belong to, and the modules they mean.
 
     A folder means every module below it except tests, documentation, ``setup.py``, ``conftest.py``, ``noxfile.py``,
@@ -43,6 +49,7 @@ def bundle(paths: Sequence[Path], *, max_bytes: int = MAX_BYTES) -> Bundle:
     Args:
         paths: Python files or folders, of one project.
         max_bytes: of all the project's files together, unpacked.
+        pack: makes the archive.
 
     Raises:
         SnapshotError: a path does not exist or is no module, the paths belong to several projects, there is nothing to
@@ -60,10 +67,15 @@ def bundle(paths: Sequence[Path], *, max_bytes: int = MAX_BYTES) -> Bundle:
         names.update(_missing(root, path, names))
     files = _read(root, sorted(names), max_bytes)
     targets, skipped = targets_in([PurePosixPath(path.relative_to(root).as_posix()) for path in named], files)
-    data = archive.pack(files)
+    data = pack(files)
     digest = hashlib.sha256(data).hexdigest()
     snapshot = Snapshot(digest=digest, size=len(data), files=len(files))
     return Bundle(snapshot, data, targets, root, skipped, project.name(root))
+
+
+def bundler() -> Callable[[Sequence[Path]], Bundle]:
+    """Return ``bundle`` for those who submit again and again; it keeps the archive that it made last."""
+    return partial(bundle, pack=archive.Packer().pack)
 
 
 def _existing(path: Path) -> Path:

@@ -77,6 +77,10 @@ chaos *args:
 fuzz *args:
     uv run --with atheris python -m tests.fuzz "$@"
 
+# Attack real workers with all that means harm, and write what became of each attack into a table (.md or .json).
+hostile table="hostile.md":
+    uv run pytest -n0 -s tests/system/hostile --hostile-table {{ table }}
+
 # Measure.
 bench *args:
     uv run python -m benchmarks "$@"

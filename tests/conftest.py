@@ -1,6 +1,7 @@
 """Shared by every suite: async tests run on asyncio unless a suite says otherwise."""
 
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +13,9 @@ def anyio_backend() -> str:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let `just simulate` ask for more runs than every test run has."""
+    """Let `just simulate` ask for more runs than every test run has, and `just hostile` for its table."""
     parser.addoption("--simulations", type=int, default=25, help="seeds that the simulation runs (default: 25)")
+    parser.addoption("--hostile-table", type=Path, help="file that gets what became of each attack (.md or .json)")
 
 
 @pytest.fixture(scope="session", autouse=True)

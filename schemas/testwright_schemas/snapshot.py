@@ -6,6 +6,9 @@ import msgspec
 
 from testwright_schemas._base import Count, Digest, Record
 
+# Workers open what is named so: it may lead nowhere but below the folder of the snapshot.
+_BELOW = r"^(?!/)(?!(.*/)?\.\.(/|$))[^\\\x00-\x1f]+(?!\n)$"
+
 
 class Snapshot(Record, frozen=True, kw_only=True):
     """A project's files as one archive in the object store, named by its digest."""
@@ -25,5 +28,5 @@ class Target(Record, frozen=True, kw_only=True):
     """
 
     module: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
-    path: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
-    import_root: str = "."
+    path: Annotated[str, msgspec.Meta(min_length=1, max_length=1000, pattern=_BELOW)]
+    import_root: Annotated[str, msgspec.Meta(pattern=_BELOW)] = "."

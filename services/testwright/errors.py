@@ -187,6 +187,16 @@ class BlobCorruptError(BusError, number=213):
     """Raised when an object's content does not have the digest it is named by."""
 
 
+class BlobTooLargeError(BlobCorruptError, number=214):
+    """Raised when an object is longer than what is taken; not much more than that of it was read."""
+
+    def __init__(self, bucket: str, digest: str, most: int) -> None:
+        self.bucket = bucket
+        self.digest = digest
+        self.most = most
+        super().__init__(f"object {digest} of {bucket} has more than {most} bytes")
+
+
 class SandboxError(TestwrightError, number=300):
     """Raised when a sandboxed process cannot be started at all."""
 

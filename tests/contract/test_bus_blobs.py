@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.buses import World
 from testwright.bus import Bus
-from testwright.errors import BlobNotFoundError, StreamNotFoundError
+from testwright.errors import BlobNotFoundError, BlobTooLargeError, StreamNotFoundError
 from testwright_schemas import subjects
 
 FIVE_MEGABYTES = bytes(range(256)) * (5 * 1024 * 1024 // 256)
@@ -25,6 +25,16 @@ async def test_content_that_is_put_again_has_the_same_digest(bus: Bus) -> None:
 
     assert await bus.put(subjects.SNAPSHOTS, b"hello") == first
     assert await bus.fetch(subjects.SNAPSHOTS, first) == b"hello"
+
+
+@pytest.mark.parametrize("content", [bytes(2001), FIVE_MEGABYTES], ids=["one chunk", "many chunks"])
+async def test_content_is_not_taken_beyond_its_limit(bus: Bus, content: bytes) -> None:
+    digest = await bus.put(subjects.SNAPSHOTS, content)
+
+    with pytest.raises(BlobTooLargeError, match=f"{digest} of {subjects.SNAPSHOTS} has more than 2000 bytes"):
+        await bus.fetch(subjects.SNAPSHOTS, digest, 2000)
+
+    assert await bus.fetch(subjects.SNAPSHOTS, digest, len(content)) == content
 
 
 async def test_content_of_one_bucket_is_not_in_another(bus: Bus) -> None:

@@ -97,6 +97,11 @@ class Child:
         """Return all it has printed."""
         return "\n".join(self.lines)
 
+    @property
+    def pid(self) -> int:
+        """Return its number."""
+        return self._process.pid
+
     def kill(self) -> None:
         """End it as a crash would."""
         self._process.send_signal(signal.SIGKILL)

@@ -1,6 +1,7 @@
 """Where scripted engines, in other processes, ask a test what to do: nothing sleeps, nothing is guessed."""
 
 import tempfile
+from base64 import b64encode
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -48,6 +49,14 @@ class Call:
     async def deliver(self, files: dict[str, str] | None = None) -> None:
         """Have it deliver a suite, ``SUITE`` by default."""
         await self._tell({"deliver": files or SUITE})
+
+    async def deliver_bytes(self, files: dict[str, bytes], times: int = 1) -> None:
+        """Have it deliver files of any content, each so many times over."""
+        await self._tell({"bytes": {name: b64encode(data).decode() for name, data in files.items()}, "times": times})
+
+    async def write(self, code: str) -> None:
+        """Have it run code in the sandbox, in its scratch folder, and deliver the Python files in ``out``."""
+        await self._tell({"write": code})
 
     async def fail(self, cause: str, *, retryable: bool) -> None:
         """Have it raise an error."""

@@ -23,7 +23,7 @@ from tests.support.tasks import (
     verified,
 )
 from testwright.background import beside
-from testwright.bus import Bus, Stored
+from testwright.bus import MOST_BYTES, Bus, Stored
 from testwright.bus.memory import Faults
 from testwright.bus.topology import declare
 from testwright.collector.actor import collector
@@ -364,9 +364,9 @@ class Counting:
         found: AsyncIterator[Stored] = self._bus.last_per_subject(stream, filters, at_least=at_least)
         return found
 
-    async def fetch(self, bucket: str, digest: str) -> bytes:
+    async def fetch(self, bucket: str, digest: str, most: int = MOST_BYTES) -> bytes:
         self.fetches += 1
-        content: bytes = await self._bus.fetch(bucket, digest)
+        content: bytes = await self._bus.fetch(bucket, digest, most)
         return content
 
     def __getattr__(self, name: str) -> Any:

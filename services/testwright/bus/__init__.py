@@ -169,6 +169,10 @@ class Puller(Protocol):
         ...
 
 
+MOST_BYTES = 256 << 20
+"""Longest content that is fetched, unless said otherwise: whoever may put some must not fill the memory of workers."""
+
+
 class Blobs(Protocol):
     """Keeps content by digest."""
 
@@ -176,12 +180,13 @@ class Blobs(Protocol):
         """Store content once and return its SHA-256 in hexadecimal; storing it again costs one look-up at most."""
         ...
 
-    async def fetch(self, bucket: str, digest: str) -> bytes:
+    async def fetch(self, bucket: str, digest: str, most: int = MOST_BYTES) -> bytes:
         """Return content by digest, checked.
 
         Raises:
             BlobNotFoundError: there is none (any more).
             BlobCorruptError: it does not have the digest.
+            BlobTooLargeError: it has more than ``most`` bytes.
         """
         ...
 

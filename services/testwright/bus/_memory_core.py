@@ -18,6 +18,7 @@ from testwright.bus.topology import Bucket, Topology
 from testwright.errors import (
     BlobCorruptError,
     BlobNotFoundError,
+    BlobTooLargeError,
     BusError,
     PayloadTooLargeError,
     StreamNotFoundError,
@@ -148,11 +149,13 @@ class Core:
             self._blobs[bucket, digest] = _Blob(data, self.now())
         return digest
 
-    def fetch(self, bucket: str, digest: str) -> bytes:
+    def fetch(self, bucket: str, digest: str, most: int) -> bytes:
         """Return content by digest, as ``Blobs.fetch`` says."""
         blob = self._find(bucket, digest)
         if blob is None:
             raise BlobNotFoundError(bucket, digest)
+        if len(blob.data) > most:
+            raise BlobTooLargeError(bucket, digest, most)
         if hashlib.sha256(blob.data).hexdigest() != digest:
             raise BlobCorruptError(f"{bucket} holds something else as {digest}")
         return blob.data

@@ -25,6 +25,7 @@ from testwright.bus._nats_reader import message_get
 from testwright.errors import (
     BlobCorruptError,
     BlobNotFoundError,
+    BlobTooLargeError,
     ConflictError,
     PermissionDeniedError,
     StreamNotFoundError,
@@ -100,9 +101,8 @@ class Objects:
         self._sure_until[known_as] = sure_until
         return name
 
-    async def fetch(self, bucket: str, digest: str) -> bytes:
-        """Return content by digest, checked."""
-        link, within_s = self._link, self._within_s
+    async def fetch(self, bucket: str, digest: str, most: int) -> bytes:
+        """Return content by digest, checked; not much more than ``most`` bytes of it are read."""
         stored = await self._entry(bucket, digest)
         if stored is None:
             raise BlobNotFoundError(bucket, digest)
@@ -110,12 +110,9 @@ class Objects:
             entry = envelope.decode(stored.data, _Entry)
         except msgspec.DecodeError as error:
             raise BlobCorruptError(f"{bucket} says nothing readable about {digest}: {error}") from error
-        stream, subject = stream_of(bucket), chunk_subject(bucket, entry.nuid)
-        parts: list[bytes] = []
-        if 0 < entry.chunks <= _FEW:
-            parts = await first_on(link, stream, subject, entry.chunks, within_s)
-        if len(parts) < entry.chunks:
-            parts = [part.data async for part in read_out(link, stream, [subject], "resume", within_s)]
+        parts = await self._parts(bucket, entry, most) if entry.chunks else []
+        if sum(map(len, parts)) > most:
+            raise BlobTooLargeError(bucket, digest, most)
         if len(parts) < entry.chunks:
             raise BlobNotFoundError(bucket, digest)
         content = b"".join(parts)
@@ -125,6 +122,23 @@ class Objects:
                 f"object {digest} of {bucket} has the content of {actual}: delete it and put it again"
             )
         return content
+
+    async def _parts(self, bucket: str, entry: _Entry, most: int) -> list[bytes]:
+        link, within_s = self._link, self._within_s
+        stream, subject = stream_of(bucket), chunk_subject(bucket, entry.nuid)
+        if entry.chunks <= _FEW:
+            parts = await first_on(link, stream, subject, entry.chunks, within_s)
+            if len(parts) == entry.chunks:
+                return parts
+        found: list[bytes] = []
+        # What an entry says of its size, anybody may have written; what counts is what comes.
+        room = most
+        async for part in read_out(link, stream, [subject], "resume", within_s):
+            found.append(part.data)
+            room -= len(part.data)
+            if room < 0:
+                break
+        return found
 
     async def _store(self, bucket: str, digest: bytes, data: bytes) -> None:
         name = digest.hex()

@@ -15,7 +15,7 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup
 
-from testwright.bus import Delivery, Receipt, Slot, Stored, When
+from testwright.bus import MOST_BYTES, Delivery, Receipt, Slot, Stored, When
 from testwright.bus._memory_core import Core, check_size
 from testwright.bus._memory_faults import Dice, Faults
 from testwright.bus._memory_feed import MemoryFeed
@@ -183,9 +183,9 @@ class MemoryBus:
         """Store content once."""
         return await self._link.ask(bucket, lambda: self._core.put(bucket, data))
 
-    async def fetch(self, bucket: str, digest: str) -> bytes:
+    async def fetch(self, bucket: str, digest: str, most: int = MOST_BYTES) -> bytes:
         """Return content by digest."""
-        return await self._link.ask(bucket, lambda: self._core.fetch(bucket, digest))
+        return await self._link.ask(bucket, lambda: self._core.fetch(bucket, digest, most))
 
 
 class _MemorySlot:

@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import anyio
 from anyio.abc import TaskStatus
 
-from testwright.bus import Receipt, Slot, Stored, When
+from testwright.bus import MOST_BYTES, Receipt, Slot, Stored, When
 from testwright.bus._nats_feed import feed
 from testwright.bus._nats_link import Link
 from testwright.bus._nats_multi import last_per_subject
@@ -96,9 +96,9 @@ class NatsBus:
         """Store content once and return its SHA-256 in hexadecimal; storing it again costs one look-up at most."""
         return await self._objects.put(bucket, data)
 
-    async def fetch(self, bucket: str, digest: str) -> bytes:
+    async def fetch(self, bucket: str, digest: str, most: int = MOST_BYTES) -> bytes:
         """Return content by digest, checked."""
-        return await self._objects.fetch(bucket, digest)
+        return await self._objects.fetch(bucket, digest, most)
 
     @property
     def connected(self) -> bool:

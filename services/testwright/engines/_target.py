@@ -26,7 +26,7 @@ except MemoryError:
 except BaseException as error:
     print(f"{type(error).__name__}: {error}")
     sys.exit(42)
-print("imported", flush=True)
+print("\\nimported", flush=True)
 """
 _DECLARATION = re.compile(r"\A(?P<before>(?:[^\n]*\n)?[ \t\f]*#[^\n]*?)coding[:=][ \t]*[-\w.]+")
 _OUT_OF_MEMORY, _RAISED = 41, 42

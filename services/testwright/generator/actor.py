@@ -18,6 +18,7 @@ from testwright.errors import (
     BusError,
     ConflictError,
     PayloadTooLargeError,
+    SnapshotError,
     WorkError,
     unexpected,
 )
@@ -68,6 +69,7 @@ class Produce(Protocol):
         """Return a candidate with at least one file.
 
         Raises:
+            SnapshotError: the snapshot cannot be unpacked.
             WorkError: there is none, and why.
         """
         ...
@@ -166,6 +168,8 @@ class _Generator:
             return await self._generated(item, attempt, fence, product)
         except (BlobNotFoundError, BlobCorruptError) as error:
             raise WorkError("snapshot-lost", str(error), usage=Usage()) from error
+        except SnapshotError as error:
+            raise WorkError("snapshot-unusable", str(error), usage=Usage()) from error
         except TimeoutError as error:
             message = f"the attempt took longer than {item.policy.timeout_s:g} s"
             raise WorkError("timeout", message, retryable=True) from error

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import anyio
 
-from testwright.bus import Bus, Delivery, Receipt, Slot, Stored, When
+from testwright.bus import MOST_BYTES, Bus, Delivery, Receipt, Slot, Stored, When
 from testwright.observe.spectator import Answer, Said, Spectator
 from testwright_schemas.publication import Expect
 
@@ -89,9 +89,9 @@ class ObservedBus:
         """Store content once and return its digest."""
         return await self._bus.put(bucket, data)
 
-    async def fetch(self, bucket: str, digest: str) -> bytes:
+    async def fetch(self, bucket: str, digest: str, most: int = MOST_BYTES) -> bytes:
         """Return content by digest, checked."""
-        return await self._bus.fetch(bucket, digest)
+        return await self._bus.fetch(bucket, digest, most)
 
     def _tell(self, said: Said) -> None:
         for spectator in self._spectators:

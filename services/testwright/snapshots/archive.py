@@ -21,6 +21,8 @@ MIB = 1024 * 1024
 _ENTRY_BYTES = 4096
 """What a member takes in the tar beyond its content, at most: headers with a long name, padding."""
 
+_BLOCK = 64 * 1024
+
 _BROKEN = (tarfile.TarError, ValueError, LookupError, EOFError, OSError, OverflowError, RecursionError)
 """What tarfile raises for hostile input: its own errors, and what leaks from its parser."""
 
@@ -96,12 +98,14 @@ def read(data: bytes, limits: ArchiveLimits = LIMITS) -> dict[str, bytes]:
         SnapshotError: it is no archive, is damaged, exceeds a limit, or holds what must not be unpacked.
     """
     files: dict[str, bytes] = {}
+    inflated = _Inflated(data, limits)
     try:
-        with tarfile.open(fileobj=io.BytesIO(_decompress(data, limits)), mode="r:") as tar:
+        with tarfile.open(fileobj=inflated, mode="r|", bufsize=_BLOCK) as tar:
             for name, content in _members(tar, limits):
                 if name in files:
                     raise SnapshotError(f"the archive holds {name!r} twice")
                 files[name] = content
+        inflated.finish()
     except _BROKEN as error:
         raise SnapshotError(f"this is no readable archive: {error}") from error
     _check_names(files)
@@ -125,18 +129,42 @@ def unpack(data: bytes, destination: Path, limits: ArchiveLimits = LIMITS) -> No
         raise SnapshotError(f"the archive cannot be unpacked into {destination}: {error}") from error
 
 
-def _decompress(data: bytes, limits: ArchiveLimits) -> bytes:
-    most = limits.max_bytes + _ENTRY_BYTES * (limits.max_files + 4)
-    inflate = zlib.decompressobj(wbits=31)
-    try:
-        tar = inflate.decompress(data, most + 1)
-    except zlib.error as error:
-        raise SnapshotError(f"this is no gzip archive: {error}") from error
-    if len(tar) > most:
-        raise SnapshotError(f"the archive unpacks to more than {limits.max_bytes} bytes")
-    if not inflate.eof or inflate.unused_data:
-        raise SnapshotError("the archive is cut off, or something follows it")
-    return tar
+class _Inflated(io.BufferedIOBase):
+    """What a gzip archive unpacks to, a block at a time: a bomb is given up at the limit, and never held as a whole."""
+
+    def __init__(self, data: bytes, limits: ArchiveLimits) -> None:
+        self._data = memoryview(data)
+        self._place = 0
+        self._most = limits.max_bytes
+        self._room = limits.max_bytes + _ENTRY_BYTES * (limits.max_files + 4)
+        self._inflate = zlib.decompressobj(wbits=31)
+
+    def read(self, size: int | None = _BLOCK, /) -> bytes:
+        """Return up to ``size`` bytes, none at the end, or where the rest is missing."""
+        while not self._inflate.eof:
+            fed = self._inflate.unconsumed_tail or self._next()
+            try:
+                block = self._inflate.decompress(fed, size or _BLOCK)
+            except zlib.error as error:
+                raise SnapshotError(f"this is no gzip archive: {error}") from error
+            self._room -= len(block)
+            if self._room < 0:
+                raise SnapshotError(f"the archive unpacks to more than {self._most} bytes")
+            if block or not fed:
+                return block
+        return b""
+
+    def finish(self) -> None:
+        """Read what comes after the last file."""
+        while self.read(_BLOCK):
+            pass
+        if not self._inflate.eof or self._inflate.unused_data or self._place < len(self._data):
+            raise SnapshotError("the archive is cut off, or something follows it")
+
+    def _next(self) -> memoryview:
+        fed = self._data[self._place : self._place + _BLOCK]
+        self._place += len(fed)
+        return fed
 
 
 def _members(tar: tarfile.TarFile, limits: ArchiveLimits) -> Iterator[tuple[str, bytes]]:

@@ -6,15 +6,18 @@ see ``tests.support.stage``. A third party's engine gets into testwright in no o
 
 import os
 import sys
+from base64 import b64decode
 from typing import Any
 
 import anyio
 import msgspec
+from anyio import to_thread
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from testwright.engines import Assignment, Candidate, Engine, EngineStatus, Progress
+from testwright.engines._returned import python_below
 from testwright.errors import EngineError
-from testwright.sandbox import Command
+from testwright.sandbox import Command, Limits
 
 MAX_LINE = 100_000
 
@@ -53,8 +56,27 @@ class Scripted(Engine):
                     raise EngineError(str(cause), "the test said so", retryable=bool(retryable))
                 case {"spin": token}:
                     return await self._spin(assignment, str(token), stage)
+                case {"write": code}:
+                    return await self._written(assignment, str(code))
+                case {"bytes": files, "times": times}:
+                    return Candidate(files={name: b64decode(data) * int(times) for name, data in files.items()})
                 case _:
                     return Candidate(files={name: text.encode() for name, text in answer["deliver"].items()})
+
+    async def _written(self, assignment: Assignment, code: str) -> Candidate:
+        """Run code in the sandbox, and take back what it leaves in ``out``, as the product's own engines do."""
+        out = assignment.scratch / "out"
+        out.mkdir()
+        command = Command(
+            [sys.executable, "-I", "-S", "-c", code],
+            cwd=assignment.scratch,
+            readable=assignment.environment.prefixes,
+            writable=[assignment.scratch],
+            limits=Limits(wall_s=20.0),
+        )
+        done = await assignment.sandbox.run(command)
+        files = dict(await to_thread.run_sync(lambda: list(python_below(assignment.scratch, "out"))))
+        return Candidate(files=files, log=done.stderr, isolation=done.isolation)
 
     async def _spin(self, assignment: Assignment, token: str, stage: anyio.abc.SocketStream) -> Candidate:
         """Busy a parent and a child in the sandbox for ever, and say when both run."""

@@ -5,6 +5,7 @@ import importlib
 import os
 import platform
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -60,6 +61,8 @@ def _prepare(plan: Plan) -> None:
     for name in importlib.import_module("_pytest.config").default_plugins:
         importlib.import_module(f"_pytest.{name}")
     sys.dont_write_bytecode = True
+    # The answer is kept. A child that asks first where a test has filled that folder gets the working folder instead.
+    tempfile.gettempdir()
 
 
 def _clash(plan: Plan) -> str:

@@ -45,7 +45,7 @@ class Policy(Record, frozen=True, kw_only=True):
         retry: back-off and number of tries for each engine.
         max_cost_usd: dollars that all attempts of a task may cost together; ``None`` for any.
         max_tokens: tokens, of input and output, that they may use together; ``None`` for any.
-        sandbox: ``required`` has workers refuse that cannot isolate foreign code by more than a process group.
+        sandbox: ``required`` has workers refuse that cannot isolate foreign code by bubblewrap or a container.
     """
 
     engines: Annotated[tuple[Token, ...], msgspec.Meta(min_length=1, max_length=10)] = (

@@ -18,7 +18,7 @@ Verdict = Literal[
     "too-slow",
     "not-collected",
 ]
-Isolation = Literal["bubblewrap", "docker", "process-group", "none"]
+Isolation = Literal["bubblewrap", "docker", "landlock", "process-group", "none"]
 """How far the run was kept from the machine: ``bubblewrap`` and ``docker`` (a container for each run) have no network
 and their own file system view;
 ``process-group`` has limits and a cleared environment only; ``none`` ran nothing of the user's (echo)."""

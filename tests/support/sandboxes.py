@@ -4,6 +4,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from testwright.sandbox import Command, Completed, Limits, OnLine, Sandbox
 from testwright.sandbox.local import LocalSandbox
 from testwright_schemas import Isolation
@@ -12,6 +14,18 @@ PREFIXES = tuple({Path(sys.prefix), Path(sys.base_prefix)})
 """What a sandbox must be able to read for the interpreter of the tests to run."""
 
 BUBBLEWRAP_WORKS = LocalSandbox().isolation == "bubblewrap"
+LANDLOCK_WORKS = LocalSandbox(allow_bubblewrap=False, allow_landlock=True).isolation == "landlock"
+LEVELS: tuple[Isolation, ...] = ("bubblewrap", "landlock", "process-group")
+"""Of sandboxes on this machine itself, strongest first."""
+
+
+def of_level(level: Isolation) -> LocalSandbox:
+    """Return the sandbox of a level; the test is skipped where this machine has none."""
+    if (level == "bubblewrap" and not BUBBLEWRAP_WORKS) or (level == "landlock" and not LANDLOCK_WORKS):
+        pytest.skip(f"{level} does not work here")
+    sandbox = LocalSandbox(allow_bubblewrap=level == "bubblewrap", allow_landlock=level == "landlock")
+    assert sandbox.isolation == level
+    return sandbox
 
 
 def python(

@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from tests.support.sandboxes import BUBBLEWRAP_WORKS, PREFIXES, python
+from tests.support.sandboxes import BUBBLEWRAP_WORKS, LEVELS, PREFIXES, of_level, python
 from testwright.errors import SandboxError
 from testwright.sandbox import Command, Limits
 from testwright.sandbox.local import LocalSandbox
@@ -32,13 +32,9 @@ print("up", flush=True)
 """
 
 
-@pytest.fixture(params=["bubblewrap", "process-group"])
+@pytest.fixture(params=LEVELS)
 def sandbox(request: pytest.FixtureRequest) -> LocalSandbox:
-    if request.param == "bubblewrap" and not BUBBLEWRAP_WORKS:
-        pytest.skip("bubblewrap is missing or may not make namespaces here")
-    sandbox = LocalSandbox(allow_bubblewrap=request.param == "bubblewrap")
-    assert sandbox.isolation == request.param
-    return sandbox
+    return of_level(request.param)
 
 
 @pytest.fixture
@@ -262,13 +258,12 @@ async def test_foreign_code_dies_with_us(sandbox: LocalSandbox, tmp_path: Path, 
     code = f"""
 import anyio
 from pathlib import Path
-from tests.support.sandboxes import python
-from testwright.sandbox.local import LocalSandbox
+from tests.support.sandboxes import of_level, python
 
 async def main():
     folder = Path({str(tmp_path)!r})
     command = python({STAY + "time.sleep(1000)"!r}, {str(fifo.path)!r}, cwd=folder, writable=[folder])
-    await LocalSandbox(allow_bubblewrap={sandbox.isolation == "bubblewrap"}).run(command)
+    await of_level({sandbox.isolation!r}).run(command)
 
 anyio.run(main)
 """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.sandboxes import BUBBLEWRAP_WORKS, PREFIXES, python
+from tests.support.sandboxes import BUBBLEWRAP_WORKS, LEVELS, PREFIXES, of_level, python
 from testwright.sandbox import Limits
 from testwright.sandbox.local import LocalSandbox
 
@@ -14,13 +14,9 @@ bubblewrap = pytest.mark.skipif(not BUBBLEWRAP_WORKS, reason="bubblewrap is miss
 groups = pytest.mark.skipif(not LocalSandbox().limits_groups, reason="this user may make no control groups here")
 
 
-@pytest.fixture(params=["bubblewrap", "process-group"])
+@pytest.fixture(params=LEVELS)
 def sandbox(request: pytest.FixtureRequest) -> LocalSandbox:
-    if request.param == "bubblewrap" and not BUBBLEWRAP_WORKS:
-        pytest.skip("bubblewrap is missing or may not make namespaces here")
-    sandbox = LocalSandbox(allow_bubblewrap=request.param == "bubblewrap")
-    assert sandbox.isolation == request.param
-    return sandbox
+    return of_level(request.param)
 
 
 @pytest.fixture

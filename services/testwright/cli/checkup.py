@@ -81,12 +81,22 @@ def isolation() -> Check:
     sandbox = LocalSandbox()
     if sandbox.isolation != "bubblewrap":
         remedy = "install bubblewrap (bwrap), and allow user namespaces; or use --sandbox docker"
-        return Check("sandbox", "warn", "process group only: code under test sees your files and network", remedy)
+        return Check("sandbox", "warn", _lesser(sandbox), remedy)
     held = "bubblewrap: no network, own view of the file system"
     if sandbox.limits_groups:
         return Check("sandbox", "ok", f"{held}; memory and processes limited for each run as a whole")
     remedy = "for limits on a run as a whole: start with `systemd-run --user --scope -p Delegate=yes testwright ...`"
     return Check("sandbox", "ok", f"{held}; memory limited for each process, processes for this user", remedy)
+
+
+def _lesser(sandbox: LocalSandbox) -> str:
+    """Say what a level below bubblewrap keeps code under test from, and what it does not."""
+    if sandbox.landlock is None:
+        return "process group only: code under test sees your files and network"
+    reaches = "no network but its own" if sandbox.landlock.own_network else "no sockets at all"
+    left = "changes modes and times of your files, sees names of processes, fills the disk"
+    signals = "" if sandbox.landlock.scopes_signals else ", kills your processes"
+    return f"landlock: code under test opens only what it is given, {reaches}; but it {left}{signals}"
 
 
 async def interpreters() -> list[Check]:

@@ -49,6 +49,7 @@ class Command:
             system they are of limited size and gone at the end, and what they held before is read-only.
         stdin: what it reads; empty by default.
         network: whether it may reach the network; off by default.
+        sockets: whether it may open Unix sockets by name, where what it may read does not say which (Landlock).
         limits: see Limits.
     """
 
@@ -60,6 +61,7 @@ class Command:
     private: Sequence[Path] = ()
     stdin: bytes = b""
     network: bool = False
+    sockets: bool = False
     limits: Limits = field(default_factory=Limits)
 
 

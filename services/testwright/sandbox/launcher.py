@@ -1,8 +1,8 @@
-"""The last step before foreign code: joins control groups, sets resource limits, then runs the command.
+"""The last step before foreign code: joins control groups, sets limits, then runs the command.
 
 Run as a script (``python -I -S launcher.py [--join FD]... [--init | --lifeline FD] NAME=VALUE... -- PROGRAM
-ARGUMENT...``), never imported by the service: limits set between fork and exec (``preexec_fn``) may deadlock in a
-process that has threads.
+ARGUMENT...``, where ``NAME`` is a resource, or ``CONFINE``), never imported by the service: limits set between fork and
+exec (``preexec_fn``) may deadlock in a process that has threads.
 """
 
 import _thread
@@ -58,10 +58,27 @@ def _limit(name: str, value: int) -> None:
             raise SystemExit(f"testwright: cannot limit {name}: {error}") from error
 
 
+def _confine(rules: str) -> None:
+    import json  # noqa: PLC0415  few runs need it
+
+    # Isolated, an interpreter finds no neighbours of its script; the names of others in there must not be found after.
+    sys.path.insert(0, os.path.dirname(__file__))  # noqa: PTH120  pathlib is slow to start, see below
+    import confine  # type: ignore[import-not-found]  # pyright: ignore[reportMissingImports]  # noqa: PLC0415  as above
+
+    sys.path.pop(0)
+    try:
+        confine.confine(json.loads(rules))
+    except OSError as error:
+        raise SystemExit(f"testwright: cannot confine the run: {error}") from error
+
+
 def _execute(limits: list[str], argv: list[str]) -> None:
     for limit in limits:
         name, _, value = limit.partition("=")
-        _limit(name, int(value))
+        if name == "CONFINE":
+            _confine(value)
+        else:
+            _limit(name, int(value))
     # Python ignores these two, and what is ignored stays so across exec.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)

@@ -18,7 +18,7 @@ import anyio.abc
 
 from testwright import temporary
 from testwright.errors import SandboxError
-from testwright.sandbox import Command, Completed, Limits, OnLine, Sandbox, bwrap, cgroup
+from testwright.sandbox import Command, Completed, Limits, OnLine, Sandbox, bwrap, cgroup, landlock
 from testwright.sandbox.capture import HeadTail, drain
 from testwright.sandbox.pipes import Pipes
 from testwright_schemas import Isolation
@@ -34,26 +34,30 @@ _LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
 class LocalSandbox(Sandbox):
-    """Runs commands under bubblewrap where it works, else in a process group of their own.
+    """Runs commands under bubblewrap where it works, else confined by Landlock, else in a process group only.
 
     With bubblewrap a run has no network, sees only what it was given, and whatever it started dies with it, daemons
-    included. Without it, a run has limits and a cleared environment, but the user's files and the network are open to
-    it; daemons die with it on Linux, unless they kill its guard first. All of it dies with us in both cases, ``kill
+    included. With Landlock it opens only what it was given, and no network but a loopback device of its own. With
+    neither, a run has limits and a cleared environment, but the user's files and the network are open to it. Daemons
+    die with it on Linux, unless they kill its guard first. All of it dies with us in both cases, ``kill
     -9`` included; bubblewrap ties that to the thread that started it, so runs belong on asyncio, which starts them on
     the loop's own. Where control groups can be made, they limit memory and processes of each run as a whole.
 
     Args:
         allow_bubblewrap: ``False`` to do without it.
+        allow_landlock: ``False`` to do without it; by default, as with bubblewrap.
     """
 
-    def __init__(self, *, allow_bubblewrap: bool = True) -> None:
+    def __init__(self, *, allow_bubblewrap: bool = True, allow_landlock: bool | None = None) -> None:
         self._bwrap = _working_bwrap() if allow_bubblewrap else None
+        wanted = allow_bubblewrap if allow_landlock is None else allow_landlock
+        self.landlock = landlock.here(launched, launcher_files()) if wanted and not self._bwrap else None
         self._cgroups = cgroup.here(tuple(_launcher()))
 
     @property
     def isolation(self) -> Isolation:
         """The level that this machine allows."""
-        return "bubblewrap" if self._bwrap else "process-group"
+        return "bubblewrap" if self._bwrap else "landlock" if self.landlock else "process-group"
 
     @property
     def limits_groups(self) -> bool:
@@ -81,7 +85,8 @@ class LocalSandbox(Sandbox):
                 argv = self._bwrap.wrap(command, env, launched(command, *joins, "--init"), info=pipes.child_info)
                 pass_fds = (*groups, pipes.child_info)
             else:
-                argv = launched(command, *joins, "--lifeline", str(pipes.lifeline))
+                rules = self.landlock.rules(command, launcher_files(), tmp) if self.landlock else None
+                argv = launched(command, *joins, "--lifeline", str(pipes.lifeline), rules=rules)
                 pass_fds = (*groups, pipes.lifeline)
             started = anyio.current_time()
             process = await _start(argv, command, env, pipes, pass_fds)
@@ -216,9 +221,9 @@ def launcher_files() -> tuple[Path, ...]:
     return Path(sys.base_prefix), _launcher_python(), _LAUNCHER
 
 
-def launched(command: Command, *options: str) -> list[str]:
+def launched(command: Command, *options: str, rules: str | None = None) -> list[str]:
     """Return the command line that sets a command's limits and then runs it; see ``launcher.py`` for the options."""
-    return [*_launcher(), *options, *_limits(command.limits), "--", *command.argv]
+    return [*_launcher(), *options, *_limits(command.limits), *([rules] if rules else ()), "--", *command.argv]
 
 
 def _limits(limits: Limits) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
@@ -10,138 +9,39 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.sandboxes import BUBBLEWRAP_WORKS
+from tests.support.hostile import (
+    ATTACKS,
+    CALC,
+    CONFTEST,
+    CREDENTIALS,
+    FAKE,
+    FORGER,
+    HEAD,
+    INNOCENT,
+    OPEN_FAKE,
+    SECRET,
+    SWALLOWS,
+    THIEF,
+    VICTIM,
+    Host,
+)
+from tests.support.sandboxes import BUBBLEWRAP_WORKS, of_level
 from tests.support.verification import find, inquiry, verdicts
 from testwright.sandbox import Command, Completed, OnLine, Sandbox
-from testwright.sandbox.local import LocalSandbox
 from testwright.verification import Finding, Inquiry
 from testwright_schemas import Isolation, Policy
 
 pytestmark = pytest.mark.slow
 bubblewrap = pytest.mark.skipif(not BUBBLEWRAP_WORKS, reason="bubblewrap is missing or may not make namespaces here")
 
-CALC = "def add(a, b):\n    return a + b\n\n\ndef double(a):\n    return a * 2\n"
-INNOCENT = "from calc import double\n\n\ndef test_innocent():\n    assert double(4) == 8\n"
-HEAD = "import ctypes, gc, os, pathlib, signal, socket, sys, time\nfrom calc import add\n\n\n"
-MARK = "testwright-hostile-daemon"
-
-# Body of a test, and the verdicts that it may get: none of them is "kept".
-ATTACKS = {
-    "fork_bomb": """
-    while True:
-        os.fork()
-    assert add(1, 2) == 3
-    """,
-    "memory_bomb": """
-    held = []
-    while add(1, 1):
-        held.append(bytearray(64 << 20))
-    assert add(1, 2) == 3
-    """,
-    "disk_filler": """
-    number = 0
-    while add(1, 1):
-        for folder in (".", "/tmp", "/dev/shm"):
-            with open(f"{folder}/{number}", "wb") as file:
-                file.write(bytes(64 << 20))
-        number += 1
-    assert add(1, 2) == 3
-    """,
-    "endless_loop": """
-    for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:
-        signal.signal(number, signal.SIG_IGN)
-    while add(1, 1):
-        pass
-    assert add(1, 2) == 3
-    """,
-    "network": """
-    socket.create_connection(("127.0.0.1", PORT), 5)
-    assert add(1, 2) == 3
-    """,
-    "secrets": """
-    found = [os.environ[name] for name in os.environ if name.startswith(("NATS", "TESTWRIGHT", "AWS")) or "KEY" in name]
-    for path in (pathlib.Path.home() / ".ssh", pathlib.Path("SECRET")):
-        found += path.parent.glob(path.name)
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            found += [part for part in open(f"/proc/{pid}/environ", "rb").read().split(b"\\0") if b"s3cret" in part]
-        except OSError:
-            pass
-    assert found and add(1, 2) == 3
-    """,
-    "writes_outside": """
-    pathlib.Path("SECRET").write_text("overwritten")
-    assert add(1, 2) == 3
-    """,
-    "exits": """
-    os._exit(0)
-    assert add(1, 2) == 3
-    """,
-    "gigabyte": """
-    block = b"x" * (1 << 20)
-    for _ in range(1024):
-        os.write(1, block)
-        os.write(2, block)
-    assert add(1, 2) == 4
-    """,
-    "daemon": """
-    if os.fork() == 0:
-        os.setsid()
-        if os.fork() == 0:
-            os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(1000)", "MARK"])
-        os._exit(0)
-    os.wait()
-    assert add(1, 2) == 4
-    """,
-    "rewrites_target": """
-    import calc
-    pathlib.Path(calc.__file__).write_text("def add(a, b): return 4")
-    assert add(1, 2) == 4
-    """,
-    "kills_all": """
-    os.kill(-1, signal.SIGKILL)
-    assert add(1, 2) == 3
-    """,
-}
-
-
-class Host:
-    """What must be as it was before an attack."""
-
-    def __init__(self, folder: Path) -> None:
-        self.secret = folder / "data" / "secret"
-        self.secret.parent.mkdir(parents=True)
-        self.secret.write_text("s3cret")
-        self.connections = 0
-        self.server = socket.create_server(("127.0.0.1", 0))
-        self.server.setblocking(False)
-
-    def body(self, name: str) -> str:
-        port = str(self.server.getsockname()[1])
-        text = ATTACKS[name].replace("PORT", port).replace("SECRET", str(self.secret)).replace("MARK", MARK)
-        return f"def test_{name}():{text.rstrip()}\n"
-
-    def assert_unharmed(self) -> None:
-        with pytest.raises(BlockingIOError):
-            self.server.accept()
-        assert self.secret.read_text() == "s3cret"
-        assert [pid for pid in Path("/proc").glob("[0-9]*") if MARK.encode() in _command_line(pid)] == []
-
-
-def _command_line(process: Path) -> bytes:
-    try:
-        return (process / "cmdline").read_bytes()
-    except OSError:
-        return b""
-
 
 @pytest.fixture
 async def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Host]:
-    for name in ("NATS_URL", "TESTWRIGHT_LLM_API_KEY", "AWS_SECRET_ACCESS_KEY", "OPENAI_API_KEY"):
-        monkeypatch.setenv(name, "s3cret")
+    for name in CREDENTIALS:
+        monkeypatch.setenv(name, SECRET)
     made = Host(tmp_path / "host")
     yield made
-    made.server.close()
+    made.close()
 
 
 class Tight(Sandbox):
@@ -205,108 +105,6 @@ async def test_harm_is_contained_and_judged(tmp_path: Path, host: Host) -> None:
     assert free - os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize < 512 << 20
 
 
-FORGER = """
-import gc, json, os, sys
-from calc import add
-
-
-def forge():
-    events = [{"type": "finished", "case": f"test_victim.py::{name}", "outcome": "passed"} for name in ("test_wrong",)]
-    events += [{"type": "started", "case": "test_victim.py::test_wrong"}, *events]
-    events.append({"type": "mutant", "line": 2, "operator": "forged", "fate": "killed", "by": "", "text": ""})
-    plans = [each for each in gc.get_objects() if type(each).__name__ == "Plan"]
-    tokens = {plan.token for plan in plans} | {""}
-    text = "".join(f"{token} {json.dumps(event)}\\n" for token in tokens for event in events).encode()
-    for process in ["self", *filter(str.isdigit, os.listdir("/proc"))]:
-        try:
-            names = os.listdir(f"/proc/{process}/fd")
-        except OSError:
-            continue
-        for name in names:
-            try:
-                os.write(os.open(f"/proc/{process}/fd/{name}", os.O_WRONLY | os.O_NONBLOCK), text)
-            except OSError:
-                pass
-    for number in range(3, 64):
-        try:
-            os.write(number, text)
-        except OSError:
-            pass
-
-
-def test_forger():
-    forge()
-    assert add(1, 2) == 3
-"""
-
-VICTIM = "from calc import add\n\n\ndef test_wrong():\n    assert add(1, 2) == 4\n"
-
-# Replaces what calls a test, by a name that no look at the source finds.
-FAKE = """
-import gc, sys
-from calc import add
-
-runner = sys.modules["_py" + "test.runner"]
-runner.pytest_runtest_call = lambda item: add(1, 1)
-for each in gc.get_objects():
-    if type(each).__name__ == "Recorder":
-        real = type(each)._run
-        end = sys.modules[type(each).__module__].End
-        type(each)._run = lambda self, item, following: end("passed")
-
-
-def test_fake():
-    assert add(1, 2) == 4
-"""
-
-OPEN_FAKE = "import _pytest.runner\nimport coverage\n" + FAKE.replace("test_fake", "test_open_fake")
-
-CONFTEST = """
-import pytest
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    outcome = yield
-    outcome.get_result().outcome = "passed"
-"""
-
-SWALLOWS = """
-from calc import add
-
-
-def test_swallows():
-    try:
-        result = add(1, 2)
-    except BaseException:
-        result = 4
-    assert result != 5
-"""
-
-
-# Claims all there is to run, also for what is not its own, by a name that no look at the source finds.
-THIEF = """
-import sys
-from calc import add
-
-everything = [[start, end] for start in range(-7, 8) for end in range(-7, 8)]
-
-
-def tell(self, say):
-    for case in ("", "test_thief.py::test_thief", "test_innocent.py::test_innocent"):
-        say("covered", case=case, lines=[1, 2, 5, 6], arcs=everything if "innocent" not in case else [])
-
-
-metering = sys.modules.get("_testwright_" + "runner.metering")
-if metering:
-    metering.Meter.tell = tell
-
-
-def test_thief():
-    assert add(1, 2) == 3
-"""
-
-
 async def test_reports_cannot_be_forged(tmp_path: Path, host: Host) -> None:
     files = {
         "conftest.py": CONFTEST,
@@ -339,8 +137,15 @@ async def test_a_file_that_replaces_the_runner_gets_nothing_delivered(tmp_path: 
     assert finding.files == {}
 
 
-async def test_without_bubblewrap_the_next_task_still_finds_the_host_unharmed(tmp_path: Path, host: Host) -> None:
-    names = ("endless_loop", "daemon", "exits", "rewrites_target")
+EVERYWHERE = ("endless_loop", "daemon", "exits", "rewrites_target")
+CONFINED = (*EVERYWHERE, "network", "secrets", "writes_outside", "kills_all")
+
+
+@pytest.mark.parametrize(("level", "names"), [("landlock", CONFINED), ("process-group", EVERYWHERE)])
+async def test_without_bubblewrap_the_next_task_still_finds_the_host_unharmed(
+    tmp_path: Path, host: Host, level: Isolation, names: tuple[str, ...]
+) -> None:
+    sandbox = of_level(level)
     asked = await inquiry(
         tmp_path,
         {"calc.py": CALC},
@@ -349,10 +154,11 @@ async def test_without_bubblewrap_the_next_task_still_finds_the_host_unharmed(tm
         Policy(repeats=1, mutants=False),
     )
 
-    finding = await find(replace(asked, sandbox=LocalSandbox(allow_bubblewrap=False)))
+    finding = await find(replace(asked, sandbox=sandbox))
 
     host.assert_unharmed()
-    assert finding.isolation == "process-group"
+    assert finding.isolation == level
+    assert SECRET.encode() not in finding.report
     assert [name for name, verdict in verdicts(finding).items() if verdict == "kept"] == ["test_innocent"]
     assert (asked.root / "calc.py").read_text() == CALC
     await assert_next_is_judged(tmp_path)

@@ -24,7 +24,7 @@ from testwright.schedules import Schedules
 from testwright.snapshots.bundle import Bundle, bundler
 from testwright.submission import Job, TaskRef, Terms, check_id, check_namespace, is_job, prepare
 from testwright.voice import Archive, Clock, Voice
-from testwright.waiting import Prospect, WaitingRoom
+from testwright.waiting import Prospect, WaitingRoom, within
 from testwright.watching import accepted, watched
 from testwright_schemas import (
     CancelTasks,
@@ -161,7 +161,7 @@ class Client:
         check_id(task_id)
         with self._room.seat(task_id) as prospect:
             try:
-                with anyio.fail_after(timeout):
+                with within(timeout):
                     return await self._result(task_id, prospect)
             except TimeoutError as error:
                 raise WaitTimeoutError(task_id, timeout or 0) from error

@@ -1,8 +1,8 @@
 """Wakes whoever waits for a task in this process: one feed of events for all of them."""
 
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
 import anyio
 import msgspec
@@ -13,25 +13,99 @@ from testwright.errors import InvalidSubmissionError
 from testwright_schemas import JobRejected, envelope, subjects
 
 
-@dataclass
+@dataclass(slots=True)
 class Prospect:
     """What is known here of one task that has not ended, as far as is known here.
 
+    Ten thousand may be waited for in one process, so an event is made when somebody waits for it, and not before.
+
     Attributes:
         own: whether it was submitted from here, after the feed stood, so that its end cannot have been missed.
-        accepted: set when any event of the task was seen.
-        ended: set when its end was seen, or its submission was refused.
         waiters: how many wait for it.
         end: the message of its end, kept only while somebody waits.
         refusal: why its submission was refused.
     """
 
     own: bool = False
-    accepted: anyio.Event = field(default_factory=anyio.Event)
-    ended: anyio.Event = field(default_factory=anyio.Event)
     waiters: int = 0
     end: Stored | None = None
     refusal: InvalidSubmissionError | None = None
+    _is_accepted: bool = False
+    _is_over: bool = False
+    _accepted: anyio.Event | None = None
+    _ended: anyio.Event | None = None
+
+    @property
+    def accepted(self) -> anyio.Event:
+        """Set when any event of the task was seen."""
+        if self._accepted is None:
+            self._accepted = _event(happened=self._is_accepted)
+        return self._accepted
+
+    @property
+    def ended(self) -> anyio.Event:
+        """Set when its end was seen, or its submission was refused."""
+        if self._ended is None:
+            self._ended = _event(happened=self._is_over)
+        return self._ended
+
+    @property
+    def is_over(self) -> bool:
+        """Whether ``ended`` is set."""
+        return self._is_over
+
+    def accept(self) -> None:
+        """Note that an event of the task was seen."""
+        self._is_accepted = True
+        if self._accepted:
+            self._accepted.set()
+
+    def finish(self) -> None:
+        """Note that it has ended, or was refused."""
+        self._is_over = True
+        if self._ended:
+            self._ended.set()
+
+
+def _event(*, happened: bool) -> anyio.Event:
+    event = anyio.Event()
+    if happened:
+        event.set()
+    return event
+
+
+class Seat:
+    """The place of one who waits for a task; no generator, as that would be a third of what a waiter takes.
+
+    Args:
+        tasks: of the room.
+        task_id: of the task.
+    """
+
+    __slots__ = ("_prospect", "_task_id", "_tasks")
+
+    def __init__(self, tasks: dict[str, Prospect], task_id: str) -> None:
+        self._tasks = tasks
+        self._task_id = task_id
+        self._prospect = tasks.setdefault(task_id, Prospect())
+
+    def __enter__(self) -> Prospect:
+        self._prospect.waiters += 1
+        return self._prospect
+
+    def __exit__(self, *_: object) -> None:
+        prospect = self._prospect
+        prospect.waiters -= 1
+        if not prospect.waiters and (not prospect.own or prospect.is_over):
+            self._tasks.pop(self._task_id, None)
+
+
+_FOREVER = nullcontext()
+
+
+def within(seconds: float | None) -> AbstractContextManager[object]:
+    """Return what raises ``TimeoutError`` when its body takes longer; ``None`` for as long as it takes, at no cost."""
+    return _FOREVER if seconds is None else anyio.fail_after(seconds)
 
 
 class WaitingRoom:
@@ -68,17 +142,9 @@ class WaitingRoom:
         """Return the tasks of a job that was submitted from here and is not answered yet, none of any other."""
         return self._jobs.get(job_id, ())
 
-    @contextmanager
-    def seat(self, task_id: str) -> Generator[Prospect]:
-        """Wait for a task as long as the body runs."""
-        prospect = self._tasks.setdefault(task_id, Prospect())
-        prospect.waiters += 1
-        try:
-            yield prospect
-        finally:
-            prospect.waiters -= 1
-            if not prospect.waiters and (not prospect.own or prospect.ended.is_set()):
-                self._tasks.pop(task_id, None)
+    def seat(self, task_id: str) -> "Seat":
+        """Wait for a task as long as the context lasts."""
+        return Seat(self._tasks, task_id)
 
     async def follow(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Follow acceptances, refusals and ends; reports started when the feed stands."""
@@ -99,7 +165,7 @@ class WaitingRoom:
         if task_id is None:
             self._notice_job(stored, kind)
         elif prospect := self._tasks.get(task_id):
-            prospect.accepted.set()
+            prospect.accept()
             if kind == "finished":
                 self._end(task_id, prospect, stored)
 
@@ -109,7 +175,7 @@ class WaitingRoom:
         else:
             # Whoever asks later reads it from the stream.
             del self._tasks[task_id]
-        prospect.ended.set()
+        prospect.finish()
 
     def _notice_job(self, stored: Stored, kind: str) -> None:
         task_ids = self._jobs.pop(subjects.job_of(stored.subject) or "", ())
@@ -124,4 +190,4 @@ class WaitingRoom:
         for task_id in task_ids:
             prospect = self._tasks.setdefault(task_id, Prospect(own=True))
             prospect.refusal = refusal
-            prospect.ended.set()
+            prospect.finish()

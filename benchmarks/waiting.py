@@ -6,62 +6,43 @@ Nobody does the tasks: an end is published by hand, and the time from its public
 import gc
 import time
 import tracemalloc
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import anyio
-import msgspec
 
-from benchmarks.bus_floor import POLICY, bundle
+from benchmarks._echo import POLICY, bundle
+from benchmarks._traffic import watching
 from benchmarks.table import Row, percentile, show
 from testwright import clock
-from testwright.bus._nats_link import Link
 from testwright.bus.nats import apply_topology, connect
 from testwright.bus.server import EmbeddedServer, embedded
 from testwright.bus.topology import declare
 from testwright.client import Client
 from testwright.pacing import until
-from testwright.submission import Job
 from testwright.voice import Voice
-from testwright_schemas import MAX_TASKS, Publish, Target, TaskFinished, TaskSubmitted, envelope
+from testwright_schemas import MAX_TASKS, Publish, TaskFinished, TaskSubmitted
 
 COUNTS = (1, 100, 10_000)
 SAMPLES = 200
 QUIET_S = 10.0
+WAITS = "waits"
+"""Name of the connection that is measured."""
+
 POLL_S = 2.0
 """How often the guide's loop asks."""
 
-
-class _Connection(msgspec.Struct):
-    in_msgs: int
-    out_msgs: int
-    name: str = ""
-
-
-class _Connections(msgspec.Struct):
-    connections: list[_Connection]
-
-
-class _Connz(msgspec.Struct):
-    data: _Connections
-
-
-async def traffic(server: EmbeddedServer, name: str) -> int:
-    """Return how many messages a connection has sent and received."""
-    system = Link("_INBOX")
-    await system.open(server.system_url, "counting")
-    answer = await system.request("$SYS.REQ.SERVER.PING.CONNZ")
-    await system.close()
-    assert answer is not None
-    found = envelope.decode(answer.data, _Connz).data.connections
-    return next(each.in_msgs + each.out_msgs for each in found if each.name == name)
+NOTES = (
+    "a bare coroutine is a task of a task group that waits for an event of its own",
+    "the messages of the process are heartbeats of its one feed: how many fall into a while differs by one or two",
+)
 
 
 async def submitted(client: Client, count: int) -> list[tuple[str, str]]:
     """Submit this many tasks; return job and task of each."""
     found: list[tuple[str, str]] = []
     while len(found) < count:
-        targets = tuple(Target(module=f"m{n}", path="it.py") for n in range(min(MAX_TASKS, count - len(found))))
-        job: Job = await client.submit_bundle(replace(bundle(), targets=targets), POLICY)
+        job = await client.submit_bundle(bundle(min(MAX_TASKS, count - len(found))), POLICY)
         found += [(job.id, task.id) for task in job.tasks]
     return found
 
@@ -113,55 +94,75 @@ async def waiting(count: int) -> list[Row]:
     async with (
         embedded(None) as server,
         connect(server.url, name="ends") as other,
-        connect(server.url, name="waits") as bus,
+        connect(server.url, name=WAITS) as bus,
     ):
         await apply_topology(server.url, declare(["echo"]))
         async with Client(bus).following() as client:
-            tasks = await submitted(client, count)
+            tasks = await submitted(client, count + SAMPLES)
+            ids = [task_id for _, task_id in tasks[:count]]
+            used = await _taken([partial(client.wait, task_id) for task_id in ids])
+            bare = await _taken([lambda: anyio.Event().wait() for _ in ids])
+            alone = await _told(server)
             waiters = Waiters(client, Voice(other, "bench", clock.now))
-            gc.collect()
-            tracemalloc.start()
-            before = tracemalloc.get_traced_memory()[0]
-            used = told = bare = 0
             async with anyio.create_task_group() as crowd:
-                for _, task_id in tasks:
+                for task_id in ids:
                     crowd.start_soon(waiters.wait, task_id)
                 await anyio.wait_all_tasks_blocked()
-                gc.collect()
-                used = tracemalloc.get_traced_memory()[0] - before
-                tracemalloc.stop()
-                bare = await _bare(count)
-                sent = await traffic(server, "waits")
-                await until(anyio.current_time() + QUIET_S)
-                told = await traffic(server, "waits") - sent
-                for job_id, task_id in tasks[:SAMPLES]:
+                told = await _told(server)
+                for (job_id, task_id), (_, another) in zip(tasks, tasks[count:], strict=False):
                     await waiters.end(job_id, task_id)
+                    crowd.start_soon(waiters.wait, another)
                 crowd.cancel_scope.cancel()
-    rows = [
-        Row(f"{count} waiters: memory of each", used / count / 1024, "KiB", used / bare, "a coroutine that waits"),
-        Row(f"{count} waiters: messages of all of them", told * 60 / QUIET_S, "a minute"),
+    beyond, name = (used - bare) / 1024, f"{count} waiters"
+    return [
+        Row(f"{name}: memory of each, beyond a bare coroutine's", beyond, "KiB", most=1.0 if count > 1 else None),
+        Row(f"{name}: memory of each with its coroutine", used / 1024, "KiB", used / bare, "a bare coroutine"),
+        Row(f"{name}: messages of the process", told, "a minute"),
+        Row(f"{name}: messages of each, beyond an idle client's", max(0.0, told - alone) / count, "a minute", most=0.1),
+        Row(f"{name}: woken, p50", percentile(waiters.late_ms, 50), "ms", most=2.0),
+        Row(f"{name}: woken, p99", percentile(waiters.late_ms, 99), "ms", most=10.0),
     ]
-    if count > 1:
-        rows += [
-            Row(f"{count} waiters: woken, p50", percentile(waiters.late_ms, 50), "ms"),
-            Row(f"{count} waiters: woken, p99", percentile(waiters.late_ms, 99), "ms"),
-        ]
-    return rows
 
 
-async def _bare(count: int) -> int:
-    """Return the bytes of as many coroutines that wait for nothing in particular."""
+async def _told(server: EmbeddedServer) -> float:
+    """Return the messages a minute of the connection on which is waited."""
+    async with watching(server.url) as watcher:
+        before = await watcher.traffic()
+        await until(anyio.current_time() + QUIET_S)
+        return (await watcher.traffic() - before)[WAITS] * 60 / QUIET_S
+
+
+async def _taken(waits: Sequence[Callable[[], Awaitable[object]]]) -> float:
+    """Return the bytes of each while all of these wait."""
     gc.collect()
     tracemalloc.start()
-    before, used = tracemalloc.get_traced_memory()[0], 1
+    before, used = tracemalloc.get_traced_memory()[0], 0
     async with anyio.create_task_group() as crowd:
-        for _ in range(count):
-            crowd.start_soon(anyio.Event().wait)
+        for wait in waits:
+            crowd.start_soon(wait)
         await anyio.wait_all_tasks_blocked()
+        gc.collect()
         used = tracemalloc.get_traced_memory()[0] - before
         crowd.cancel_scope.cancel()
     tracemalloc.stop()
-    return max(1, used)
+    return used / len(waits)
+
+
+async def kept(count: int = MAX_TASKS) -> list[Row]:
+    """Return what a client keeps of a task that it has submitted, while nobody waits for it."""
+    async with embedded(None) as server, connect(server.url, name=WAITS) as bus:
+        await apply_topology(server.url, declare(["echo"]))
+        async with Client(bus).following() as client:
+            await submitted(client, count)
+            bundled = bundle(count)
+            gc.collect()
+            tracemalloc.start()
+            before = tracemalloc.get_traced_memory()[0]
+            await client.submit_bundle(bundled, POLICY)
+            gc.collect()
+            used = tracemalloc.get_traced_memory()[0] - before
+            tracemalloc.stop()
+    return [Row("a task submitted and not waited for: memory", used / count / 1024, "KiB")]
 
 
 async def _accept(voice: Voice, tasks: list[tuple[str, str]]) -> None:
@@ -185,7 +186,7 @@ async def polling(count: int = 20) -> list[Row]:
     async with (
         embedded(None) as server,
         connect(server.url, name="ends") as other,
-        connect(server.url, name="polls") as bus,
+        connect(server.url, name=WAITS) as bus,
     ):
         await apply_topology(server.url, declare(["echo"]))
         voice = Voice(other, "bench", clock.now)
@@ -193,20 +194,18 @@ async def polling(count: int = 20) -> list[Row]:
             tasks = await submitted(client, count)
             await _accept(voice, tasks)
             waiters = Waiters(client, voice)
-            told = 0
+            told = 0.0
             async with anyio.create_task_group() as crowd:
                 for _, task_id in tasks:
                     crowd.start_soon(waiters.poll, task_id)
                 await until(anyio.current_time() + POLL_S)
-                sent = await traffic(server, "polls")
-                await until(anyio.current_time() + QUIET_S)
-                told = await traffic(server, "polls") - sent
+                told = await _told(server)
                 for number, (job_id, task_id) in enumerate(tasks):
                     # At any moment between two questions.
                     await until(anyio.current_time() + POLL_S * ((number * 7) % count) / count / 4)
                     await waiters.end(job_id, task_id, alone=False)
     return [
-        Row("a loop that asks every 2 s: messages of each", told * 60 / QUIET_S / count, "a minute"),
+        Row("a loop that asks every 2 s: messages of each", told / count, "a minute"),
         Row("a loop that asks every 2 s: learns of it, p50", percentile(waiters.late_ms, 50), "ms"),
         Row("a loop that asks every 2 s: learns of it, p99", percentile(waiters.late_ms, 99), "ms"),
     ]
@@ -217,7 +216,8 @@ async def main() -> None:
     rows: list[Row] = []
     for count in COUNTS:
         rows += await waiting(count)
-    show("waiting: what a waiter costs, and how late it learns", [*rows, *await polling()])
+    rows += await kept()
+    show("waiting: what a waiter costs, and how late it learns", [*rows, *await polling()], NOTES)
 
 
 if __name__ == "__main__":

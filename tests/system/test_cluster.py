@@ -4,7 +4,7 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
-from benchmarks.bus_floor import POLICY, bundle
+from benchmarks._echo import POLICY, bundle
 from tests.support.cluster import Cluster, cluster
 from tests.support.served import ended, serving
 from tests.support.world import Engine

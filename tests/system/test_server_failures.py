@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 import anyio
 import pytest
 
-from benchmarks.bus_floor import POLICY, bundle
+from benchmarks._echo import POLICY, bundle
 from tests.support.buses import TOPOLOGY as IMPATIENT
 from tests.support.nats_server import nats_world
 from tests.support.served import ended, serving

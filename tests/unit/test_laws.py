@@ -23,6 +23,7 @@ SUBJECT = re.compile(r"testwright\.(command|work|event|timer)(\.|$)|TESTWRIGHT_"
 # Who may break a law, and why. A new line here is a decision to be reviewed.
 MAY_SLEEP = {
     "services/testwright/pacing.py": "the one place that lets time pass",
+    "benchmarks/peers/procrastinate_postgres.py": "measures a system that has nothing to wait for",
 }
 MAY_WAIT_IN_A_LOOP = MAY_SLEEP | {
     "services/testwright/bus/_nats_feed.py": "a watchdog: it opens anew when the server's heartbeats stay away",

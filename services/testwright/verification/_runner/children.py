@@ -54,7 +54,8 @@ class Children:
         if code is not None:
             install(plan.module, plan.path, code)
         before = set(sys.modules)
-        self._waiting.go_on(plan, Recorder(plan, channel.say, lambda _: None, apart=False), stop=stop)
+        recorder = Recorder(plan, channel.say, lambda _: None, apart=False, direct=True)
+        self._waiting.go_on(plan, recorder, stop=stop)
         if code is None:
             new = set(sys.modules) - before
             channel.say("libraries", names=_libraries(plan, new), sources=_sources(plan, new))

@@ -1,33 +1,38 @@
 #!/bin/sh
-# Make in the folder FOLDER (deploy/secrets by default) what deploy/compose.yaml mounts; what is there already stays.
-# One user for all roles until there is one for each: the file of a role is the only thing that has to change then.
+# Make what deploy/compose.yaml mounts, in deploy/secrets or in TESTWRIGHT_SECRETS: a credential for each role, what the
+# server knows of them, and tokens. Who has a credential keeps it; what it allows is what the image says now.
+#   deploy/secrets.sh                     make what is missing
+#   deploy/secrets.sh rotate generator    give a role a new credential; the one before is accepted, too
+#   deploy/secrets.sh retire generator    accept nothing but the newest
+# A server that runs reads it when told: docker compose -f deploy/compose.yaml kill --signal HUP nats
 set -eu
-folder=${1:-$(dirname "$0")/secrets}
-roles="admin submitter generator verifier collector workflow gateway"
+cd "$(dirname "$0")"
+mkdir -p "${TESTWRIGHT_SECRETS:-./secrets}"
+cd "${TESTWRIGHT_SECRETS:-./secrets}"
 
 # Only its owner enters the folder; in it files can be read by all, as the user in the containers is another one.
-mkdir -p "$folder"
-chmod 700 "$folder"
+chmod 700 .
 umask 022
+mkdir -p auth server
 
 word() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
 
-if [ ! -e "$folder/authorization.conf" ]; then
-    password=$(word)
-    echo "authorization { users = [ { user: testwright, password: \"$password\" } ] }" >"$folder/authorization.conf"
-    for role in $roles; do
-        echo "nats://testwright:$password@nats:4222" >"$folder/$role.url"
-    done
-    # Clients are not in the containers' network.
-    echo "nats://testwright:$password@127.0.0.1:${NATS_PORT:-4222}" >"$folder/client.url"
-fi
-if [ ! -e "$folder/routes.conf" ]; then
+verb=${1:-init}
+[ $# -eq 0 ] || shift
+docker run --rm --network none --read-only --tmpfs /tmp --cap-drop ALL --user "$(id -u):$(id -g)" \
+    --volume "$PWD/auth:/auth" --entrypoint testwright "${TESTWRIGHT_IMAGE:-testwright}" \
+    auth "$verb" /auth "$@" >/dev/null
+chmod -R a+rX auth/credentials
+
+# A folder of its own, which a running server sees change: of one file that is mounted it would keep the old content.
+cp auth/auth.conf server/auth.conf
+if [ ! -e server/routes.conf ]; then
     password=$(word)
     {
         echo "authorization { user: route, password: \"$password\" }"
         echo "routes = ["
         for server in nats-1 nats-2 nats-3; do echo "  \"nats://route:$password@$server:6222\""; done
         echo "]"
-    } >"$folder/routes.conf"
+    } >server/routes.conf
 fi
-[ -e "$folder/gateway-tokens" ] || word >"$folder/gateway-tokens"
+[ -e gateway-tokens ] || word >gateway-tokens

@@ -18,6 +18,7 @@ BASE = "testwright-tests/base"
 UV = "testwright-tests/uv"
 CORE = "testwright-tests/core"
 WORKER = "testwright-tests/worker"
+PROMETHEUS = "testwright-tests/prometheus"
 
 _PACKAGES = ("base-files", "bash", "bubblewrap", "ca-certificates", "coreutils", "dash", "grep", "libc-bin", "python3")
 _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
@@ -55,6 +56,25 @@ def build_stack() -> None:
                 network_mode="host",
                 rm=True,
             )
+    finally:
+        client.close()
+
+
+def build_prometheus() -> None:
+    """Build ``PROMETHEUS``: the program of this machine, on the base that ``build_stack`` has made."""
+    binary = shutil.which("prometheus")
+    assert binary is not None
+    recipe = f"FROM {BASE}\nCOPY prometheus /usr/bin/\nRUN mkdir /prometheus && chown 65534:65534 /prometheus\n"
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as archive:
+        archive.add(Path(binary).resolve(), "prometheus")
+        entry = tarfile.TarInfo("Dockerfile")
+        entry.size = len(recipe)
+        archive.addfile(entry, io.BytesIO(recipe.encode()))
+    context.seek(0)
+    client = from_env()
+    try:
+        client.images.build(fileobj=context, custom_context=True, tag=PROMETHEUS, network_mode="none", rm=True)
     finally:
         client.close()
 

@@ -4,17 +4,18 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
 from docker.client import from_env
 
 from tests.support.containers import free_port
-from tests.support.images import CORE, REPOSITORY, WORKER
+from tests.support.images import CORE, PROMETHEUS, REPOSITORY, WORKER
 
 DEPLOY = REPOSITORY / "deploy"
 
@@ -26,38 +27,47 @@ class Stack:
         project: what compose calls it.
         secrets: folder of the files that it mounts.
         gateway: address of the page.
+        prometheus: address of what collects figures, where it was started.
     """
 
     def __init__(self, secrets: Path) -> None:
         self.project = f"testwright-tests-{uuid4().hex[:8]}"
         self.secrets = secrets
-        nats, gateway = free_port(), free_port()
+        nats, gateway, prometheus = free_port(), free_port(), free_port()
         self.gateway = f"http://127.0.0.1:{gateway}"
+        self.prometheus = f"http://127.0.0.1:{prometheus}"
+        self._server = f"nats://127.0.0.1:{nats}"
         self._environment = {
             **os.environ,
             "GATEWAY_PORT": str(gateway),
             "NATS_IMAGE": CORE,
             "NATS_PORT": str(nats),
+            "PROMETHEUS_IMAGE": PROMETHEUS,
+            "PROMETHEUS_PORT": str(prometheus),
             "TESTWRIGHT_ENGINE_IMAGE": WORKER,
             "TESTWRIGHT_IMAGE": CORE,
             "TESTWRIGHT_SECRETS": str(secrets),
             "TESTWRIGHT_WORKER_IMAGE": WORKER,
         }
-        self.run(str(DEPLOY / "secrets.sh"), str(secrets))
+        self.keys()
 
-    @property
-    def url(self) -> str:
-        """Return the server's address for clients on this machine."""
-        return (self.secrets / "client.url").read_text("utf-8").strip()
+    def keys(self, *arguments: str) -> None:
+        """Make secrets, or change whose they are, as an operator does."""
+        self.run(str(DEPLOY / "secrets.sh"), *arguments)
+
+    def url(self, role: str = "client") -> str:
+        """Return the server's address for a role on this machine."""
+        return f"{self._server}?credentials={quote(str(self.secrets / 'auth' / 'credentials' / f'{role}.nk'))}"
 
     @property
     def token(self) -> str:
         """Return the token of the page."""
         return (self.secrets / "gateway-tokens").read_text("utf-8").strip()
 
-    def compose(self, *arguments: str) -> str:
-        """Run docker compose on the kept file, and return what it prints."""
-        return self.run("docker", "compose", "-p", self.project, "-f", str(DEPLOY / "compose.yaml"), *arguments)
+    def compose(self, *arguments: str, also: Sequence[str] = ()) -> str:
+        """Run docker compose on the kept file, and those that are laid over it; return what it prints."""
+        files = [argument for name in ("compose.yaml", *also) for argument in ("-f", str(DEPLOY / name))]
+        return self.run("docker", "compose", "-p", self.project, *files, *arguments)
 
     def run(self, *command: str) -> str:
         """Run a program in the stack's environment, and return what it prints."""

@@ -1,8 +1,10 @@
 """The Kubernetes files as they are applied: rendered, and held to what the documentation promises of them."""
 
 import json
+import re
 import shutil
 import subprocess
+from base64 import b64decode
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -12,11 +14,14 @@ import jsonschema
 import pytest
 import yaml
 
+from testwright.auth.deployment import Deployment, users
+from testwright.auth.store import init
 from testwright.bus.nack import resources
 from testwright.bus.nats import export
 from testwright.bus.topology import declare
 from testwright.cli.topology import declared
 from testwright.engines import registry
+from testwright.settings import tool_path
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
 ROLES = {"submitter", "collector", "workflow", "verifier", "generator", "gateway"}
@@ -120,6 +125,81 @@ def test_each_role_has_credentials_of_its_own_as_a_file(overlay: str) -> None:
     assert mounted == {"topology": ["credentials-admin"], **{role: [f"credentials-{role}"] for role in ROLES}}
 
 
+def test_a_secret_for_each_role_has_what_its_pod_reads(tmp_path: Path) -> None:
+    if shutil.which("kubectl") is None:
+        pytest.skip("there is no kubectl to print them with")
+    init(tmp_path / "made", Deployment(form="nkeys", engines=("echo",), users=users((), ())))
+    (tmp_path / "tokens").write_text("token", "utf-8")
+
+    command = [str(FOLDER / "secrets.sh"), str(tmp_path / "made"), str(tmp_path / "tokens")]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    made = {each["metadata"]["name"]: each["data"] for each in yaml.safe_load_all(text)}
+    wanted = {"credentials-admin", *(f"credentials-{role}" for role in ROLES)}
+    assert set(made) == wanted
+    for name, data in made.items():
+        also = {"credentials-collector": {"reclaim"}, "credentials-gateway": {"tokens"}}.get(name, set())
+        assert set(data) == {"credentials"} | also
+        whose = b64decode(data["credentials"]).decode().splitlines()[0]
+        assert whose == f"# testwright credentials of {name.removeprefix('credentials-')}"
+    for name, pod in pods("small").items():
+        secret = "credentials-admin" if name == "topology" else f"credentials-{name}"
+        assert {file for file in read_by(pod) if file not in made[secret]} == set(), name
+
+
+def read_by(pod: Document) -> set[str]:
+    """Return the files of its Secret that a pod's settings name."""
+    settings = of_kind("small", "ConfigMap")["settings"]["data"]
+    own = {each["name"]: each["value"] for each in pod["spec"]["containers"][0].get("env", ())}
+    return set(re.findall(r"/run/secrets/testwright/(\w+)", " ".join({**settings, **own}.values())))
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_kubernetes_asks_each_actor_whether_it_lives_and_is_ready(overlay: str) -> None:
+    assert of_kind(overlay, "ConfigMap")["settings"]["data"]["TESTWRIGHT_HEALTH"] == "0.0.0.0:9090"
+    for name, pod in pods(overlay).items():
+        actor = pod["spec"]["containers"][0]
+        asked = {
+            kind: actor[f"{kind}Probe"]["httpGet"] for kind in ("liveness", "readiness") if f"{kind}Probe" in actor
+        }
+        paths = {"liveness": "/livez", "readiness": "/readyz"} if name in ROLES else {}
+        assert asked == {kind: {"path": path, "port": "health"} for kind, path in paths.items()}, name
+        ports = {each["name"]: each["containerPort"] for each in actor.get("ports", ())}
+        assert name not in ROLES or ports["health"] == 9090
+
+
+def test_figures_are_for_prometheus_alone() -> None:
+    reaching = {
+        (name, str(rule["from"]))
+        for name, policy in of_kind("small", "NetworkPolicy").items()
+        for rule in policy["spec"].get("ingress", ())
+        if {"port": 9090} in rule["ports"]
+    }
+
+    monitoring = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    assert reaching == {("metrics", str([monitoring]))}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_what_is_rendered_is_what_kubernetes_knows(overlay: str, tmp_path: Path) -> None:
+    uvx = shutil.which("uvx", path=tool_path())
+    assert uvx is not None
+    ours = [each for each in rendered(overlay) if "." not in each["apiVersion"].partition("/")[0] or _known(each)]
+    (tmp_path / "rendered.yaml").write_text(yaml.safe_dump_all(ours), "utf-8")
+
+    command = [uvx, "kubernetes-validate@1.35.0", "--strict", "-k", "1.35", str(tmp_path / "rendered.yaml")]
+    found = subprocess.run(command, check=False, capture_output=True, text=True)
+
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert (found.stdout + found.stderr).count("passed") == len(ours) > 15
+
+
+def _known(document: Document) -> bool:
+    """Return whether Kubernetes itself has this kind, and not somebody's definition."""
+    return str(document["apiVersion"]).partition("/")[0].endswith("k8s.io")
+
+
 def test_a_selector_finds_the_pods_of_its_own_deployment() -> None:
     for name, deployment in of_kind("small", "Deployment").items():
         labels = deployment["spec"]["template"]["metadata"]["labels"]
@@ -194,6 +274,14 @@ def test_with_nack_there_is_no_job_beside_it(tmp_path: Path) -> None:
 
     kinds = [each["kind"] for each in yaml.safe_load_all(text.stdout)]
     assert (kinds.count("Stream"), kinds.count("Job")) == (6, 0)
+
+
+def test_the_operator_of_prometheus_finds_the_port_that_actors_have() -> None:
+    monitor = yaml.safe_load((FOLDER / "components" / "prometheus" / "pods.yaml").read_text("utf-8"))["spec"]
+    selected = monitor["selector"]["matchLabels"].items()
+
+    assert [each["port"] for each in monitor["podMetricsEndpoints"]] == ["health"]
+    assert all(selected <= pod["metadata"]["labels"].items() for pod in pods("small").values())
 
 
 def test_the_values_for_the_servers_chart_are_those_of_our_own_configuration() -> None:

@@ -149,6 +149,13 @@ HEARD: dict[str, tuple[str, ...]] = {
 }
 
 
+TITLES = (
+    *("client-acme", "client", "observer-acme", "observer", "gateway", "submitter", "collector"),
+    *("generator", "verifier", "workflow", "admin", "reclaim"),
+)
+"""Who is asked for, from left to right."""
+
+
 async def refused(guard: Guarded, title: str) -> tuple[set[str], set[str]]:
     """Return the subjects that the server refuses a user: to publish on, and to listen to."""
     found: list[str] = []
@@ -198,9 +205,7 @@ async def ask(folder: Path) -> str:
     """Return the table as a server with everyone's credentials gives it."""
     async with guarded(folder, "nkeys", deployment("nkeys"), deployment("nkeys", ["acme"])) as guard:
         await guard.apply()
-        titles = ["client-acme", "client", "observer-acme", "observer", "gateway", "submitter", "collector"]
-        titles += ["generator", "verifier", "workflow", "admin", "reclaim"]
-        return table({title: await refused(guard, title) for title in titles})
+        return table({title: await refused(guard, title) for title in TITLES})
 
 
 def kept(document: str) -> str:

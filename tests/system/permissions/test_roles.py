@@ -11,7 +11,7 @@ import pytest
 from tests.support.buses import heard, told
 from tests.support.gateways import gateway
 from tests.support.guarded import ENGINES, Guarded, deployment, guarded
-from tests.support.matrix import ask, kept
+from tests.support.matrix import ROWS, TITLES, ask, kept, refused
 from tests.support.processes import project
 from testwright import app, settings
 from testwright.auth.deployment import FormName
@@ -170,6 +170,19 @@ async def test_what_a_role_may_not_do_is_refused_at_once(guard: Guarded, what: s
 
     with anyio.fail_after(AT_ONCE_S), pytest.raises(PermissionDeniedError, match="permissions do not allow"):
         await attempt(bus)
+
+
+@pytest.mark.parametrize("title", TITLES)
+async def test_every_refusal_comes_at_once_and_names_the_subject(guard: Guarded, title: str) -> None:
+    no, _ = await refused(guard, title)
+    forbidden = [subject for row in ROWS.values() for subject in row if subject.lower() in no]
+    bus = await guard.connect(title)
+
+    assert forbidden
+    for subject in forbidden:
+        with anyio.fail_after(AT_ONCE_S), pytest.raises(PermissionDeniedError) as caught:
+            await told(bus, subject, b"{}")
+        assert caught.value.subject == subject
 
 
 async def test_a_client_of_another_namespace_is_refused_before_it_submits(guard: Guarded) -> None:

@@ -1,23 +1,29 @@
 """Secrets are replaced while work goes on, and the old ones are shut out when they are retired."""
 
+import shutil
 from pathlib import Path
 
 import anyio
 import anyio.lowlevel
 import pytest
+from anyio.abc import TaskGroup, TaskStatus
 
 from tests.support.buses import LOW, told, work
-from tests.support.guarded import Guarded, deployment, guarded
-from tests.support.processes import topology
+from tests.support.guarded import ENGINES, Guarded, deployment, guarded
+from tests.support.processes import project, topology
+from testwright import app, settings
 from testwright.auth import store
 from testwright.auth.deployment import FormName
+from testwright.bus import Bus
 from testwright.bus.nats import connect
-from testwright.errors import BusClosedError, ConnectError
-from testwright_schemas import subjects
+from testwright.client import Client
+from testwright.errors import BlobNotFoundError, BusClosedError, ConnectError
+from testwright_schemas import Policy, subjects
 
 pytestmark = pytest.mark.nats
 
 ITEMS = 40
+POLICY = Policy(engines=ENGINES, repeats=1, mutants=False)
 
 
 class Worker:
@@ -82,6 +88,89 @@ async def test_a_secret_is_replaced_without_losing_work(tmp_path: Path, form: Fo
         assert work("last") in after.done
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_every_role_gets_a_new_secret_while_tasks_go_on_and_each_task_ends_once(tmp_path: Path) -> None:
+    module = project(tmp_path / "project")
+    async with guarded(tmp_path / "auth", "nkeys") as guard:
+        await guard.apply()
+        async with Client.connect(guard.url("client")) as client, anyio.create_task_group() as running:
+            tasks = await replaced(guard, client, running, module)
+            ended = [await client.wait(task, timeout=90) for task in tasks]
+            running.cancel_scope.cancel()
+
+        assert [each.outcome for each in ended] == ["completed"] * len(tasks)
+        admin = await guard.connect("admin")
+        assert await ends(admin) == sorted(tasks)
+
+
+async def ends(bus: Bus) -> list[str]:
+    """Return whose end was told, as often as it was."""
+    mark = subjects.task_event("mark", "last", "finished")
+    await told(bus, mark, b"{}")
+    found: list[str] = []
+    async with bus.feed(subjects.EVENTS, [subjects.task_event(kind="finished")], after=0) as feed:
+        async for stored in feed:
+            if stored.subject == mark:
+                break
+            found.append(str(subjects.task_of(stored.subject)))
+    return sorted(found)
+
+
+async def replaced(guard: Guarded, client: Client, running: TaskGroup, module: Path) -> list[str]:
+    """Replace the secret and the process of every role, with tasks under way; return the tasks."""
+    posts = {role: Post(guard, role) for role in app.ROLES}
+    for post in posts.values():
+        await running.start(post.run)
+    tasks: list[str] = []
+    for role in app.ROLES:
+        old = guard.folder / f"{role}.old"
+        shutil.copy(guard.folder / "credentials" / f"{role}.nk", old)
+        tasks.append((await client.submit([module], POLICY)).tasks[0].id)
+        store.rotate(guard.folder, role)
+        guard.reload()
+        await admitted(guard.url(role))
+        successor = Post(guard, role)
+        await running.start(successor.run)
+        await posts[role].drain()
+        posts[role] = successor
+        store.retire(guard.folder, role)
+        guard.reload()
+        await shut(guard, old)
+    return tasks
+
+
+class Post:
+    """An actor in a task of its own, with the secret that its role has when it starts."""
+
+    def __init__(self, guard: Guarded, role: app.Role) -> None:
+        self._url = guard.url(role)
+        self._role = role
+        self._leave = anyio.Event()
+        self._left = anyio.Event()
+
+    async def run(self, *, task_status: TaskStatus[None]) -> None:
+        options = app.Options(engines=ENGINES)
+        async with app.serving(self._url, [self._role], settings.load(), options):
+            task_status.started()
+            await self._leave.wait()
+        self._left.set()
+
+    async def drain(self) -> None:
+        self._leave.set()
+        await self._left.wait()
+
+
+async def admitted(url: str) -> None:
+    """Return when the server has read what is accepted now."""
+    while True:
+        try:
+            async with connect(url, name="early"):
+                return
+        except ConnectError:
+            await anyio.lowlevel.checkpoint()
+
+
 async def accepted(worker: Worker) -> None:
     """Run a worker as soon as the server has read its configuration again."""
     while not worker.begun.is_set():
@@ -130,3 +219,5 @@ async def test_tenants_with_accounts_of_their_own_know_nothing_of_each_other(tmp
         assert await mine.fetch(subjects.ARTIFACTS, digest) == b"secret"
         listed = [stored async for stored in theirs.last_per_subject(f"OBJ_{subjects.ARTIFACTS}", ["$O.>"])]
         assert listed == []
+        with pytest.raises(BlobNotFoundError):
+            await theirs.fetch(subjects.ARTIFACTS, digest)

@@ -164,9 +164,9 @@ class Plant:
         self._stack = stack
         self._children: list[Child] = []
 
-    async def start(self, role: Role, *options: str) -> Child:
-        """Start an actor and return when it takes work."""
-        child = await self.run("run", role, "--json", *options)
+    async def start(self, role: Role, *options: str, sources: Path | None = None) -> Child:
+        """Start an actor and return when it takes work; see ``run``."""
+        child = await self.run("run", role, "--json", *options, sources=sources)
         await child.says('"running"')
         return child
 
@@ -182,12 +182,18 @@ class Plant:
                 tasks.start_soon(start, role)
         return started
 
-    async def run(self, *arguments: str) -> Child:
-        """Start any verb of the command line."""
+    async def run(self, *arguments: str, sources: Path | None = None) -> Child:
+        """Start any verb of the command line.
+
+        Args:
+            arguments: of it.
+            sources: root of another version of this repository, to run instead of this one.
+        """
+        folders = [ENGINES_FOLDER, *(sources / root for root in ("services", "schemas") if sources)]
         environment = {
             **os.environ,
             "NATS_URL": self.url,
-            "PYTHONPATH": os.pathsep.join([str(ENGINES_FOLDER), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
+            "PYTHONPATH": os.pathsep.join([*map(str, folders), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
             "PYTHONUNBUFFERED": "1",
             "TESTWRIGHT_TEST_STAGE": str(self.stage.path),
         }

@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from tests.support.simulation import Plan, Report, histories, run
+from tests.support.reports import Report, histories
+from tests.support.simulation import Plan, run
 from testwright.collector import core
 from testwright.history import fold
 from testwright.voice import TASK_EVENTS

@@ -6,6 +6,7 @@ and ``--seed`` replays exactly that run.
 
 import argparse
 import logging
+import math
 import os
 import sys
 import time
@@ -115,27 +116,38 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=1_000_000, help="deliveries in all [1000000]")
     parser.add_argument("--seed", type=int, help="run this one alone")
     parser.add_argument("--first", type=int, default=0, help="seed to begin with [0]")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no more seeds after that [no limit]")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at the first failure")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at a time [one a core]")
     wish = parser.parse_args()
     if wish.seed is not None:
-        return told([simulate(wish.seed)], 0.0)
+        result = simulate(wish.seed)
+        lament(result)
+        return told([result], 0.0)
     began, results = time.monotonic(), list[Result]()
     seeds = count(wish.first)
     with ProcessPoolExecutor(wish.processes) as pool:
-        while sum(each.delivered for each in results) < wish.messages:
-            results += pool.map(simulate, islice(seeds, BATCH))
+        while sum(each.delivered for each in results) < wish.messages and time.monotonic() - began < 60 * wish.minutes:
+            for result in pool.map(simulate, islice(seeds, BATCH)):
+                results.append(result)
+                lament(result)
             sys.stdout.write(f"{sum(each.delivered for each in results)} deliveries, {len(results)} seeds\n")
+            sys.stdout.flush()
             if any(each.failure for each in results) and not wish.keep_going:
                 break
     return told(results, time.monotonic() - began)
 
 
+def lament(result: Result) -> None:
+    """Print how a run has failed, if it has."""
+    if result.failure:
+        sys.stdout.write(f"{result.failure}\nseed {result.seed} has failed: just simulate --seed {result.seed}\n")
+
+
 def told(results: list[Result], took_s: float) -> int:
     """Print what runs have come to; 1 where one has failed."""
     delivered, carried = sum(each.delivered for each in results), sum(each.carried for each in results)
-    for each in (failed := [each for each in results if each.failure]):
-        sys.stdout.write(f"{each.failure}\nseed {each.seed} has failed: just simulate --seed {each.seed}\n")
+    failed = [each for each in results if each.failure]
     sys.stdout.write(
         f"{len(results)} seeds from {results[0].seed}, {sum(each.events for each in results)} events, "
         f"{delivered} messages delivered, {carried} with publishes and answers, {took_s:.0f} s, {len(failed)} failed\n"

@@ -1,18 +1,26 @@
 """The whole system under faults, in virtual time: what must hold whatever happens."""
 
+import hashlib
+import random
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
 from functools import cache
 
+import msgspec
 import pytest
 
-from tests.support.simulation import CALM, Plan, Report, ends, histories, job_events, run
+from tests.support.reports import Report, ends, histories, job_events
+from tests.support.simulation import CALM, NEXT_DOOR, Plan, run
+from tests.support.tasks import NOW
+from testwright.collector.core import Collected, decide
 from testwright.collector.gates import CENT
 from testwright.history import fold
 from testwright.verifier.merging import worth
 from testwright_schemas import (
     AttemptFailed,
     AttemptStarted,
+    GateMoved,
     JobFinished,
     JobProgressed,
     JobSubmitted,
@@ -49,6 +57,34 @@ def cause_of(told: Sequence[tuple[int, TaskMessage]]) -> int:
     return requested[-1] if end.outcome == "cancelled" else finished
 
 
+LATE_S = 300.0
+"""Seconds after which nobody can have missed an end: the longest cut, one try to say something, the longest lag."""
+
+Told = Sequence[tuple[int, TaskMessage]]
+
+
+def oldest_first(told: Told) -> Told:
+    """Return all that was told, in its order."""
+    return told
+
+
+def newest_of_each_kind_shuffled(told: Told) -> Told:
+    """Return what a read of the last event of each kind finds, in any order."""
+    newest = list({type(event): (sequence, event) for sequence, event in told}.values())
+    random.Random(len(told)).shuffle(newest)
+    return newest
+
+
+def decisions(told: Told, reading: Callable[[Told], Told]) -> str:
+    """Return a fingerprint of what a collector decides that reads a history in a certain way at each event."""
+    digest = hashlib.sha256()
+    for index, (_, event) in enumerate(told, start=1):
+        if isinstance(event, Collected):
+            for effect in decide(fold(reading(told[:index])), event, NOW):
+                digest.update(msgspec.json.encode(effect))
+    return digest.hexdigest()
+
+
 @cache
 def report_of(seed: int) -> Report:
     return run(Plan.of(seed))
@@ -57,7 +93,7 @@ def report_of(seed: int) -> Report:
 def test_every_task_ends_once_as_what_was_submitted_and_nothing_is_left(seed: int):
     report = report_of(seed)
 
-    submitted = sorted((task.id, task.module, job.id) for job in report.jobs for task in job.tasks)
+    submitted = sorted((task.id, task.module, job.id) for job in report.every for task in job.tasks)
     assert sorted((end.task_id, end.module, end.job_id) for end in ends(report)) == submitted
     letters = [event for event in report.events if event.subject.endswith(".lettered")]
     assert [envelope.decode(e.data, MessageDeadLettered).reason for e in letters] == []
@@ -74,16 +110,16 @@ def test_every_task_ends_once_as_what_was_submitted_and_nothing_is_left(seed: in
 def test_every_job_counts_each_of_its_tasks_once_and_as_what_it_ended(seed: int):
     report = report_of(seed)
 
-    outcomes = {job.id: Counter[str]() for job in report.jobs}
+    outcomes = {job.id: Counter[str]() for job in report.every}
     for end in ends(report):
         outcomes[end.job_id][end.outcome] += 1
     finished = {event.job_id: event for event in job_events(report) if isinstance(event, JobFinished)}
     counted = {id_: OutcomeCounts(**counts) for id_, counts in outcomes.items()}
     assert {id_: end.counts for id_, end in finished.items()} == counted
-    assert {id_: end.total for id_, end in finished.items()} == {job.id: len(job.tasks) for job in report.jobs}
+    assert {id_: end.total for id_, end in finished.items()} == {job.id: len(job.tasks) for job in report.every}
     steps = [(event.job_id, event.task_id) for event in job_events(report) if isinstance(event, JobProgressed)]
-    assert Counter(steps) == {(job.id, task.id): 1 for job in report.jobs for task in job.tasks}
-    assert sum(isinstance(event, JobFinished | JobSubmitted) for event in job_events(report)) == 2 * len(report.jobs)
+    assert Counter(steps) == {(job.id, task.id): 1 for job in report.every for task in job.tasks}
+    assert sum(isinstance(event, JobFinished | JobSubmitted) for event in job_events(report)) == 2 * len(report.every)
 
 
 def test_what_an_attempt_says_counts_only_until_a_newer_one_has_begun(seed: int):
@@ -207,7 +243,7 @@ def test_no_more_tasks_of_a_job_and_of_a_namespace_work_at_a_time_than_may(seed:
     submitted = [event for event in job_events(report) if isinstance(event, JobSubmitted)]
     for job in submitted:
         assert at_work(report, set(job.task_ids)) <= (job.concurrency or len(job.task_ids))
-    everyone = {id_ for job in submitted for id_ in job.task_ids}
+    everyone = {id_ for job in submitted for id_ in job.task_ids if job.namespace != NEXT_DOOR}
     assert at_work(report, everyone) <= (plan.places or len(everyone))
 
 
@@ -223,7 +259,50 @@ def test_no_task_job_or_namespace_spends_more_than_it_may(seed: int):
         if job.max_cost_usd is not None:
             assert sum(report.spent.get(id_, 0.0) for id_ in job.task_ids) <= job.max_cost_usd + CENT
     if plan.namespace_usd is not None:
-        assert sum(report.spent.values()) <= plan.namespace_usd + CENT
+        ours = [task.id for job in report.jobs for task in job.tasks]
+        assert sum(report.spent.get(id_, 0.0) for id_ in ours) <= plan.namespace_usd + CENT
+
+
+def test_every_gate_is_empty_in_the_end_and_a_limited_one_knows_of_every_dollar(seed: int):
+    report = report_of(seed)
+
+    of_jobs = {job.id: [task.id for task in job.tasks] for job in report.jobs}
+    inside = {**of_jobs, "default": [id_ for ids in of_jobs.values() for id_ in ids]}
+    moves = [envelope.decode(e.data, GateMoved) for e in report.events if e.subject.endswith(".moved")]
+    for gate in {(move.kind, move.gate): move for move in moves}.values():
+        assert gate.taken == {}
+        if gate.max_cost_usd is not None:
+            really = sum(report.spent.get(id_, 0.0) for id_ in inside[gate.gate])
+            assert really - CENT <= gate.spent_usd <= gate.max_cost_usd + CENT
+
+
+def test_two_collectors_that_saw_the_same_events_decide_the_same(seed: int):
+    for told in histories(report_of(seed)).values():
+        assert decisions(told, oldest_first) == decisions(told, newest_of_each_kind_shuffled)
+
+
+def test_a_worker_says_nothing_of_a_task_any_more_once_it_can_know_of_its_end(seed: int):
+    report = report_of(seed)
+
+    ended: dict[str, datetime] = {}
+    for event in report.events:
+        task_id = subjects.task_of(event.subject)
+        if task_id and event.subject.endswith(".finished"):
+            ended[task_id] = event.time
+        elif task_id in ended and not event.subject.endswith((".cancel-requested", ".submitted")):
+            assert event.time - ended[task_id] < timedelta(seconds=LATE_S)
+
+
+def test_where_nothing_goes_wrong_a_single_task_waits_for_no_more_of_another_namespace_than_have_places(calm_seed: int):
+    report, plan = report_of(calm_seed), Plan.of(calm_seed)
+
+    for job in report.neighbours:
+        single = job.tasks[0].id
+        told = [(event.subject.rpartition(".")[2], subjects.task_of(event.subject)) for event in report.events]
+        between = told[told.index(("submitted", single)) : told.index(("started", single))]
+        begun = [kind for kind, _ in between if kind == "started"]
+        assert plan.places is not None
+        assert len(begun) <= plan.places
 
 
 def test_where_money_runs_out_tasks_say_so():

@@ -6,7 +6,7 @@ One seed decides the plan, the faults, the engines' moods and the scheduler: the
 import hashlib
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,8 +16,8 @@ import trio.testing
 from msgspec.structs import replace
 
 from tests.support.moods import SOURCES, Moods, join
+from tests.support.reports import Report
 from testwright.actor import Actor
-from testwright.bus import Stored
 from testwright.bus.memory import Faults, MemoryBus, MemoryServer
 from testwright.bus.topology import Topology, declare
 from testwright.client import Client
@@ -29,18 +29,14 @@ from testwright.snapshots.bundle import Bundle
 from testwright.submission import Job, Terms, prepare
 from testwright.submitter.actor import submitter
 from testwright.verifier.actor import verifier
-from testwright.voice import JOB_EVENTS, TASK_EVENTS
 from testwright_schemas import (
     JobFinished,
-    JobMessage,
     LimitsSet,
     OutcomeCounts,
     Policy,
     RetryPolicy,
     Snapshot,
     Target,
-    TaskFinished,
-    TaskMessage,
     envelope,
     subjects,
 )
@@ -51,6 +47,9 @@ ROLES = ("submitter", "submitter", "collector", "collector", "generator", "gener
 CALM = 5
 """Every so many seeds nothing goes wrong, so that a bug is not blamed on what does."""
 
+NEXT_DOOR = "next-door"
+"""Another namespace, with a single task."""
+
 PATIENCE_S = 4 * 86_400.0
 """Virtual seconds after which a run that has not come to an end is called stuck."""
 
@@ -59,7 +58,7 @@ PATIENCE_S = 4 * 86_400.0
 class Plan:
     """What a run does, all of it decided by ``seed``.
 
-    Processes are killed ``kills`` times, drained ``rests`` and cut off ``cuts`` times; ``cancels`` are of
+    Processes are killed ``kills`` times, drained ``rests``, cut off ``cuts``, slow ``slows`` times; ``cancels`` are of
     tasks, of jobs or of everything. ``memory_s`` is how long the server remembers message ids: with 0 nothing may rest
     on them. ``concurrency`` are the tasks of a job that may work at a time, ``places`` those of the
     namespace; tasks, jobs and the namespace may cost so many dollars. Each process' clock is wrong by up to ``skew_s``,
@@ -72,6 +71,7 @@ class Plan:
     kills: int
     rests: int
     cuts: int
+    slows: int
     cancels: int
     faults: Faults
     memory_s: float
@@ -104,6 +104,7 @@ class Plan:
             kills=0 if calm else dice.randint(0, 12),
             rests=0 if calm else dice.randint(0, 6),
             cuts=0 if calm else dice.randint(0, 6),
+            slows=0 if calm else flow.choice((0, 0, 1, 4)),
             cancels=dice.randint(0, 3),
             faults=Faults() if calm else faults,
             memory_s=dice.choice((120.0, 0.0)),
@@ -115,35 +116,6 @@ class Plan:
             skew_s=0.0 if calm else flow.choice((0.0, 2.0, 90.0)),
             repeats=0 if calm else flow.choice((0, 0, 1, 3)),
         )
-
-
-@dataclass
-class Report:
-    """What a run left behind.
-
-    Attributes:
-        events: all of them, in order.
-        jobs: what was submitted.
-        queued: work items and timers that are left.
-        spent: dollars that each task has really cost.
-    """
-
-    events: list[Stored] = field(default_factory=list[Stored])
-    jobs: list[Job] = field(default_factory=list[Job])
-    queued: int = 0
-    spent: dict[str, float] = field(default_factory=dict[str, float])
-
-    def bill(self, task_id: str, usd: float) -> None:
-        """Take down what a task costs."""
-        self.spent[task_id] = self.spent.get(task_id, 0.0) + usd
-
-    @property
-    def digest(self) -> str:
-        """Fingerprint of everything that happened."""
-        told = hashlib.sha256()
-        for event in self.events:
-            told.update(event.subject.encode() + event.data)
-        return told.hexdigest()
 
 
 class Process:
@@ -196,6 +168,14 @@ class Process:
             await until(anyio.current_time() + for_s)
             bus.heal()
 
+    async def slow(self, by_s: float, for_s: float) -> None:
+        """Make it slow for a while."""
+        bus = self._bus
+        if bus:
+            bus.slow(by_s)
+            await until(anyio.current_time() + for_s)
+            bus.slow(0.0)
+
     async def _work(self, bus: MemoryBus) -> None:
         actor, self._at_work = self._actor(bus), None
         async with anyio.create_task_group() as tg:
@@ -246,7 +226,7 @@ async def _main(plan: Plan) -> Report:
         tg.start_soon(_hurt, plan, processes)
         with anyio.fail_after(PATIENCE_S):
             await _use(plan, bus, server, dice, report)
-            await _await_jobs(bus, report.jobs)
+            await _await_jobs(bus, report.every)
             server.faults = Faults()
             await _look(bus, server, report)
         tg.cancel_scope.cancel()
@@ -261,7 +241,11 @@ def _topology(memory_s: float) -> Topology:
 
 async def _use(plan: Plan, bus: MemoryBus, server: MemoryServer, dice: random.Random, report: Report) -> None:
     numbers = iter(range(1_000_000))
-    client = Client(bus, clock=server.now, new_id=lambda kind: f"{kind}-{next(numbers):06d}")
+
+    def client_of(namespace: str) -> Client:
+        return Client(bus, namespace=namespace, clock=server.now, new_id=lambda kind: f"{kind}-{next(numbers):06d}")
+
+    client = client_of("default")
     if plan.places or plan.namespace_usd:
         limits = LimitsSet(
             namespace=client.namespace, places=plan.places, max_cost_usd=plan.namespace_usd, set_at=server.now()
@@ -279,12 +263,27 @@ async def _use(plan: Plan, bus: MemoryBus, server: MemoryServer, dice: random.Ra
                 users.start_soon(_repeat, bus, job, policy, terms)
             for task in job.tasks:
                 users.start_soon(_expect, client, task.id)
-        for _ in range(plan.cancels):
-            await until(anyio.current_time() + dice.choice((0.0, 10.0, 60.0)))
-            job, everything = dice.choice(report.jobs), [job.id for job in report.jobs]
-            await client.cancel(*dice.choice(([job.tasks[0].id], [job.id], everything)))
+        if plan.places:
+            users.start_soon(_live_next_door, client_of(NEXT_DOOR), plan, report)
+        await _cancel(client, plan, dice, report)
     if plan.cancels:
         await _again(client, dice.choice(report.jobs), report)
+
+
+async def _cancel(client: Client, plan: Plan, dice: random.Random, report: Report) -> None:
+    for _ in range(plan.cancels):
+        await until(anyio.current_time() + dice.choice((0.0, 10.0, 60.0)))
+        job, everything = dice.choice(report.jobs), [job.id for job in report.jobs]
+        await client.cancel(*dice.choice(([job.tasks[0].id], [job.id], everything)))
+
+
+async def _live_next_door(client: Client, plan: Plan, report: Report) -> None:
+    """Submit a single task in another namespace."""
+    policy = replace(_policy(random.Random(f"{plan.seed}/next-door")), priority="critical")
+    async with client.following():
+        job = await client.submit_bundle(_bundle(1), policy)
+        report.neighbours.append(job)
+        await _expect(client, job.tasks[0].id)
 
 
 async def _repeat(bus: MemoryBus, job: Job, policy: Policy, terms: Terms) -> None:
@@ -319,7 +318,7 @@ async def _expect(client: Client, task_id: str) -> None:
 
 async def _hurt(plan: Plan, processes: Sequence[Process]) -> None:
     dice = random.Random(plan.seed)
-    hurts = ["kill"] * plan.kills + ["rest"] * plan.rests + ["cut"] * plan.cuts
+    hurts = ["kill"] * plan.kills + ["rest"] * plan.rests + ["cut"] * plan.cuts + ["slow"] * plan.slows
     dice.shuffle(hurts)
     async with anyio.create_task_group() as tg:
         for hurt in hurts:
@@ -330,6 +329,8 @@ async def _hurt(plan: Plan, processes: Sequence[Process]) -> None:
                     process.kill()
                 case "rest":
                     tg.start_soon(process.rest, dice.choice((0.0, 20.0)))
+                case "slow":
+                    tg.start_soon(process.slow, dice.choice((3.0, 12.0, 25.0)), dice.choice((60.0, 200.0)))
                 case _:
                     tg.start_soon(process.cut, dice.choice((5.0, 40.0, 150.0)))
 
@@ -352,7 +353,11 @@ async def _look(bus: MemoryBus, server: MemoryServer, report: Report) -> None:
             if stored.sequence == mark.sequence:
                 break
             report.events.append(stored)
-    left = ((subjects.WORK, subjects.WORK_ALL), (subjects.TIMERS, subjects.TIMERS_SET_ALL))
+    left = (
+        (subjects.COMMANDS, subjects.COMMANDS_ALL),
+        (subjects.WORK, subjects.WORK_ALL),
+        (subjects.TIMERS, subjects.TIMERS_SET_ALL),
+    )
     report.queued = sum([1 for stream, all_ in left async for _ in bus.last_per_subject(stream, [all_])])
 
 
@@ -377,24 +382,3 @@ def _policy(dice: random.Random) -> Policy:
         deadline_s=dice.choice((80_000.0, 160_000.0)),
         retry=RetryPolicy(max_attempts=2, base_s=dice.choice((0.0, 1.0, 5.0))),
     )
-
-
-def ends(report: Report) -> list[TaskFinished]:
-    """Return the ends of tasks."""
-    finished = [e for e in report.events if e.subject.endswith(".finished") and subjects.task_of(e.subject)]
-    return [envelope.decode(e.data, TaskFinished) for e in finished]
-
-
-def job_events(report: Report) -> list[JobMessage]:
-    """Return the events of jobs."""
-    return [JOB_EVENTS.decode(event.data) for event in report.events if subjects.job_of(event.subject)]
-
-
-def histories(report: Report) -> dict[str, list[tuple[int, TaskMessage]]]:
-    """Return the events of each task with their sequences."""
-    told: dict[str, list[tuple[int, TaskMessage]]] = {}
-    for event in report.events:
-        task_id = subjects.task_of(event.subject)
-        if task_id:
-            told.setdefault(task_id, []).append((event.sequence, TASK_EVENTS.decode(event.data)))
-    return told

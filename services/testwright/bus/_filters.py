@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 _WILDCARDS = {"*": r"[^.]+", ">": r".+"}
 
@@ -11,6 +12,11 @@ def compile_filters(filters: Sequence[str]) -> re.Pattern[str]:
 
     ``*`` stands for one token, ``>`` at the end for one or more.
     """
+    return _compiled(tuple(filters))
+
+
+@lru_cache(4096)
+def _compiled(filters: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(
         "|".join(r"\.".join(_WILDCARDS.get(token) or re.escape(token) for token in each.split(".")) for each in filters)
     )

@@ -29,6 +29,7 @@ class Link:
         self._whole = anyio.Event()
         self._whole.set()
         self._closed = False
+        self._slow_s = 0.0
         self._waiting: set[anyio.CancelScope] = set()
 
     @property
@@ -51,28 +52,35 @@ class Link:
         """Mend the wire."""
         self._whole.set()
 
+    def slow(self, by_s: float) -> None:
+        """Have everything that is said and heard take so many seconds longer from now on."""
+        self._slow_s = by_s
+
     @contextlib.contextmanager
-    def waiting(self) -> Generator[None]:
-        """Run a block whose waiting ends when the connection is closed.
+    def waiting(self, within_s: float = math.inf, late: BusError | None = None) -> Generator[None]:
+        """Run a block whose waiting ends when the connection is closed, or after so many seconds.
 
         Raises:
             BusClosedError: it is closed, or was while the block waited.
+            BusError: ``late``, where the time was over.
         """
-        if self._closed:
-            raise BusClosedError(f"the connection {self.name!r} is closed")
-        with anyio.CancelScope() as scope:
+        self._check_open()
+        with anyio.CancelScope(deadline=anyio.current_time() + within_s) as scope:
             self._waiting.add(scope)
             try:
                 yield
             finally:
                 self._waiting.discard(scope)
         if scope.cancelled_caught:
-            raise BusClosedError(f"the connection {self.name!r} was closed")
+            if late is None or self._closed:
+                raise BusClosedError(f"the connection {self.name!r} was closed")
+            raise late
 
     async def reach(self) -> None:
         """Return when the server can be reached."""
         await anyio.lowlevel.checkpoint()
-        await self._whole.wait()
+        if not self._whole.is_set():
+            await self._whole.wait()
 
     async def ask(self, about: str, action: Callable[[], T]) -> T:
         """Return what ``action`` finds on the server.
@@ -80,18 +88,18 @@ class Link:
         Raises:
             BusTimeoutError: the server could not be reached for 30 s.
         """
-        with self.waiting():
-            with anyio.CancelScope(deadline=anyio.current_time() + CONFIRM_TIMEOUT_S):
-                await self.reach()
-                return action()
-            raise BusTimeoutError(about, CONFIRM_TIMEOUT_S)
+        # Most often nothing has to be waited for, and a scope costs more than all the rest.
+        await self._step()
+        if not self.reachable:
+            with self.waiting(CONFIRM_TIMEOUT_S, BusTimeoutError(about, CONFIRM_TIMEOUT_S)):
+                await self._whole.wait()
+        return action()
 
     async def tell(self, action: Callable[[], None]) -> None:
         """Do something on the server, unconfirmed: cut off, it is not done."""
-        with self.waiting():
-            await anyio.lowlevel.checkpoint()
-            if self.reachable:
-                action()
+        await self._step()
+        if self.reachable:
+            action()
 
     async def publish(self, subject: str, action: Callable[[], T]) -> T:
         """Do something on the server until its confirmation comes through.
@@ -112,22 +120,34 @@ class Link:
 
     async def lag(self) -> None:
         """Let the time pass by which something lags on this wire, most often none."""
-        lag_s = self.dice.lag_s()
+        lag_s = self.dice.lag_s() + self._slow_s
         if lag_s:
             await until(anyio.current_time() + lag_s)
 
     async def _confirm(
         self, action: Callable[[], T], next_fate: Callable[[], Fate], retry_s: float, timed_out: BusError
     ) -> T:
-        with self.waiting():
-            with anyio.CancelScope(deadline=anyio.current_time() + CONFIRM_TIMEOUT_S):
-                while True:
-                    await self.reach()
-                    await self.lag()
-                    fate = next_fate() if self.reachable else Fate.LOST
-                    if fate is Fate.CONFIRMED:
-                        return action()
-                    if fate is Fate.UNCONFIRMED:
-                        action()
-                    await until(anyio.current_time() + retry_s)
-            raise timed_out
+        with self.waiting(CONFIRM_TIMEOUT_S, timed_out):
+            while True:
+                await self.reach()
+                await self.lag()
+                fate = next_fate() if self.reachable else Fate.LOST
+                if fate is Fate.CONFIRMED:
+                    return action()
+                if fate is Fate.UNCONFIRMED:
+                    action()
+                await until(anyio.current_time() + retry_s)
+
+    async def _step(self) -> None:
+        """Let others go first.
+
+        Raises:
+            BusClosedError: the connection is closed, or was meanwhile.
+        """
+        self._check_open()
+        await anyio.lowlevel.checkpoint()
+        self._check_open()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise BusClosedError(f"the connection {self.name!r} is closed")

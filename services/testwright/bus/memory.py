@@ -121,6 +121,10 @@ class MemoryBus:
         self._link.heal()
         self._core.dispatch()
 
+    def slow(self, by_s: float) -> None:
+        """Make it slow: what is published, answered and followed takes so many seconds longer, until it is set to 0."""
+        self._link.slow(by_s)
+
     async def publish(
         self,
         subject: str,

@@ -39,6 +39,7 @@ ANSWERS: dict[type[errors.TestwrightError], str] = {
     errors.StreamNotFoundError: "`testwright topology apply`, with credentials of the admin",
     errors.BlobNotFoundError: "it has expired (30 days): submit again, or `testwright retry ID`",
     errors.BlobCorruptError: "store it again; somebody has changed it, or a disk has",
+    errors.StreamReplacedError: "start whatever follows it again, and submit again what had not ended",
     errors.BlobTooLargeError: "submit a smaller project; snapshots of ours have 64 MB at most",
     errors.SandboxError: "is the program that the message names there, and executable? See [sandbox](../sandbox.md)",
     errors.WorkError: "see its `cause` below",

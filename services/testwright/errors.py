@@ -174,6 +174,10 @@ class StreamNotFoundError(BusError, number=211):
         super().__init__(f"{name} does not exist on this server: run `testwright topology apply`")
 
 
+class StreamReplacedError(BusError, number=215):
+    """Raised when a stream has no more what was already read from it; whoever follows it is to start anew."""
+
+
 class BlobNotFoundError(BusError, number=212):
     """Raised when the object store has no object with this digest (any more)."""
 

@@ -13,7 +13,7 @@ from tests.support.world import Engine
 from testwright.bus import Bus
 from testwright.bus.topology import declare
 from testwright.client import Client
-from testwright.errors import BusClosedError, PublishTimeoutError, StreamNotFoundError
+from testwright.errors import BusClosedError, PublishTimeoutError, StreamNotFoundError, StreamReplacedError
 from testwright_schemas import subjects
 
 pytestmark = pytest.mark.nats
@@ -125,6 +125,29 @@ async def test_a_client_that_waits_is_told_that_the_events_are_gone() -> None:
                 await client.wait(job.tasks[0].id)
 
         with anyio.fail_after(60), pytest.raises(StreamNotFoundError, match=subjects.EVENTS):
+            await wait()
+
+
+async def test_a_client_that_waits_is_told_that_the_events_were_deleted_and_made_again_within_a_second() -> None:
+    async with nats_world() as world:
+        await world.apply(TOPOLOGY)
+        client = Client(await world.connect("client"))
+        another = await world.connect("another")
+
+        async def wait() -> None:
+            async with client.following(), anyio.create_task_group() as tasks:
+                for _ in range(3):
+                    job = await client.submit_bundle(bundle(), POLICY)
+                    await another.publish(
+                        subjects.job_event(client.namespace, job.id, "submitted"), b"{}", message_id=job.id
+                    )
+                tasks.start_soon(client.wait, job.tasks[0].id)
+                await anyio.wait_all_tasks_blocked()
+                await world.ask(f"$JS.API.STREAM.DELETE.{subjects.EVENTS}")
+                await world.apply(TOPOLOGY)
+                await another.publish(event(1), b"new", message_id="1")
+
+        with anyio.fail_after(60), pytest.raises(StreamReplacedError, match="start anew"):
             await wait()
 
 

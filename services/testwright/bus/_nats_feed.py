@@ -2,7 +2,9 @@
 
 A short-lived push consumer delivers to an inbox; its deliveries are numbered, so a lost one is noticed. Whenever that
 or a reconnect, a missed heartbeat or a deleted consumer leaves a doubt, a new consumer starts behind the last message
-that was handed out. What the reader has not taken yet holds back the server through flow control.
+that was handed out. Where the stream does not reach as far as that, the server that answers may lag behind for a
+moment; or the stream was made anew, or has lost its end, and what the reader waits for may never come. What the reader
+has not taken yet holds back the server through flow control.
 
 Whoever may read a part of the stream only is held to it by the subject that creates the consumer, which has room for
 one filter. Several are then followed through one that covers them all, and what is too much is left out here.
@@ -11,6 +13,7 @@ one filter. Several are then followed through one that covers them all, and what
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from typing import Any, Literal
 
 import anyio
@@ -21,13 +24,15 @@ from testwright.bus._filters import compile_filters, cover
 from testwright.bus._nats_api import API, read
 from testwright.bus._nats_link import Link, Retire, State
 from testwright.bus._nats_wire import NS, Message, origin, stored
-from testwright.errors import BusClosedError, BusError, BusTimeoutError, PermissionDeniedError
+from testwright.errors import BusClosedError, BusError, BusTimeoutError, PermissionDeniedError, StreamReplacedError
 from testwright.pacing import Backoff
 
 _HEARTBEAT_S = 5.0
 _QUIET_S = 2.5 * _HEARTBEAT_S
 _ABANDONED_S = 10.0
 _STATUS = "100"
+_LAG_S = 30.0
+"""How long a server of a cluster may lag behind what another one has delivered."""
 
 Start = Literal["new", "resume", "last_per_subject"]
 Queue = asyncio.Queue[Message | BusError | None]
@@ -62,6 +67,10 @@ class Follower:
         self._wanted = compile_filters(filters)
         self._start: Start = start
         self._last = after
+        self._last_at: datetime | None = None
+        self._opened = False
+        self._behind_since: float | None = None
+        self._reached = 0
         self._ends_within_s = ends_within_s
         self._queue: Queue | None = None
         self._retire: Retire | None = None
@@ -86,6 +95,8 @@ class Follower:
                 self._queue = None
             elif message.delivered and (taken := self._take(message)) is not None:
                 return taken
+            elif self._behind_since is not None and anyio.current_time() > self._behind_since + _LAG_S:
+                self._queue = None
 
     async def open(self, within_s: float | None) -> Queue:
         """Have the server deliver what comes next; tried again for ``within_s``, ``None`` for ever.
@@ -133,37 +144,67 @@ class Follower:
             queue.put_nowait(PermissionDeniedError("subscribe to", inbox))
 
         self._retire = await self._link.subscribe(inbox, queue.put_nowait, refused)
-        try:
-            answer = await self._create(name, inbox)
-        except PermissionDeniedError:
-            if self._narrow or len(self._filters) == 1:
-                raise
-            self._link.narrow.add(self._stream)
-            answer = await self._create(name, inbox)
-        content = None if answer is None else read(answer, f"stream {self._stream}")
+        if self._opened and self._start == "resume" and not await self._look_behind():
+            return None
+        content = await self._created(name, inbox, self._start)
         if content is None:
             return None
         self._begin(content)
         return queue
 
+    async def _look_behind(self) -> bool:
+        """Take note of whether the stream reaches as far as what was handed out; returns whether the server said.
+
+        Raises:
+            StreamReplacedError: for too long it has not.
+        """
+        # Nobody listens to this one, which ends by itself; the answer says where the stream ends.
+        content = await self._created(self._link.new_name(), self._link.new_inbox(), "new")
+        if content is None:
+            return False
+        self._reached = int(content["delivered"]["stream_seq"])
+        if self._reached >= self._last:
+            self._behind_since = None
+        elif self._behind_since is None:
+            self._behind_since = anyio.current_time()
+        elif anyio.current_time() > self._behind_since + _LAG_S:
+            raise self._replaced()
+        return True
+
+    def _replaced(self) -> BusError:
+        why = "was deleted and made again, or has lost what it had confirmed"
+        return StreamReplacedError(f"{self._stream} {why}: start anew")
+
+    async def _created(self, name: str, inbox: str, start: Start) -> dict[str, Any] | None:
+        """Return what the server says of a new consumer, ``None`` where it does not."""
+        try:
+            answer = await self._create(name, inbox, start)
+        except PermissionDeniedError:
+            if self._narrow or len(self._filters) == 1:
+                raise
+            self._link.narrow.add(self._stream)
+            answer = await self._create(name, inbox, start)
+        return None if answer is None else read(answer, f"stream {self._stream}")
+
     @property
     def _narrow(self) -> bool:
         return self._stream in self._link.narrow
 
-    async def _create(self, name: str, inbox: str) -> Message | None:
+    async def _create(self, name: str, inbox: str, start: Start) -> Message | None:
         filters = [cover(self._filters)] if self._narrow else self._filters
         scope = f".{filters[0]}" if len(filters) == 1 else ""
-        body = {"stream_name": self._stream, "config": self._config(name, inbox, filters)}
+        body = {"stream_name": self._stream, "config": self._config(name, inbox, filters, start)}
         return await self._link.request(
             f"{API}.CONSUMER.CREATE.{self._stream}.{name}{scope}",
             msgspec.json.encode(body),
             operation="create a consumer by",
         )
 
-    def _config(self, name: str, inbox: str, filters: Sequence[str]) -> dict[str, Any]:
+    def _config(self, name: str, inbox: str, filters: Sequence[str], start: Start) -> dict[str, Any]:
+        behind = self._last if self._behind_since is None else self._reached
         starts: dict[Start, dict[str, Any]] = {
             "new": {"deliver_policy": "new"},
-            "resume": {"deliver_policy": "by_start_sequence", "opt_start_seq": self._last + 1},
+            "resume": {"deliver_policy": "by_start_sequence", "opt_start_seq": behind + 1},
             "last_per_subject": {"deliver_policy": "last_per_subject"},
         }
         return {
@@ -176,7 +217,7 @@ class Follower:
             "mem_storage": True,
             "num_replicas": 1,
             **({"filter_subject": filters[0]} if len(filters) == 1 else {"filter_subjects": list(filters)}),
-            **starts[self._start],
+            **starts[start],
         }
 
     def _begin(self, content: Mapping[str, Any]) -> None:
@@ -185,6 +226,7 @@ class Follower:
         if self._start == "new":
             self._last = int(content["delivered"]["stream_seq"])
             self._start = "resume"
+        self._opened = True
 
     def _finished(self) -> bool:
         # What is published meanwhile must not keep the reader for ever.
@@ -207,8 +249,10 @@ class Follower:
         where = origin(message.reply)
         self._delivered, self._pending = where.delivery, where.pending
         if where.sequence <= self._last:
+            if self._last_at and where.time > self._last_at:
+                raise self._replaced()
             return None
-        self._last = where.sequence
+        self._last, self._last_at, self._behind_since = where.sequence, where.time, None
         return stored(message) if self._wanted.fullmatch(message.subject) else None
 
 

@@ -1,8 +1,8 @@
 """The one loop of every actor: take a delivery, handle it, publish what follows, then ack.
 
 What is acked has been said; what was not said is delivered again. An unexpected error hands the message back with a
-growing delay; one that nobody can decode, that claims to be from elsewhere, or that was handed back too often, becomes
-a dead letter with an event.
+growing delay; one that nobody can decode, that claims to be from elsewhere, or that failed too often, becomes a dead
+letter with an event. A server that does not answer is not the message's fault, however long it stays away.
 """
 
 import hashlib
@@ -16,17 +16,25 @@ import msgspec
 from anyio.abc import TaskGroup, TaskStatus
 from msgspec.structs import replace
 
-from testwright.bus import Bus, Delivery, Slot, Stored
-from testwright.errors import BusClosedError, BusError, PayloadTooLargeError
+from testwright.bus import Bus, Delivery, Stored
+from testwright.drain import Drain
+from testwright.errors import BusClosedError, BusError, BusTimeoutError, PayloadTooLargeError, PublishTimeoutError
 from testwright.observe.current import handling
 from testwright.pacing import beat
 from testwright.voice import Voice, address
-from testwright_schemas import Effect, MessageDeadLettered, Publish, envelope, subjects
+from testwright_schemas import Effect, MessageDeadLettered, Publish, brief, envelope, subjects
 
 log = logging.getLogger("testwright.actor")
 
 MAX_DELIVERIES = 20
-"""Deliveries of one message before it becomes a dead letter: the last resort behind each actor's own counting."""
+"""Deliveries of one message that may fail before it becomes a dead letter: the last resort behind each actor's own
+counting."""
+
+LAST_DELIVERY = 400
+"""Deliveries of one message of which not even the failure is known: it may take its actor down each time."""
+
+AWAY = (PublishTimeoutError, BusTimeoutError)
+"""Failures that say nothing about a message."""
 
 BEAT_S = 10.0
 """Seconds between progress acks: a third of the ack wait, so that two may be lost."""
@@ -45,6 +53,9 @@ Handler = Callable[[Any, Stored], Awaitable[Sequence[Effect]]]
 It raises ``SupersededError`` where the delivery belongs to somebody else by now.
 """
 
+GivenUp = Callable[[Any, Stored], Awaitable[Sequence[Effect]]]
+"""What follows for a message that failed too often, before it becomes a dead letter: what it had begun is to end."""
+
 Refused = Callable[[Stored, msgspec.DecodeError], Awaitable[bool]]
 """Answers a message that cannot be decoded; returns whether it did."""
 
@@ -60,6 +71,7 @@ class Reaction:
         handle: what to do with one.
         slots: how many at a time.
         refused: what to try before a message that cannot be decoded becomes a dead letter.
+        given_up: what to say before a message that failed too often becomes a dead letter.
     """
 
     stream: str
@@ -68,48 +80,7 @@ class Reaction:
     handle: Handler
     slots: int = 1
     refused: Refused | None = None
-
-
-class Drain:
-    """Lets an actor come to rest: idle slots end at once, busy ones finish or are stopped after a grace time."""
-
-    def __init__(self) -> None:
-        self._begun = False
-        self._idle: set[anyio.CancelScope] = set()
-        self._busy: set[anyio.CancelScope] = set()
-
-    def begin(self) -> None:
-        """Take no new work from now on."""
-        self._begun = True
-        for scope in tuple(self._idle):
-            scope.cancel()
-
-    def stop(self) -> None:
-        """Stop what is still running."""
-        for scope in tuple(self._busy):
-            scope.cancel()
-
-    async def next(self, slot: Slot) -> Delivery | None:
-        """Return the slot's next delivery, ``None`` once draining has begun."""
-        if self._begun:
-            return None
-        delivery = None
-        with anyio.CancelScope() as scope:
-            self._idle.add(scope)
-            try:
-                delivery = await slot.next()
-            finally:
-                self._idle.discard(scope)
-        return delivery
-
-    async def work(self, body: Callable[[], Awaitable[None]]) -> None:
-        """Run ``body`` to its end or until ``stop``."""
-        with anyio.CancelScope() as scope:
-            self._busy.add(scope)
-            try:
-                await body()
-            finally:
-                self._busy.discard(scope)
+    given_up: GivenUp | None = None
 
 
 @dataclass
@@ -209,12 +180,12 @@ class Actor:
             raise
         except Exception as error:  # the loop must outlive any one message
             log.warning("failed actor=%s subject=%s error=%r", self.name, stored.subject, error, exc_info=error)
-            await self._hand_back(delivery, min(0.1 * 2**delivery.count, 30.0))
+            await self._failed(reaction, delivery, error)
 
     async def _handle(self, reaction: Reaction, delivery: Delivery) -> None:
         stored = delivery.message
-        if delivery.count > MAX_DELIVERIES:
-            await self._bury(delivery, f"handed back {MAX_DELIVERIES} times")
+        if delivery.count > LAST_DELIVERY:
+            await self._give_up(reaction, delivery, f"delivered {LAST_DELIVERY} times")
             return
         try:
             message = envelope.decode(stored.data, reaction.type_)
@@ -228,6 +199,27 @@ class Actor:
         for effect in await reaction.handle(message, stored):
             await self.voice.say(effect, stored.headers)
         await delivery.ack()
+
+    async def _failed(self, reaction: Reaction, delivery: Delivery, error: Exception) -> None:
+        """Hand a message back, or give it up."""
+        if delivery.count >= MAX_DELIVERIES and not isinstance(error, AWAY):
+            try:
+                await self._give_up(reaction, delivery, f"failed {MAX_DELIVERIES} times: {brief(repr(error))}")
+            except BusClosedError:
+                raise
+            except Exception as why:  # as above
+                log.warning("not-given-up actor=%s error=%r", self.name, why, exc_info=why)
+            else:
+                return
+        # No more than 30 s, nor more digits than a float has.
+        await self._hand_back(delivery, min(0.1 * 2 ** min(delivery.count, MAX_DELIVERIES), 30.0))
+
+    async def _give_up(self, reaction: Reaction, delivery: Delivery, reason: str) -> None:
+        stored = delivery.message
+        if reaction.given_up:
+            for effect in await reaction.given_up(envelope.decode(stored.data, reaction.type_), stored):
+                await self.voice.say(effect, stored.headers)
+        await self._bury(delivery, reason)
 
     async def _hand_back(self, delivery: Delivery, delay_s: float = 0.0) -> None:
         with anyio.move_on_after(HAND_BACK_S, shield=True):

@@ -22,6 +22,8 @@ from testwright_schemas import (
     RetryTasks,
     SubmitJob,
     TaskCancelRequested,
+    TaskError,
+    TaskFinished,
     TaskJoined,
     TaskSpec,
     TaskSubmitted,
@@ -261,3 +263,42 @@ def test_a_job_that_was_accepted_is_not_refused_for_limits_when_it_comes_again()
     claims = replace(accepted("task-1"), limits=full, open_tasks=5)
 
     assert core.is_acceptance(core.submit(submission("task-1"), claims, ["echo"], LATER))
+
+
+def test_a_submission_that_is_given_up_before_anything_was_said_of_it_is_refused():
+    effects = core.give_up(submission("task-1"), FREE, "it failed again and again", LATER)
+
+    assert (refusal(effects).field, refusal(effects).reason) == ("body", "it failed again and again")
+
+
+def test_the_tasks_that_a_submission_given_up_halfway_has_not_come_to_end_as_failed():
+    claims = replace(accepted("task-1", "task-2"), owners={"task-1": "job-1"})
+
+    [effect] = core.give_up(submission("task-1", "task-2"), claims, "it failed again and again", LATER)
+
+    assert isinstance(effect, Publish)
+    assert effect.once
+    end = effect.message
+    assert isinstance(end, TaskFinished)
+    assert (end.task_id, end.module, end.outcome) == ("task-2", TARGET.module, "failed")
+    assert end.error == TaskError(cause="dead-lettered", message="it failed again and again")
+
+
+def test_a_retry_that_is_given_up_halfway_ends_what_it_has_not_come_to():
+    specs = (RetrySpec(task_id="task-1", retry_of="old-1"),)
+    again = RetryTasks(namespace="default", job_id="job-1", tasks=specs, submitted_at=NOW)
+
+    [effect] = core.give_up(again, accepted("task-1"), "it failed", LATER)
+
+    assert isinstance(effect, Publish)
+    assert isinstance(effect.message, TaskFinished)
+
+
+def test_giving_up_a_submission_under_the_id_of_another_ends_nothing_of_that():
+    assert core.give_up(submission("task-9"), accepted("task-1"), "it failed", LATER) == ()
+
+
+def test_a_submission_that_was_refused_is_given_up_without_a_word():
+    job = JobRejected(namespace="default", job_id="job-1", field="tasks", reason="too many")
+
+    assert core.give_up(submission("task-1"), core.Claims(job=JobHistory(rejected=job)), "it failed", LATER) == ()

@@ -1,6 +1,7 @@
 """The submitter's shell: reads commands, looks up what they name, says what follows."""
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import assert_never
 
 import msgspec
@@ -92,6 +93,15 @@ class _Submitter:
         await self._voice.say(core.rejected(known.namespace, known.job_id, field, reason), stored.headers)
         return True
 
+    async def give_up(
+        self, clock: Clock, message: CommandMessage | ScheduleCommand, stored: Stored
+    ) -> Sequence[Effect]:
+        """Return what ends a submission that failed too often; nothing for any other command."""
+        del stored
+        if not isinstance(message, SubmitJob | RetryTasks):
+            return ()
+        return core.give_up(message, await self._claims(message), "its submission failed again and again", clock())
+
     async def _cancel(self, command: CancelTasks, stored: Stored) -> Sequence[Effect]:
         jobs: dict[str, JobHistory] = {
             job_id: await self._archive.job(command.namespace, job_id) for job_id in command.job_ids
@@ -142,6 +152,7 @@ def submitter(bus: Bus, clock: Clock, engines: Collection[str], *, slots: int = 
         handle=part.handle,
         slots=slots,
         refused=part.refuse,
+        given_up=partial(part.give_up, clock),
     )
     due = Reaction(
         stream=subjects.TIMERS,

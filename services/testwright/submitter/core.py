@@ -24,6 +24,9 @@ from testwright_schemas import (
     RetryTasks,
     SubmitJob,
     TaskCancelRequested,
+    TaskError,
+    TaskFinished,
+    TaskSpec,
     TaskSubmitted,
 )
 
@@ -166,6 +169,42 @@ def retry(command: RetryTasks, claims: Claims, tasks: Mapping[str, TaskHistory],
 def rejected(namespace: str, job_id: str, field: str, reason: str) -> Publish:
     """Return the refusal of a submission."""
     return Publish(message=JobRejected(namespace=namespace, job_id=job_id, field=field, reason=reason), once=True)
+
+
+def give_up(command: SubmitJob | RetryTasks, claims: Claims, reason: str, at: datetime) -> tuple[Effect, ...]:
+    """Return what ends a submission that cannot be carried out: it may have been halfway through.
+
+    Where nothing was said of it, it is refused. Otherwise the tasks that are there go on, and the others end.
+
+    Args:
+        command: the submission.
+        claims: what is taken.
+        reason: why it is given up.
+        at: when.
+    """
+    job = claims.job
+    if job.submitted is None:
+        refused = rejected(command.namespace, command.job_id, "body", reason)
+        return () if job.rejected else (refused,)
+    if job.submitted.task_ids != tuple(spec.task_id for spec in command.tasks):
+        return ()
+    return tuple(
+        Publish(
+            message=TaskFinished(
+                namespace=command.namespace,
+                job_id=command.job_id,
+                task_id=spec.task_id,
+                module=spec.target.module if isinstance(spec, TaskSpec) else "",
+                outcome="failed",
+                error=TaskError(cause="dead-lettered", message=reason),
+                created_at=job.submitted.created_at,
+                completed_at=max(at, job.submitted.created_at),
+            ),
+            once=True,
+        )
+        for spec in command.tasks
+        if spec.task_id not in claims.owners
+    )
 
 
 def _answer(

@@ -1,0 +1,130 @@
+"""What becomes of a message that fails again and again, on a bus in memory and in virtual time."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import anyio
+import pytest
+from trio.testing import MockClock
+
+from tests.support.buses import MemoryWorld, memory_world
+from tests.support.tasks import NOW, finished, submitted
+from testwright.background import beside
+from testwright.bus import Bus, Stored
+from testwright.bus.topology import declare
+from testwright.collector.actor import collector
+from testwright.errors import PublishTimeoutError
+from testwright.pacing import until
+from testwright.submitter.actor import submitter
+from testwright.voice import Voice
+from testwright_schemas import (
+    JobFinished,
+    MessageDeadLettered,
+    Publish,
+    SubmitJob,
+    TaskFinished,
+    TaskSpec,
+    envelope,
+    subjects,
+)
+
+ENGINES = ("echo", "ghostwriter")
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    """Return an event loop whose time passes only while everybody waits, and then at once."""
+    return "trio", {"clock": MockClock(autojump_threshold=0)}
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[MemoryWorld]:
+    """Run a memory server with the product's topology."""
+    async with memory_world(declare(ENGINES), seed=1, epoch=NOW) as world:
+        yield world
+
+
+def submission(*ids: str) -> SubmitJob:
+    task = submitted()
+    return SubmitJob(
+        namespace="default",
+        job_id=task.job_id,
+        tasks=tuple(TaskSpec(task_id=id_, target=task.target) for id_ in ids),
+        snapshot=task.snapshot,
+        policy=task.policy,
+        submitted_at=NOW,
+    )
+
+
+async def say(world: MemoryWorld, message: Any) -> None:
+    voice = Voice(await world.connect("someone"), "someone", world.server.now)
+    await voice.say(Publish(message=message), {})
+
+
+async def settled(world: MemoryWorld, after_s: float) -> list[Stored]:
+    """Return every event there is after a while."""
+    await until(anyio.current_time() + after_s)
+    bus = await world.connect("reader")
+    return [stored async for stored in bus.last_per_subject(subjects.EVENTS, [subjects.EVENTS_ALL])]
+
+
+def letters(events: list[Stored]) -> list[MessageDeadLettered]:
+    return [envelope.decode(e.data, MessageDeadLettered) for e in events if subjects.is_dead(e.subject)]
+
+
+async def test_a_job_whose_submission_fails_halfway_again_and_again_ends_with_the_tasks_that_are_there(
+    world: MemoryWorld,
+) -> None:
+    command = submission("task-1", "task-2", "task-3")
+    refused = subjects.task_event("default", "task-2", "submitted")
+    bus = cast("Bus", Mute(await world.connect("submitter"), refused, times=10**9))
+    actors = collector(await world.connect("collector"), world.server.now), submitter(bus, world.server.now, ENGINES)
+    async with beside(*(actor.run for actor in actors)):
+        await say(world, command)
+        await settled(world, 3600)
+        await say(world, finished("cancelled", "task-1"))
+        events = await settled(world, 3600)
+
+    ends = [envelope.decode(e.data, TaskFinished) for e in events if re.search(r"task-\d.finished", e.subject)]
+    assert {end.task_id: end.error and end.error.cause for end in ends} == {
+        "task-1": None,
+        "task-2": "dead-lettered",
+        "task-3": "dead-lettered",
+    }
+    [job] = [envelope.decode(e.data, JobFinished) for e in events if re.search("job-1.finished", e.subject)]
+    assert (job.counts.failed, job.counts.cancelled) == (2, 1)
+    [letter] = letters(events)
+    assert letter.reason == "failed 20 times: ValueError('not that')"
+
+
+async def test_a_message_outlasts_a_server_that_confirms_nothing_for_hours(world: MemoryWorld) -> None:
+    command = submission("task-1")
+    full = PublishTimeoutError("not confirmed within 30 s")
+    bus = Mute(await world.connect("submitter"), subjects.job_event("default", "job-1", "submitted"), 100, full)
+    async with beside(submitter(cast("Bus", bus), world.server.now, ENGINES).run):
+        await say(world, command)
+        events = await settled(world, 24 * 3600)
+
+    assert letters(events) == []
+    assert [event.subject.split(".")[3] for event in events if event.subject.endswith("submitted")] == ["job", "task"]
+
+
+class Mute:
+    """A bus that does not let something be said, so many times."""
+
+    def __init__(self, bus: Bus, subject: str, times: int, error: Exception | None = None) -> None:
+        self._bus = bus
+        self._subject = subject
+        self._times = times
+        self._error = error or ValueError("not that")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bus, name)
+
+    async def publish(self, subject: str, data: bytes, **options: Any) -> Any:
+        """Publish, or raise."""
+        if subject == self._subject and self._times:
+            self._times -= 1
+            raise self._error
+        return await self._bus.publish(subject, data, **options)

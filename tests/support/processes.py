@@ -183,12 +183,7 @@ class Plant:
         return started
 
     async def run(self, *arguments: str, sources: Path | None = None) -> Child:
-        """Start any verb of the command line.
-
-        Args:
-            arguments: of it.
-            sources: root of another version of this repository, to run instead of this one.
-        """
+        """Start any verb of the command line, of this version or of the one whose repository ``sources`` has."""
         folders = [ENGINES_FOLDER, *(sources / root for root in ("services", "schemas") if sources)]
         environment = {
             **os.environ,

@@ -49,6 +49,8 @@ class Deployment(Record, frozen=True, kw_only=True):
         hosts: names and addresses of the server, for its certificate.
         users: who they are.
         revoked: when public keys were revoked, in seconds since 1970, by account and key.
+        storage: bytes of disk that the streams of each account may take, copies on other servers included; ``None`` for
+            what there is.
     """
 
     form: FormName
@@ -56,6 +58,7 @@ class Deployment(Record, frozen=True, kw_only=True):
     hosts: tuple[str, ...] = ()
     users: tuple[User, ...] = ()
     revoked: dict[str, dict[str, int]] = msgspec.field(default_factory=dict[str, dict[str, int]])
+    storage: int | None = None
 
     @property
     def accounts(self) -> tuple[str, ...]:
@@ -121,6 +124,7 @@ def merged(old: Deployment, wish: Deployment) -> Deployment:
         hosts=_united(old.hosts, wish.hosts),
         users=tuple(everyone.values()),
         revoked=old.revoked,
+        storage=old.storage if wish.storage is None else wish.storage,
     )
 
 

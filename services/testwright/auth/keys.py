@@ -49,7 +49,8 @@ class Nkeys:
 def accounts(deployment: Deployment, entries: Entries) -> dict[str, Any]:
     """Return accounts as the configuration has them, with the entries of their users."""
     found: dict[str, Any] = {}
+    stores: Any = "enabled" if deployment.storage is None else {"max_file": deployment.storage}
     for account in deployment.accounts:
         listed = [entry for user in deployment.users if user.account == account for entry in entries(user)]
-        found[account] = {"users": listed} if account == SYSTEM else {"jetstream": "enabled", "users": listed}
+        found[account] = {"users": listed} if account == SYSTEM else {"jetstream": stores, "users": listed}
     return {"accounts": found, "system_account": SYSTEM}

@@ -64,7 +64,7 @@ class Tokens:
         accounts = {name: self._seed(name, nkeys.PREFIX_BYTE_ACCOUNT) for name in deployment.accounts}
         system = public_of(accounts[SYSTEM])
         preload = {
-            public_of(seed): token(_account(name, public_of(seed), deployment.revoked.get(name, {})), operator)
+            public_of(seed): token(_account(name, public_of(seed), deployment), operator)
             for name, seed in accounts.items()
         }
         # A server that runs does not take another one, be it only a newer one of the same operator.
@@ -93,9 +93,12 @@ class Tokens:
         return kept(self._folder / f"{name}.seed", lambda: new_seed(prefix))
 
 
-def _account(name: str, public: str, revoked: Mapping[str, int]) -> dict[str, Any]:
+def _account(name: str, public: str, deployment: Deployment) -> dict[str, Any]:
+    revoked = deployment.revoked.get(name)
     limits = dict.fromkeys(("subs", "data", "payload", "imports", "exports", "conn", "leaf"), _UNLIMITED)
     stores = dict.fromkeys(("mem_storage", "disk_storage", "streams", "consumer"), _UNLIMITED)
+    if deployment.storage is not None:
+        stores["disk_storage"] = deployment.storage
     about = {"type": "account", "limits": {**limits, "wildcards": True, **({} if name == SYSTEM else stores)}}
     return _claims(name, public, {**about, **({"revocations": dict(revoked)} if revoked else {})})
 

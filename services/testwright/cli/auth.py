@@ -40,6 +40,17 @@ Hosts = Annotated[
     list[str] | None, typer.Option("--host", metavar="NAME", help="Name or address of the server, for its certificate.")
 ]
 
+Storage = Annotated[
+    float | None,
+    typer.Option(
+        "--storage",
+        metavar="GIB",
+        min=0.0,
+        help="Disk for each account, copies on other servers included; else what there is.",
+    ),
+]
+_GIB = 1 << 30
+
 
 @app.command()
 def init(
@@ -50,6 +61,7 @@ def init(
     account: Accounts = None,
     engine: Engines = None,
     host: Hosts = None,
+    storage: Storage = None,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -65,6 +77,7 @@ def init(
         engines=tuple(engine or registry.names()),
         hosts=hosts(host or ()),
         users=users(account or (), namespace or ()),
+        storage=None if storage is None else round(storage * _GIB),
     )
     _show(folder, store.init(folder, wish), as_json=as_json)
 

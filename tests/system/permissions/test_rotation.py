@@ -1,5 +1,6 @@
 """Secrets are replaced while work goes on, and the old ones are shut out when they are retired."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 from anyio.abc import TaskGroup, TaskStatus
+from msgspec.structs import replace
 
 from tests.support.buses import LOW, told, work
 from tests.support.guarded import ENGINES, Guarded, deployment, guarded
@@ -17,7 +19,7 @@ from testwright.auth.deployment import FormName
 from testwright.bus import Bus
 from testwright.bus.nats import connect
 from testwright.client import Client
-from testwright.errors import BlobNotFoundError, BusClosedError, ConnectError
+from testwright.errors import BlobNotFoundError, BusClosedError, BusError, ConnectError
 from testwright_schemas import Policy, subjects
 
 pytestmark = pytest.mark.nats
@@ -221,3 +223,17 @@ async def test_tenants_with_accounts_of_their_own_know_nothing_of_each_other(tmp
         assert listed == []
         with pytest.raises(BlobNotFoundError):
             await theirs.fetch(subjects.ARTIFACTS, digest)
+
+
+@pytest.mark.parametrize("form", ["nkeys", "jwt"])
+async def test_a_tenant_that_has_used_up_its_disk_leaves_others_theirs(tmp_path: Path, form: FormName) -> None:
+    wish = replace(deployment(form, accounts=["acme", "beta"]), storage=3 << 20)
+    async with guarded(tmp_path, form, wish) as guard:
+        for account in ("acme", "beta"):
+            await guard.apply(f"{account}.admin")
+        full, other = await guard.connect("acme.admin"), await guard.connect("beta.admin")
+
+        with pytest.raises(BusError, match="exceeded"):
+            await full.put(subjects.ARTIFACTS, os.urandom(4 << 20))
+
+        assert await other.put(subjects.ARTIFACTS, os.urandom(2 << 20))

@@ -63,6 +63,12 @@ def test_of_two_things_of_one_name_the_more_frequent_becomes_a_fixture() -> None
     [
         ("assert shop.price(3) == 0.1", "assert shop.price(3) == pytest.approx(0.1)"),
         ("assert shop.price(3) == -0.1", "assert shop.price(3) == pytest.approx(-0.1)"),
+        ("assert shop.split(3) == [0.1, 2, -0.5]", "assert shop.split(3) == pytest.approx([0.1, 2, -0.5])"),
+        ("assert shop.split(3) == {'a': 0.1}", "assert shop.split(3) == pytest.approx({'a': 0.1})"),
+        ("assert shop.split(3) == [1, 2]", "assert shop.split(3) == [1, 2]"),
+        ("assert shop.split(3) == [0.1, True]", "assert shop.split(3) == [0.1, True]"),
+        ("assert shop.split(3) == [0.1, 'a']", "assert shop.split(3) == [0.1, 'a']"),
+        ("assert cart.total == 0.30000000000000004", "assert cart.total == pytest.approx(0.30000000000000004)"),
         ("x = shop.price(3)\n    assert x == 2.5", "x = shop.price(3)\n    assert x == pytest.approx(2.5)"),
         ("assert shop.price(3) == 3", "assert shop.price(3) == 3"),
         ("assert shop.price(3) == 3.0", "assert shop.price(3) == 3.0"),

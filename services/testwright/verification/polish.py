@@ -4,7 +4,7 @@ It may be wrong about what is safe, so whoever calls it runs the file again and 
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from testwright.verification import edits
 from testwright.verification.assertions import Function
@@ -14,6 +14,9 @@ from testwright.verification.selection import bound
 
 LEAST = 3
 """Tests that must begin alike for a fixture to be worth it."""
+
+LONG = 12
+"""Characters from which on a fraction looks computed."""
 
 
 def polished(text: str) -> str:
@@ -113,12 +116,40 @@ def _approximate(tree: ast.Module) -> Iterator[Edit]:
         results = {name for node in ast.walk(test) for name in _computed(node)}
         for node in ast.walk(test):
             match node:
-                case ast.Assert(test=ast.Compare(left=left, ops=[ast.Eq()], comparators=[value])) if _is_fraction(
-                    value
-                ) and (isinstance(left, ast.Call) or (isinstance(left, ast.Name) and left.id in results)):
+                case ast.Assert(test=ast.Compare(left=left, ops=[ast.Eq()], comparators=[value])) if (
+                    _is_result(left, results) and _has_fractions(value)
+                ) or _is_long(value):
                     yield edits.replacement(value, f"pytest.approx({ast.unparse(value)})")
                 case _:
                     pass
+
+
+def _is_result(node: ast.expr, results: Collection[str]) -> bool:
+    return isinstance(node, ast.Call) or (isinstance(node, ast.Name) and node.id in results)
+
+
+def _has_fractions(node: ast.expr) -> bool:
+    """Return whether a value is a fraction, or holds nothing but numbers, fractions among them."""
+    match node:
+        case ast.List(elts=members) | ast.Tuple(elts=members) | ast.Dict(values=members):
+            return any(map(_is_fraction, members)) and all(map(_is_number, members))
+        case _:
+            return _is_fraction(node)
+
+
+def _is_long(node: ast.expr) -> bool:
+    """Return whether a fraction has more digits than anybody would write: it was computed, wherever it is found."""
+    return _is_fraction(node) and len(ast.unparse(node)) >= LONG
+
+
+def _is_number(node: ast.expr) -> bool:
+    match node:
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return _is_number(operand)
+        case ast.Constant(value=int() | float() as value):
+            return not isinstance(value, bool)
+        case _:
+            return False
 
 
 def _computed(node: ast.AST) -> Iterator[str]:

@@ -8,7 +8,18 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 
-from benchmarks import bus_floor, durability, idle, recovery, report, scale, suite_quality, waiting, workflow_overlap
+from benchmarks import (
+    bus_floor,
+    durability,
+    idle,
+    messages,
+    recovery,
+    report,
+    scale,
+    suite_quality,
+    waiting,
+    workflow_overlap,
+)
 
 BENCHMARKS: dict[str, Callable[[Sequence[str]], Awaitable[None]]] = {
     "bus_floor": bus_floor.main,
@@ -17,6 +28,7 @@ BENCHMARKS: dict[str, Callable[[Sequence[str]], Awaitable[None]]] = {
     "recovery": lambda _: recovery.main(),
     "scale": scale.main,
     "idle": lambda _: idle.main(),
+    "messages": lambda _: messages.main(),
     "workflow_overlap": workflow_overlap.main,
     "suite_quality": lambda options: suite_quality.main(list(options)),
     "report": report.main,

@@ -1,5 +1,6 @@
 """How many messages connections send and receive, as their server counts them, and what those messages are."""
 
+import re
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -11,6 +12,8 @@ from nats.aio.msg import Msg
 from testwright_schemas import envelope
 
 WATCHER = "counting"
+_VARIES = re.compile(r"\d|.{30}")
+"""Words of a subject that are made for the occasion: ids, digests and numbers."""
 
 
 class _Connection(msgspec.Struct):
@@ -55,15 +58,15 @@ class Watcher:
 
 def _kind(message: Msg) -> str:
     headers = message.headers or {}
-    if headers.get("Status") == "100" or "Nats-Last-Consumer" in headers:
+    status = headers.get("Status")
+    if status == "100" or "Nats-Last-Consumer" in headers:
         return "heartbeats, of feeds and of queues that are waited at"
-    if message.subject.startswith("$JS.API.CONSUMER.MSG.NEXT."):
-        return "pulls: an idle slot asks again for work"
-    if headers.get("Status"):
-        return "the server's answers to pulls that found nothing"
     if message.subject.startswith("_INBOX"):
-        return "answers"
-    return message.subject
+        return f"answers with status {status}" if status else "answers"
+    words = ["*" if _VARIES.search(word) else word for word in message.subject.split(".")]
+    while words[-2:] == ["*", "*"]:
+        words.pop()
+    return ".".join(words)
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import anyio
@@ -45,12 +46,11 @@ async def main() -> None:
             url = envelope.decode(greeting, _Greeting).url
             await until(anyio.current_time() + SETTLE_S)
             async with watching(url) as watcher:
-                await watcher.listen()
                 before, used = await watcher.traffic(), family_cpu_s(process.pid)
+                await watcher.listen()
                 await until(anyio.current_time() + QUIET_S)
-                used = family_cpu_s(process.pid) - used
+                used, heard = family_cpu_s(process.pid) - used, Counter(watcher.heard)
                 sent = await watcher.traffic() - before
-                heard = watcher.heard
             process.terminate()
     minute = 60 / QUIET_S
     show(
@@ -63,8 +63,7 @@ async def main() -> None:
         ],
         [
             "what is said counts once, what is sent and received for its sender and for each who receives it",
-            "a feed has a heartbeat every 5 s, a queue that an idle slot waits at every 30 s: one for each engine and",
-            "priority; nobody is asked anything",
+            "heartbeats: of a feed every 5 s, of each queue (engine and priority) that an idle slot is at every 30 s",
         ],
     )
 

@@ -26,6 +26,13 @@ async def watched(
         yield events
 
 
+async def newest(bus: Reader, filters: Sequence[str]) -> AsyncGenerator[tuple[Stored, EventMessage]]:
+    """Yield the last event of each kind of everything that matches filters, in stream order; see ``watched``."""
+    async with aclosing(_decoded(bus.last_per_subject(subjects.EVENTS, list(filters)))) as events:
+        async for found in events:
+            yield found
+
+
 async def accepted(bus: Reader, namespace: str, job_id: str, within_s: float) -> tuple[str, ...]:
     """Return the ids of a job's tasks as soon as it is accepted; none where it is refused.
 

@@ -1,12 +1,15 @@
 """The wheel, as a user gets it: an editable install proves nothing about it."""
 
+import re
 import shutil
 import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from configparser import ConfigParser
 from email.message import Message
 from email.parser import Parser
+from os import environ
 from pathlib import Path
 
 import pytest
@@ -35,6 +38,33 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]
     [file] = folder.glob("*.whl")
     with zipfile.ZipFile(file) as opened:
         yield opened
+
+
+GUIDE = ROOT / "docs" / "how-to" / "test-with-testwright.md"
+
+
+def test_the_fixtures_serve_a_project_that_has_the_wheel_and_pytest(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    uv = shutil.which("uv", path=settings.tool_path())
+    assert uv
+    assert wheel.filename
+    python = tmp_path / "venv" / "bin" / "python"
+    for blocks in re.findall(r"```python\n# (\S+)\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL):
+        path = tmp_path / "project" / blocks[0]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(blocks[1], encoding="utf-8")
+    (tmp_path / "project" / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\nanyio_mode = auto\n")
+    surroundings = {name: value for name, value in environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
+    for command in (
+        [uv, "venv", "--quiet", "--python", sys.executable, str(tmp_path / "venv")],
+        [uv, "pip", "install", "--quiet", "--python", str(python), wheel.filename, "pytest"],
+        [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"],
+    ):
+        ended = subprocess.run(
+            command, cwd=tmp_path / "project", env=surroundings, capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+
+    assert "4 passed" in ended.stdout
 
 
 def metadata(wheel: zipfile.ZipFile, name: str) -> str:

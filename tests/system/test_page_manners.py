@@ -233,6 +233,67 @@ async def test_ten_thousand_tasks_are_searched_and_walked_through_from_the_keybo
         await expect(other.locator("#detail h2")).to_contain_text("module_42")
 
 
+async def test_a_link_leads_to_a_part_of_a_task_and_back_to_its_job(bus: Bus, site: Site) -> None:
+    again = replace(submitted(2, "shop"), retry_of="task-00001")
+    await say(bus, submitted(1, "calc"), again, of(tasks.finished("failed"), "task-00001"))
+    async with visited(site, "task/default/task-00002/files") as watched:
+        page = watched.page
+        await expect(page.get_by_role("tab", name="Files")).to_have_attribute("aria-selected", "true")
+        assert await page.title() == "shop queued · testwright"
+        await page.get_by_role("tab", name="Tests").click()
+        assert page.url.endswith("#/task/default/task-00002/tests")
+        await page.get_by_role("link", name="task-00001").click()
+        await expect(page.locator("#detail h2")).to_contain_text("calc")
+        await expect(page.get_by_role("tab", name="Timeline")).to_have_attribute("aria-selected", "true")
+        await page.locator("#detail").get_by_role("link", name=again.job_id).click()
+        await expect(page.locator(".count")).to_have_text("2 tasks")
+        assert f"text={again.job_id}" in page.url
+
+
+async def test_a_worker_of_several_namespaces_is_one_worker(bus: Bus, site: Site) -> None:
+    for namespace in ("default", "team"):
+        event = submitted(1, f"of_{namespace}")
+        start = of(tasks.started(worker="both"), event.task_id)
+        await say(bus, *(replace(each, namespace=namespace) for each in (event, start)))
+    async with visited(site) as watched:
+        await expect(watched.page.locator(".worker")).to_have_count(1)
+        await expect(watched.page.locator(".worker a")).to_have_text(["of_default", "of_team"])
+        await expect(watched.page.locator(".workers h2")).to_have_text("1 worker")
+
+
+async def test_a_log_stays_where_it_is_read_and_follows_who_reads_its_end(bus: Bus, site: Site) -> None:
+    async def progress(number: int) -> None:
+        told: dict[str, Any] = {**IDS, "task_id": "task-00001", "message": f"step {number}"}
+        await say(bus, TaskProgressed(**told, attempt=1, phase="generate", elapsed_s=float(number)))
+
+    await say(bus, submitted(1, "calc"))
+    for number in range(60):
+        await progress(number)
+    async with visited(site, "task/default/task-00001/log") as watched:
+        panel = watched.page.locator("#panel")
+        rest = "one => one.scrollHeight - one.scrollTop - one.clientHeight"
+        await expect(panel.locator(".log")).to_contain_text("step 59")
+        await progress(60)
+        await expect(panel.locator(".log")).to_contain_text("step 60")
+        assert await panel.evaluate(rest) < 5
+        await panel.evaluate("one => { one.scrollTop = 40; }")
+        await progress(61)
+        await expect(panel.locator(".log")).to_contain_text("step 61")
+        assert await panel.evaluate("one => one.scrollTop") == 40
+
+
+async def test_a_telephone_shows_all_of_it(bus: Bus, site: Site) -> None:
+    await say(bus, submitted(1, "a.module.with.a.long.name.that.goes.on"), *run())
+    async with visited(site) as watched:
+        page = watched.page
+        await page.set_viewport_size({"width": 360, "height": 740})
+        for place in ("tasks", "task/default/task-00001", "jobs", "runs"):
+            await page.evaluate(f"location.hash = '#/{place}'")
+            await expect(page.locator("#panes")).to_be_visible()
+            assert await page.evaluate("document.scrollingElement.scrollWidth") <= 360
+        assert await watched.violations() == []
+
+
 async def test_the_page_asks_once_and_is_told_the_rest(bus: Bus, site: Site) -> None:
     await say(bus, submitted(1, "calc"))
     async with visited(site) as watched:

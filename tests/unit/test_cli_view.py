@@ -1,14 +1,33 @@
 """The live view of watch, as a terminal shows it."""
 
 import io
+from datetime import timedelta
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
 from tests.support import tasks
+from testwright.bus import Stored
+from testwright.cli.overview import TRACK, critical_path
 from testwright.cli.view import View
+from testwright.gateway.runs import RunRow, StageRow
 from testwright.history import status
-from testwright_schemas import JobFinished, OutcomeCounts, TaskEvent, TaskProgressed
+from testwright_schemas import (
+    EventMessage,
+    JobFinished,
+    NoWork,
+    OutcomeCounts,
+    Plan,
+    StageFinished,
+    StageSpec,
+    StageStarted,
+    TaskEvent,
+    TaskProgressed,
+    WorkflowStarted,
+    subjects,
+)
 
 LEFT = tasks.IDS["job_id"]
 
@@ -95,3 +114,78 @@ def test_it_begins_with_what_is_under_way(screen: Screen) -> None:
 
     assert "prepare" in standing(tasks.started())
     assert "shop.pricing" not in standing(tasks.started(), tasks.finished())
+
+
+def noted(view: View, *events: EventMessage) -> None:
+    for sequence, event in enumerate(events, start=1):
+        view.note(Stored(subjects.EVENTS, sequence, subjects.event(event), b"", tasks.NOW), event)
+
+
+def test_it_tells_who_is_at_work_who_is_idle_and_who_was_lost(screen: Screen) -> None:
+    other = replace(tasks.started(worker="worker-3"), task_id="task-2")
+    view = watching(screen)
+    with view.shown():
+        noted(
+            view,
+            tasks.submitted(),
+            tasks.started(worker="worker-1"),
+            tasks.started(worker="worker-2"),
+            replace(tasks.submitted(), task_id="task-2"),
+            other,
+            replace(tasks.generated(), task_id="task-2"),
+        )
+        view.take(progressed(), "")
+    shown = screen.look()
+
+    assert "2 workers: worker-1 lost, its work went to worker-2; worker-2 shop.pricing; worker-3 idle" in shown
+    assert "tasks: 1 running, 1 verifying" in shown
+
+
+def test_a_run_of_a_workflow_is_a_timeline_with_its_critical_path(screen: Screen) -> None:
+    ids: dict[str, Any] = {"namespace": "default", "run_id": "run-1"}
+    stages = (
+        StageSpec(name="build", work=NoWork()),
+        StageSpec(name="tests", work=NoWork()),
+        StageSpec(name="deliver", work=NoWork(), needs=("build", "tests")),
+    )
+    began, later = tasks.NOW - timedelta(seconds=80), tasks.NOW - timedelta(seconds=40)
+    view = watching(screen)
+    with view.shown():
+        noted(
+            view,
+            WorkflowStarted(**ids, plan=Plan(stages=stages, name="release"), root="/project", started_at=began),
+            StageStarted(**ids, stage="build", claim_id="c", started_at=began),
+            StageFinished(**ids, stage="build", outcome="completed", started_at=began, completed_at=later),
+            StageStarted(**ids, stage="tests", claim_id="c", started_at=began),
+        )
+        view.take(progressed(), "")
+    lines = {line.split()[0]: line for line in screen.look().splitlines() if line.split()}
+
+    assert "critical path: tests" in lines["release"]
+    assert "█" * TRACK in lines["tests"]
+    assert "█" * (TRACK // 2) in lines["build"]
+    assert "█" * (TRACK // 2 + 1) not in lines["build"]
+    assert "waiting" in lines["deliver"]
+    assert "█" not in lines["deliver"]
+
+
+def test_the_critical_path_leads_through_the_longer_of_two_stages() -> None:
+    def stage(name: str, seconds: int, *needs: str) -> StageRow:
+        return StageRow(
+            name=name,
+            kind="no-work",
+            needs=needs,
+            started_at=tasks.NOW,
+            completed_at=tasks.NOW + timedelta(seconds=seconds),
+        )
+
+    run = RunRow(
+        id="run-1",
+        namespace="default",
+        name="release",
+        stages=(stage("a", 3), stage("b", 5), stage("c", 2, "a", "b")),
+        started_at=tasks.NOW,
+        sequence=1,
+    )
+
+    assert critical_path(run, tasks.NOW) == ("b", "c")

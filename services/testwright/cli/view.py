@@ -1,4 +1,4 @@
-"""The live view of ``watch`` on a terminal: tasks in a table that changes in place, what has ended in lines above it.
+"""The live view of ``watch`` on a terminal: tasks, workers and runs that change in place, what has ended above them.
 
 It is drawn anew when something happens, and only then.
 """
@@ -7,13 +7,16 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from datetime import datetime
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from testwright.cli.output import plain
+from testwright.bus import Stored
+from testwright.cli import overview
+from testwright.cli.output import plain, table
 from testwright.cli.progress import Row, evolve
 from testwright.cli.screen import picture
+from testwright.gateway.core import ALL, Board
 from testwright.history import TaskStatus
 from testwright_schemas import EventMessage, TaskEvent, TaskFinished, TaskSubmitted
 
@@ -29,10 +32,10 @@ class View:
 
     def __init__(self, console: Console, now: Callable[[], datetime], *, keep: bool) -> None:
         self._rows: dict[str, Row] = {}
+        self._board = Board()
         self._keep = keep
-        self._live = Live(
-            get_renderable=lambda: picture(list(self._rows.values()), now()), console=console, auto_refresh=False
-        )
+        self._now = now
+        self._live = Live(get_renderable=self._picture, console=console, auto_refresh=False)
 
     @contextmanager
     def shown(self) -> Generator[None]:
@@ -51,6 +54,10 @@ class View:
                 )
         self._live.refresh()
 
+    def note(self, stored: Stored, event: EventMessage) -> None:
+        """Take note of an event for what is shown besides tasks; nothing is drawn."""
+        self._board.apply(stored.sequence, stored.time, event)
+
     def take(self, event: EventMessage, line: str) -> None:
         """Take in an event; ``line`` tells it, above the table, where the table does not."""
         if isinstance(event, TaskSubmitted):
@@ -62,3 +69,14 @@ class View:
         if isinstance(event, TaskFinished) or not isinstance(event, TaskEvent):
             self._live.console.print(Text(plain(line)), soft_wrap=True)
         self._live.refresh()
+
+    def _picture(self) -> Group:
+        now, shown = self._now(), picture(list(self._rows.values()), self._now())
+        if self._keep:
+            return shown
+        change = self._board.since(None, [ALL])
+        modules = {task.id: task.module for task in change.tasks}
+        told = (overview.states(change.tasks), overview.workers(change.workers, modules))
+        lines = [Text(plain(line), style="dim") for line in told if line]
+        stages = [tuple(plain(cell) for cell in line) for line in overview.runs(reversed(change.runs), now)]
+        return Group(shown, *([table([""] * 5, stages, short=True)] if stages else []), *lines)

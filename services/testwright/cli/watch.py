@@ -1,6 +1,6 @@
 """The verb watch: what happens, as it happens."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from testwright.cli.options import Json, Namespace, Server, Verbose
 from testwright.cli.session import with_client
 from testwright.cli.view import View
 from testwright.client import Client
+from testwright.watching import newest
 from testwright_schemas import (
     AttemptFailed,
     AttemptStarted,
@@ -42,6 +43,7 @@ from testwright_schemas import (
     TaskSubmitted,
     WorkflowEvent,
     kebab,
+    subjects,
 )
 
 
@@ -55,8 +57,9 @@ def watch(
     """Show events as they come.
 
     Without ids: all that happens from now on, until interrupted. With ids: those of these tasks and jobs from their
-    beginning, until all of them have ended. On a terminal as a table that changes in place, elsewhere one event a
-    line; with --json as it was published, and the time the server stored it as `at`.
+    beginning, until all of them have ended. On a terminal as a table that changes in place, with workers and workflow
+    runs below it; elsewhere one event a line; with --json as it was published, and the time the server stored it as
+    `at`.
     """
     console = output.console()
     view = View(console, clock.now, keep=bool(ids)) if console.is_terminal and not as_json else None
@@ -73,7 +76,7 @@ def watch(
             if not wanted:
                 output.tell("watching; stop with Ctrl-C")
             if view:
-                view.begin([] if wanted else await client.tasks())
+                await _begin(view, client, wanted)
             async for stored, event in events:
                 tell(stored, event)
                 open_ends.discard(_ended(event))
@@ -89,7 +92,22 @@ def _telling(view: View | None, *, as_json: bool) -> Callable[[Stored, EventMess
         return lambda stored, event: output.line(document(stored, event))
     if view is None:
         return lambda stored, event: output.say(describe(stored, event))
-    return lambda stored, event: view.take(event, describe(stored, event))
+
+    def shown(stored: Stored, event: EventMessage) -> None:
+        view.note(stored, event)
+        view.take(event, describe(stored, event))
+
+    return shown
+
+
+async def _begin(view: View, client: Client, wanted: Collection[str]) -> None:
+    """Show what there is, of which no event will come: nothing of it where ids were given, which come from the past."""
+    if wanted:
+        view.begin([])
+        return
+    async for stored, event in newest(client.bus, [subjects.events_of(client.namespace)]):
+        view.note(stored, event)
+    view.begin(await client.tasks())
 
 
 def document(stored: Stored, event: EventMessage) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 import { artifactText, artifactUrl, cancelTask, retryTask, source } from "./api.js";
 import { beforeNextPicture, clock, h, percent, pill, show, spoken, tell } from "./dom.js";
-import { toTask } from "./route.js";
+import { atTab, toTask, toView } from "./route.js";
 import { drawSource } from "./source.js";
 import { ended } from "./store.js";
 import { Story, running, said } from "./story.js";
@@ -11,15 +11,15 @@ const TABS = ["Timeline", "Tests", "Source", "Log", "Files"];
 const LOG_LINES = 400;
 
 export class Detail {
-  constructor(task, element) {
+  constructor(task, element, tab = "") {
     this.task = task;
     this.element = element;
-    this.tab = "Timeline";
+    this.tab = TABS.find((name) => name.toLowerCase() === tab) ?? TABS[0];
     this.head = h("div", { class: "head" });
     this.facts = h("dl", { class: "facts" });
     this.panel = h("div", { class: "panel scroll", role: "tabpanel", id: "panel", tabindex: "0" });
     this.tabs = TABS.map((name) =>
-      h("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "panel", onclick: () => this.choose(name) }, name),
+      h("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "panel", onclick: () => this.turn(name) }, name),
     );
     const tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "About the task", onkeydown: (event) => this.#key(event) }, this.tabs);
     show(element, this.head, this.facts, tabs, this.panel);
@@ -42,6 +42,18 @@ export class Detail {
     this.#drawHead();
   }
 
+  /** Show another part, and have the address say so. */
+  turn(name) {
+    this.choose(name);
+    atTab(name.toLowerCase());
+  }
+
+  /** Show the part that an address names, if there is one of that name. */
+  follow(tab) {
+    const name = TABS.find((one) => one.toLowerCase() === tab);
+    if (name) this.choose(name);
+  }
+
   choose(name) {
     this.tab = name;
     for (const [at, tab] of this.tabs.entries()) {
@@ -56,7 +68,7 @@ export class Detail {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
     const next = (TABS.indexOf(this.tab) + step + TABS.length) % TABS.length;
-    this.choose(TABS[next]);
+    this.turn(TABS[next]);
     this.tabs[next].focus();
     event.preventDefault();
   }
@@ -76,7 +88,8 @@ export class Detail {
     const until = task.completed_at ? Date.parse(task.completed_at) : null;
     const facts = [
       ["Task", task.id],
-      ["Job", task.job],
+      ["Job", h("a", { href: toView("tasks", { text: task.job, namespace: task.namespace }) }, task.job)],
+      ["Again", task.retry_of && h("a", { href: toTask({ namespace: task.namespace, id: task.retry_of }) }, task.retry_of)],
       ["Namespace", task.namespace],
       ["Engine", task.engine],
       ["Worker", task.worker],
@@ -115,7 +128,9 @@ export class Detail {
       h("tr", {}, h("td", {}, h("span", { class: "pill", data: { verdict: one.verdict } }, one.verdict)), h("td", { class: "id" }, one.id), h("td", {}, one.reason)),
     );
     const head = h("thead", {}, h("tr", {}, ["Verdict", "Test", "Why"].map((name) => h("th", { scope: "col" }, name))));
-    show(this.panel, h("table", { class: "tests" }, head, h("tbody", {}, ...rows)));
+    const sums = [...Map.groupBy(verdicts, (one) => one.verdict)].map(([verdict, all]) => `${all.length} ${verdict}`);
+    const told = this.story.omitted ? [...sums, `${this.story.omitted} more in the report`] : sums;
+    show(this.panel, h("p", { class: "hushed" }, told.join(", ")), h("table", { class: "tests" }, head, h("tbody", {}, ...rows)));
   }
 
   async #source() {
@@ -137,8 +152,11 @@ export class Detail {
     if (!lines.length) return this.#nothing("Nothing has been said yet.");
     const tail = lines.slice(-LOG_LINES);
     const cut = lines.length > tail.length ? h("p", { class: "hushed" }, `the last ${LOG_LINES} of ${lines.length} lines`) : null;
+    // Whoever has scrolled back to read something stays there.
+    const { scrollTop, clientHeight, scrollHeight } = this.panel;
+    const follows = !this.panel.querySelector(".log") || scrollTop + clientHeight > scrollHeight - 30;
     show(this.panel, cut, h("pre", { class: "log" }, tail.join("\n")));
-    this.panel.scrollTop = this.panel.scrollHeight;
+    this.panel.scrollTop = follows ? this.panel.scrollHeight : scrollTop;
   }
 
   async #logOf(artifact) {

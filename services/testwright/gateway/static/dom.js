@@ -37,8 +37,14 @@ export function counted(number, noun) {
   return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }
 
+/** A time of day, with the date unless it is today's. */
 export function clock(moment) {
-  return moment ? new Date(moment).toLocaleTimeString([], { hour12: false }) : "";
+  if (!moment) return "";
+  const then = new Date(moment);
+  const time = then.toLocaleTimeString([], { hour12: false });
+  if (then.toDateString() === new Date().toDateString()) return time;
+  const two = (number) => String(number).padStart(2, "0");
+  return `${then.getFullYear()}-${two(then.getMonth() + 1)}-${two(then.getDate())} ${time}`;
 }
 
 export function spoken(milliseconds) {

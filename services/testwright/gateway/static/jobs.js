@@ -3,7 +3,7 @@
 import { cancelJob } from "./api.js";
 import { clock, counted, h, show, tell } from "./dom.js";
 import { toView } from "./route.js";
-import { ended } from "./store.js";
+import { ended, STATES } from "./store.js";
 
 const MAX = 200;
 
@@ -28,14 +28,15 @@ export class Jobs {
     }
     const shown = [...jobs.values()].slice(0, MAX);
     const cards = shown.map((job) => this.#card(job));
-    show(this.element, h("h2", {}, counted(jobs.size, "job")), ...cards);
+    const cut = jobs.size > MAX ? `, the newest ${MAX} below` : "";
+    show(this.element, h("h2", {}, counted(jobs.size, "job") + cut), ...cards);
   }
 
   #card(job) {
     const done = job.tasks.filter(ended);
-    const failed = done.filter((row) => row.state === "failed").length;
+    const states = STATES.filter((state) => state !== "completed").map((state) => [job.tasks.filter((row) => row.state === state).length, state]);
     const open = done.length < job.tasks.length;
-    const label = `${done.length} of ${counted(job.tasks.length, "task")} done` + (failed ? `, ${failed} failed` : "");
+    const label = `${done.length} of ${counted(job.tasks.length, "task")} done` + states.filter(([number]) => number).map(([number, state]) => `, ${number} ${state}`).join("");
     return h(
       "article",
       { class: "card", data: { job: job.id } },

@@ -24,6 +24,7 @@ function draw() {
   if (part("list").firstChild !== view.element) show(part("list"), view.element);
   view.draw(route);
   drawDetail(route);
+  drawTitle(route);
   for (const link of document.querySelectorAll("[data-view]")) {
     if (link.dataset.view === route.view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -45,11 +46,20 @@ function drawDetail(route) {
     return;
   }
   if (!detail) {
-    detail = new Detail(task, part("detail"));
+    detail = new Detail(task, part("detail"), route.tab);
     detail.update(task);
     part("detail").focus();
   }
   detail.update(task);
+  if (route.tab && route.tab !== detail.tab.toLowerCase()) detail.follow(route.tab);
+}
+
+/** The name of the browser's tab: what is looked at, or how much is going on. */
+function drawTitle(route) {
+  const task = route.task && store.task(route.task.id, route.task.namespace);
+  const busy = ["running", "verifying"].reduce((sum, state) => sum + (store.counts.get(state) ?? 0), 0);
+  const title = task ? `${task.module} ${task.state} · testwright` : busy ? `${busy} at work · testwright` : "testwright";
+  if (document.title !== title) document.title = title;
 }
 
 function drawLink() {

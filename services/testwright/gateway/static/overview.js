@@ -40,7 +40,7 @@ export class Overview {
 
   #drawWorkers() {
     const rank = (row) => (row.lost_at ? 0 : row.tasks.length ? 1 : 2);
-    const rows = [...this.store.workers.values()].sort(
+    const rows = everywhere(this.store.workers.values()).sort(
       (one, other) => rank(one) - rank(other) || other.sequence - one.sequence,
     );
     const chips = rows.slice(0, MAX_WORKERS).map((row) => this.#chip(row));
@@ -55,7 +55,7 @@ export class Overview {
 
   #chip(row) {
     const state = row.lost_at ? "lost" : row.tasks.length ? "busy" : "idle";
-    const tasks = row.tasks.map((id) => this.store.task(id, row.namespace)).filter(Boolean);
+    const tasks = row.tasks.map(([namespace, id]) => this.store.task(id, namespace)).filter(Boolean);
     return h(
       "span",
       { class: "worker", data: { worker: row.name, state } },
@@ -65,4 +65,19 @@ export class Overview {
       ...tasks.flatMap((task, at) => [at ? ", " : "", h("a", { href: toTask(task) }, task.module)]),
     );
   }
+}
+
+/** Workers by name: one that works for several namespaces has a row in each of them. */
+function everywhere(rows) {
+  const found = new Map();
+  for (const row of rows) {
+    const tasks = row.tasks.map((id) => [row.namespace, id]);
+    const before = found.get(row.name);
+    if (!before) found.set(row.name, { ...row, tasks });
+    else {
+      const newest = before.sequence < row.sequence ? row : before;
+      found.set(row.name, { ...newest, tasks: [...before.tasks, ...tasks] });
+    }
+  }
+  return [...found.values()];
 }

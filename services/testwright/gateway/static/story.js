@@ -1,5 +1,9 @@
 // What has happened to one task: its events, as they come, and what they amount to.
 
+import { spoken } from "./dom.js";
+
+const took = (seconds) => (seconds ? `, ${spoken(seconds * 1000)}` : "");
+
 const KINDS = [
   "task-submitted",
   "task-cancel-requested",
@@ -39,6 +43,12 @@ export class Story {
     return finished?.tests.length ? finished.tests : (this.last["suite-verified"]?.judgement.cases ?? []);
   }
 
+  /** How many verdicts did not fit into the event. */
+  get omitted() {
+    const finished = this.last["task-finished"];
+    return (finished?.tests.length ? finished.omitted : this.last["suite-verified"]?.judgement.omitted) ?? 0;
+  }
+
   /** Files of the task, the newest of each name. */
   get artifacts() {
     const found = new Map();
@@ -74,16 +84,17 @@ export function said(event, before) {
       return ["submitted", `${event.policy.engines.join(", ")}; coverage ${event.policy.coverage} %, ${event.policy.priority}`];
     case "attempt-started": {
       const lost = before && before.worker !== event.worker ? `; ${before.worker} was lost` : "";
-      return [`attempt ${event.attempt.number}`, `${event.attempt.engine} on ${event.worker}${lost}`];
+      const round = event.attempt.round > 1 ? `, round ${event.attempt.round}` : "";
+      return [`attempt ${event.attempt.number}${round}`, `${event.attempt.engine} on ${event.worker}${lost}`];
     }
     case "task-progressed":
       return [event.phase, event.message];
     case "suite-generated":
-      return ["generated", event.files.join(", ")];
+      return ["generated", `${event.files.join(", ")}${took(event.usage.wall_s)}`];
     case "suite-verified": {
       const { cases, omitted, coverage } = event.judgement;
       const kept = cases.filter((one) => one.verdict === "kept").length;
-      return ["verified", `${kept} of ${cases.length + omitted} tests kept${coverage ? `, ${Math.floor(coverage.line)} % of the lines` : ""}`];
+      return ["verified", `${kept} of ${cases.length + omitted} tests kept${coverage ? `, ${Math.floor(coverage.line)} % of the lines` : ""}${took(event.judgement.wall_s)}`];
     }
     case "attempt-failed":
       return ["attempt failed", `${event.failure.cause}: ${event.failure.message}`];

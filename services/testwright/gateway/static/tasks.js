@@ -1,6 +1,6 @@
 // The list of tasks: search, filters, and one line a task.
 
-import { counted, h, percent, pill, text } from "./dom.js";
+import { clock, counted, h, percent, pill, spoken, text } from "./dom.js";
 import { refine, toTask } from "./route.js";
 import { key } from "./store.js";
 import { VirtualList } from "./virtual.js";
@@ -17,6 +17,12 @@ function fits(row, { state, module, namespace, text: words = "" }) {
   );
 }
 
+/** When a task began to wait or to be worked on, or what it has taken. */
+function time(row) {
+  const begun = row.started_at ?? row.created_at;
+  return row.completed_at ? `took ${spoken(Date.parse(row.completed_at) - Date.parse(begun))}` : `since ${clock(begun)}`;
+}
+
 function cells(row) {
   const doing = row.phase || row.state;
   const attempt = row.attempt > 1 ? `, attempt ${row.attempt}` : "";
@@ -24,7 +30,7 @@ function cells(row) {
   return [
     pill(row.state),
     h("span", { class: "module" }, row.module, h("small", {}, row.message || row.id)),
-    h("span", { class: "doing" }, row.engine ?? "", h("small", {}, `${doing}${attempt}`)),
+    h("span", { class: "doing" }, row.engine ?? "", h("small", {}, `${doing}${attempt}, ${time(row)}`)),
     h("span", { class: "number" }, row.tests === null ? "" : counted(row.tests, "test")),
     h(
       "span",

@@ -32,7 +32,7 @@ from testwright_schemas import GenerateSuite, Policy, Publish, SubmitJob, TaskSp
 
 ENGINES = ("echo",)
 POLICY = Policy(engines=ENGINES)
-USAGE = Usage(model="gpt-x", input_tokens=10, output_tokens=5, cost_usd=0.01, wall_s=1.0)
+USAGE = Usage(model="openai/gpt-x", input_tokens=10, output_tokens=5, cost_usd=0.01, wall_s=1.0)
 
 
 @pytest.fixture
@@ -157,7 +157,8 @@ async def test_an_engine_run_says_model_tokens_and_progress(
     assert {name: run.attributes[name] for name in run.attributes if name.startswith("gen_ai.")} == {
         "gen_ai.operation.name": "invoke_agent",
         "gen_ai.agent.name": "echo",
-        "gen_ai.request.model": "gpt-x",
+        "gen_ai.provider.name": "openai",
+        "gen_ai.request.model": "openai/gpt-x",
         "gen_ai.usage.input_tokens": 10,
         "gen_ai.usage.output_tokens": 5,
     }

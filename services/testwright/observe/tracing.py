@@ -172,7 +172,9 @@ def _result(result: object) -> dict[str, str | int | float]:
     usage = getattr(result, "usage", None)
     if not isinstance(usage, Usage) or usage.model is None:
         return {}
+    provider, slash, _ = usage.model.partition("/")
     found: dict[str, str | int | float | None] = {
+        "gen_ai.provider.name": provider if slash else None,
         "gen_ai.request.model": usage.model,
         "gen_ai.usage.input_tokens": usage.input_tokens,
         "gen_ai.usage.output_tokens": usage.output_tokens,

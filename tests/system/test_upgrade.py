@@ -1,89 +1,154 @@
-"""Actors of an older version beside those of this one, as they meet while one is replaced by the other."""
+"""A rolling upgrade, and the way back: processes of two versions on one server, and every task ends once."""
 
-import io
+import json
 import os
-import subprocess
 import sys
-import tarfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import anyio
 import pytest
 
 from tests.support.nats_server import nats_world
-from tests.support.processes import POLICY, Plant, plant, project
+from tests.support.processes import POLICY, Child, Plant, plant, project
+from tests.support.stage import ENGINES
+from tests.support.versions import LAST, PREVIOUS, sources
 from testwright.app import Role
+from testwright.submission import Terms
 
-pytestmark = [pytest.mark.nats, pytest.mark.slow]
+pytestmark = [pytest.mark.nats, pytest.mark.slow, pytest.mark.timeout(600)]
 
-ROOT = Path(__file__).parents[2]
-OLD = "e256403"
-"""The commit that stands for the version before; a release takes its place."""
+ORDER: tuple[Role, ...] = ("collector", "submitter", "verifier", "generator")
+"""Readers before writers, as docs/upgrading.md says."""
 
+APPLY = ("topology", "apply", *(argument for engine in ENGINES for argument in ("--engine", engine)))
 
-@pytest.fixture(scope="module")
-def old(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return the value of ``PYTHONPATH`` that has processes run the older version."""
-    command = ["git", "archive", OLD, "services", "schemas"]
-    archived = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
-    if archived.returncode:
-        pytest.skip(f"the history of this checkout does not have {OLD}: {archived.stderr.decode()}")
-    folder = tmp_path_factory.mktemp("old")
-    with tarfile.open(fileobj=io.BytesIO(archived.stdout)) as archive:
-        archive.extractall(folder, filter="data")
-    found = os.pathsep.join(str(folder / name) for name in ("services", "schemas"))
-    command = [
-        sys.executable,
-        "-c",
-        "import testwright, testwright_schemas as s; print(testwright.__file__, s.__file__)",
-    ]
-    asked = subprocess.run(command, env={**os.environ, "PYTHONPATH": found}, capture_output=True, text=True, check=True)
-    assert asked.stdout.count(str(folder)) == 2, asked.stdout
-    return found
+NEW = None
+"""This version, where sources are asked for."""
 
 
 @pytest.fixture
-async def site() -> AsyncIterator[Plant]:
-    """Run a server with this version's topology on it."""
-    async with nats_world() as world, plant(world) as made:
-        yield made
+def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Return the sources of a version that is upgraded from: the last one, or the one that a test names."""
+    return sources(PREVIOUS[getattr(request, "param", LAST)], tmp_path / "old")
 
 
-@pytest.mark.parametrize("left", [("verifier", "generator"), ("submitter", "collector")], ids="-".join)
-async def test_a_task_gets_through_while_some_actors_are_of_the_older_version(
-    site: Plant, old: str, left: tuple[Role, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+async def site(old: Path) -> AsyncIterator[Plant]:
+    """Run a server with the topology of the old version on it, and this version's over that."""
+    async with nats_world() as world:
+        path = os.pathsep.join(str(old / root) for root in ("services", "schemas"))
+        command = [sys.executable, "-m", "testwright", *APPLY]
+        await anyio.run_process(command, env={**os.environ, "NATS_URL": world.url, "PYTHONPATH": path})
+        async with plant(world) as made:
+            yield made
+
+
+class Upgrade:
+    """Tasks of a client of each version, while processes are replaced.
+
+    Attributes:
+        tasks: ids of all that was submitted.
+        actors: what runs now, by role.
+    """
+
+    def __init__(self, site: Plant, module: Path, old: Path) -> None:
+        self.tasks: list[str] = []
+        self.actors: dict[Role, Child] = {}
+        self._site = site
+        self._module = module
+        self._old = old
+
+    async def start(self, roles: Sequence[Role], version: Path | None) -> None:
+        """Start actors of a version in place of those that run, which drain."""
+        for role in roles:
+            before = self.actors.get(role)
+            self.actors[role] = await self._site.start(role, "--grace", "0.1s", sources=version)
+            if before is not None:
+                before.terminate()
+                assert await before.ended() == 0
+
+    async def verb(self, *arguments: str, version: Path | None) -> str:
+        """Run a verb of a version to its end, and return what it has printed."""
+        child = await self._site.run(*arguments, sources=version)
+        said = await child.whole()
+        assert await child.ended() == 0, said
+        return said
+
+    async def submit(self) -> tuple[str, str]:
+        """Submit a task by a client of either version, and return their ids."""
+        job = await self._site.client.submit([self._module], POLICY, Terms(join=False))
+        options = ("--fresh", "--json", "--repeats", "1", "--no-mutants", "-e", "scripted")
+        python = ("--python", POLICY.python or "python3")
+        said = json.loads(await self.verb("submit", str(self._module), *options, *python, version=self._old))
+        both = job.tasks[0].id, said["tasks"][0]["id"]
+        self.tasks += both
+        return both
+
+    async def deliver(self, count: int) -> None:
+        """Have so many attempts deliver."""
+        for _ in range(count):
+            await (await self._site.stage.call()).deliver()
+
+    async def end(self, tasks: Sequence[str]) -> None:
+        """Wait for tasks, and see them completed."""
+        for task in tasks:
+            ended = await self._site.client.wait(task, timeout=90)
+            assert (ended.outcome, [test.verdict for test in ended.tests]) == ("completed", ["kept"]), ended
+
+    async def check(self) -> None:
+        """See that both versions know of every task, that each has ended once, and that nobody was at a loss."""
+        for version in (self._old, NEW):
+            listed = json.loads(await self.verb("list", "--json", version=version))
+            known = {each["id"]: each["state"] for each in listed}
+            assert known == dict.fromkeys(self.tasks, "completed")
+            assert json.loads(await self.verb("dead", "list", "--json", version=version)) == []
+            # Whoever asks after the end, by the feed and by looking.
+            await self.verb("wait", *self.tasks, "--timeout", "60s", version=version)
+        for task in self.tasks:
+            assert (await self._site.kinds(task)).count("finished") == 1
+
+
+@pytest.mark.parametrize(("old", "back"), [*((version, False) for version in PREVIOUS), (LAST, True)], indirect=["old"])
+async def test_processes_are_replaced_one_by_one_and_every_task_ends_once(
+    site: Plant, old: Path, tmp_path: Path, back: bool
 ) -> None:
-    roles: tuple[Role, ...] = ("submitter", "collector", "verifier", "generator")
-    newer: list[Role] = [role for role in roles if role not in left]
-    await site.start_all(*newer)
-    with monkeypatch.context() as surroundings:
-        surroundings.setenv("PYTHONPATH", old)
-        older = await site.start_all(*left)
+    before, after, order = (NEW, old, ORDER[::-1]) if back else (old, NEW, ORDER)
+    upgrade = Upgrade(site, project(tmp_path / "a project"), old)
+    await upgrade.verb(*APPLY, version=old)
+    await upgrade.start(ORDER, before)
 
-    job = await site.client.submit([project(tmp_path)], POLICY)
-    await (await site.stage.call()).deliver()
-    result = await site.client.wait(job.tasks[0].id, timeout=120)
+    under_way = await upgrade.submit()
+    await site.be_patient()  # applies this version's topology under all of them
+    for role in order:
+        if role == "generator":
+            # What it is at work on goes back to the queue.
+            held = await site.stage.call()
+            await upgrade.start([role], after)
+            await held.gone()
+        else:
+            await upgrade.start([role], after)
+        await upgrade.deliver(2)
+        await upgrade.end(under_way)
+        under_way = await upgrade.submit()
+    await upgrade.deliver(2)
+    await upgrade.end(under_way)
 
-    assert result.outcome == "completed", result.error
-    for child in older.values():
-        child.terminate()
-        assert await child.ended() == 0
+    await upgrade.check()
 
 
-async def test_work_that_an_older_worker_hands_back_is_done_by_the_newer_one(
-    site: Plant, old: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await site.start_all("submitter", "collector", "verifier")
-    with monkeypatch.context() as surroundings:
-        surroundings.setenv("PYTHONPATH", old)
-        older = await site.start("generator", "--grace", "0s")
-    job = await site.client.submit([project(tmp_path)], POLICY)
-    await site.stage.call()
+async def test_two_versions_share_the_queues(site: Plant, old: Path, tmp_path: Path) -> None:
+    upgrade = Upgrade(site, project(tmp_path / "a project"), old)
+    for version in (old, NEW):
+        await upgrade.start(ORDER, version)
+        upgrade.actors.clear()
 
-    older.terminate()
-    await older.ended()
-    await site.start("generator")
-    await (await site.stage.call()).deliver()
-    result = await site.client.wait(job.tasks[0].id, timeout=120)
+    tasks = [task for _ in range(2) for task in await upgrade.submit()]
+    calls = [await site.stage.call() for _ in range(2)]
+    for call in calls:
+        await call.deliver()
+    await upgrade.deliver(len(tasks) - 2)
+    await upgrade.end(tasks)
 
-    assert result.outcome == "completed", result.error
+    assert len({call.pid for call in calls}) == 2
+    await upgrade.check()

@@ -121,6 +121,7 @@ class SuiteGenerated(TaskEvent, frozen=True, kw_only=True):
     ``fence`` is the stream sequence of the ``started`` event it was made under: later events of the same attempt are
     published only while that is still the newest one. ``isolation`` is the engine's. ``rounds`` says whether the engine
     has use for another round. ``usage`` is of this attempt, ``spent`` of all attempts up to this one.
+    ``first_started_at`` is when the first attempt began.
     """
 
     attempt: Attempt
@@ -133,6 +134,7 @@ class SuiteGenerated(TaskEvent, frozen=True, kw_only=True):
     isolation: Isolation = "none"
     rounds: bool = False
     spent: Usage | None = None
+    first_started_at: Time | None = None
 
 
 class SuiteVerified(TaskEvent, frozen=True, kw_only=True):
@@ -141,6 +143,7 @@ class SuiteVerified(TaskEvent, frozen=True, kw_only=True):
     ``judged`` is the digest of the candidate, ``log`` of the engine; ``requirements`` are packages that the suite needs
     besides pytest. ``best`` is the attempt whose judgement it is, where this one has added nothing to it. ``rounds``
     counts the candidates of the task that were judged. ``usage`` is of this attempt, ``spent`` of all up to this one.
+    ``first_started_at`` is when the first attempt began.
     """
 
     attempt: Attempt
@@ -152,6 +155,7 @@ class SuiteVerified(TaskEvent, frozen=True, kw_only=True):
     best: Attempt | None = None
     rounds: Count = 1
     spent: Usage | None = None
+    first_started_at: Time | None = None
 
 
 class AttemptFailed(TaskEvent, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from typing import Any
 
 import anyio
 import msgspec
-from anyio.abc import TaskGroup, TaskStatus
+from anyio.abc import TaskStatus
 from msgspec.structs import replace
 
 from testwright.bus import Bus, Delivery, Stored
@@ -35,6 +35,9 @@ LAST_DELIVERY = 400
 
 AWAY = (PublishTimeoutError, BusTimeoutError)
 """Failures that say nothing about a message."""
+
+AHEAD = 8
+"""Messages that an actor whose work takes milliseconds fetches before it can handle them."""
 
 BEAT_S = 10.0
 """Seconds between progress acks: a third of the ack wait, so that two may be lost."""
@@ -70,6 +73,7 @@ class Reaction:
         type_: union of the structs that may come.
         handle: what to do with one.
         slots: how many at a time.
+        ahead: how many a slot may fetch before it can handle them: see ``Puller.slot``.
         refused: what to try before a message that cannot be decoded becomes a dead letter.
         given_up: what to say before a message that failed too often becomes a dead letter.
     """
@@ -79,6 +83,7 @@ class Reaction:
     type_: Any
     handle: Handler
     slots: int = 1
+    ahead: int = 0
     refused: Refused | None = None
     given_up: GivenUp | None = None
 
@@ -101,6 +106,7 @@ class Actor:
     reactions: Sequence[Reaction]
     background: Sequence[Callable[..., Coroutine[Any, Any, None]]] = ()
     _drain: Drain = field(default_factory=Drain)
+    _held: dict[int, Delivery] = field(default_factory=dict[int, Delivery])
     _rested: anyio.Event | None = None
     _open: bool = False
 
@@ -116,10 +122,11 @@ class Actor:
             async with anyio.create_task_group() as parts:
                 for part in self.background:
                     await parts.start(part)
+                parts.start_soon(beat, BEAT_S, self._show_life)
                 async with anyio.create_task_group() as slots:
                     for reaction in self.reactions:
                         for _ in range(reaction.slots):
-                            await slots.start(self._serve, reaction, parts)
+                            await slots.start(self._serve, reaction)
                     self._open = True
                     task_status.started()
                 parts.cancel_scope.cancel()
@@ -140,31 +147,27 @@ class Actor:
         await self._rested.wait()
 
     async def _serve(
-        self, reaction: Reaction, parts: TaskGroup, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+        self, reaction: Reaction, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
     ) -> None:
-        async with self.bus.slot(reaction.stream, reaction.consumers) as slot:
+        async with self.bus.slot(reaction.stream, reaction.consumers, ahead=reaction.ahead) as slot:
             task_status.started()
             while delivery := await self._drain.next(slot):
-                await self._answer(reaction, delivery, parts)
+                await self._answer(reaction, delivery)
 
-    async def _answer(self, reaction: Reaction, delivery: Delivery, parts: TaskGroup) -> None:
-        alive = anyio.CancelScope()
-        parts.start_soon(self._keep, delivery, alive)
+    async def _answer(self, reaction: Reaction, delivery: Delivery) -> None:
+        self._held[id(delivery)] = delivery
         try:
             with handling(delivery.message):
                 await self._drain.work(lambda: self._process(reaction, delivery))
         finally:
-            alive.cancel()
+            del self._held[id(delivery)]
 
-    async def _keep(self, delivery: Delivery, alive: anyio.CancelScope) -> None:
-        async def show() -> None:
+    async def _show_life(self) -> None:
+        for delivery in tuple(self._held.values()):
             try:
                 await delivery.in_progress()
             except BusError as error:
                 log.warning("progress-ack-failed actor=%s error=%s", self.name, error)
-
-        with alive:
-            await beat(BEAT_S, show)
 
     async def _process(self, reaction: Reaction, delivery: Delivery) -> None:
         stored = delivery.message
@@ -198,7 +201,8 @@ class Actor:
             return
         for effect in await reaction.handle(message, stored):
             await self.voice.say(effect, stored.headers)
-        await delivery.ack()
+        # What was said is confirmed. Where this is lost, the message comes again, and says the same again.
+        await delivery.done()
 
     async def _failed(self, reaction: Reaction, delivery: Delivery, error: Exception) -> None:
         """Hand a message back, or give it up."""

@@ -1,5 +1,7 @@
 """Stops work on tasks that have ended elsewhere: cancelled, past their deadline, or done by someone else."""
 
+import math
+from collections import OrderedDict
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -10,12 +12,18 @@ from testwright.bus import Bus
 from testwright_schemas import subjects
 
 
+MOST_ENDED = 10_000
+"""Ended tasks that a worker remembers."""
+
+
 class Endings:
     """One feed of ``finished`` events for a whole worker, and the scopes of what it is working on."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._running: dict[tuple[str, str | None], set[anyio.CancelScope]] = {}
+        self._ended: OrderedDict[tuple[str, str | None], None] = OrderedDict()
+        self._heard_from = math.inf
 
     async def follow(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Cancel what runs for a task as soon as that task has ended; reports started when the feed stands."""
@@ -23,8 +31,23 @@ class Endings:
             task_status.started()
             async for event in events:
                 ended = subjects.namespace_of(event.subject), subjects.task_of(event.subject)
+                self._remember(ended, event.sequence)
                 for scope in self._running.get(ended, ()):
                     scope.cancel()
+
+    def open(self, namespace: str, task_id: str, *, since: int) -> bool:
+        """Return whether a task has certainly not ended, as far as was heard, after the event with sequence ``since``.
+
+        The feed may be a moment behind: then ``watch`` ends the work as soon as it is not.
+        """
+        return since > self._heard_from and (namespace, task_id) not in self._ended
+
+    def _remember(self, ended: tuple[str, str | None], sequence: int) -> None:
+        self._heard_from = min(self._heard_from, sequence)
+        self._ended[ended] = None
+        if len(self._ended) > MOST_ENDED:
+            self._ended.popitem(last=False)
+            self._heard_from = sequence
 
     @contextmanager
     def watch(self, namespace: str, task_id: str) -> Generator[anyio.CancelScope]:

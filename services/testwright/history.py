@@ -34,7 +34,7 @@ TaskState = Literal["queued", "running", "verifying", "waiting", "completed", "f
 
 
 class TaskHistory(Record, frozen=True, kw_only=True):
-    """The last event of each kind, and the stream sequences of the last ``started`` and of the last ``verified``.
+    """The last event of each kind, and the stream sequences of some: ``fence`` is that of the last ``started``.
 
     ``in_vain`` says that the last start came behind the end of the task, or is of an item that an attempt before it had
     concluded already: two workers held that, and the later one did not know. Such an attempt counts for nothing,
@@ -42,6 +42,7 @@ class TaskHistory(Record, frozen=True, kw_only=True):
     """
 
     submitted: TaskSubmitted | None = None
+    submitted_sequence: int = 0
     cancel_requested: TaskCancelRequested | None = None
     started: AttemptStarted | None = None
     fence: int = 0
@@ -67,7 +68,9 @@ class TaskHistory(Record, frozen=True, kw_only=True):
     @property
     def first_started_at(self) -> datetime | None:
         """When the first attempt began."""
-        return (self.started.first_started_at or self.started.started_at) if self.started else None
+        if self.started:
+            return self.started.first_started_at or self.started.started_at
+        return next((told.first_started_at for told in (self.verified, self.generated) if told), None)
 
     @property
     def concluded(self) -> int:
@@ -117,6 +120,8 @@ def _in_vain(newest: Iterable[tuple[int, TaskMessage]], history: TaskHistory) ->
 def _with(history: TaskHistory, sequence: int, event: TaskMessage) -> TaskHistory:
     history = replace(history, **{_FIELDS[type(event)]: event})
     match event:
+        case TaskSubmitted():
+            return replace(history, submitted_sequence=sequence)
         case AttemptStarted():
             return replace(history, fence=sequence)
         case SuiteVerified():

@@ -28,7 +28,7 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A message as a stream holds it."""
+    """A message as a stream holds it, and how often it was delivered from a queue: 0 times where it was read."""
 
     stream: str
     sequence: int
@@ -36,6 +36,7 @@ class Stored:
     data: bytes
     time: datetime
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    deliveries: int = field(default=0, compare=False)
 
 
 class Delivery(Protocol):
@@ -58,6 +59,10 @@ class Delivery(Protocol):
 
     async def ack(self) -> None:
         """Take it off the queue; returns when the server has confirmed."""
+        ...
+
+    async def done(self) -> None:
+        """Take it off the queue, without waiting for the server's word: where this is lost, the message comes again."""
         ...
 
     async def nak(self, delay_s: float = 0.0) -> None:
@@ -164,8 +169,15 @@ class Reader(Protocol):
 class Puller(Protocol):
     """Takes work from queues."""
 
-    def slot(self, stream: str, consumers: Sequence[str]) -> AbstractAsyncContextManager[Slot]:
-        """Open a slot over durable consumers, highest priority first."""
+    def slot(self, stream: str, consumers: Sequence[str], *, ahead: int = 0) -> AbstractAsyncContextManager[Slot]:
+        """Open a slot over durable consumers, highest priority first.
+
+        Args:
+            stream: where they are.
+            consumers: their names.
+            ahead: deliveries of a single consumer that may be fetched before they are asked for. They are held: none
+                goes to another slot before this one is closed. Only for work that takes milliseconds.
+        """
         ...
 
 

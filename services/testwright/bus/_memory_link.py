@@ -101,6 +101,13 @@ class Link:
         if self.reachable:
             action()
 
+    async def say(self, action: Callable[[], object]) -> None:
+        """Do something on the server, unconfirmed, once it can be reached; what goes wrong on the way is not noticed."""
+        with self.waiting():
+            await self.reach()
+            if self.dice.answer_fate() is not Fate.LOST:
+                action()
+
     async def publish(self, subject: str, action: Callable[[], T]) -> T:
         """Do something on the server until its confirmation comes through.
 

@@ -108,11 +108,16 @@ class MemoryStream:
             self.remove(oldest.sequence)
 
     def _check(self, subject: str, expect: Expect) -> None:
-        found = self.last(expect.subject)
-        last = found.sequence if found else 0
+        last = self._last_sequence(expect.subject)
         if last != expect.sequence:
             about = "" if expect.subject == subject else f" on {expect.subject}"
             raise ConflictError(subject, f"the last sequence{about} is {last}, not {expect.sequence}")
+
+    def _last_sequence(self, filter_: str) -> int:
+        if not {"*", ">"} & set(filter_.split(".")):
+            return self._by_subject.get(filter_, [0])[-1]
+        wanted = compile_filters([filter_])
+        return max((found[-1] for subject, found in self._by_subject.items() if wanted.fullmatch(subject)), default=0)
 
     def _make_room(self, subject: str) -> None:
         sequences = self._by_subject.get(subject, [])

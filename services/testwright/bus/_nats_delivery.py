@@ -26,9 +26,12 @@ class NatsDelivery:
         message: as it was delivered.
         within_s: how long an answer is repeated until the server confirms it.
         leased: whether to say who holds it, see ``testwright.bus.reclaim``.
+        held: whether that was said when it arrived.
     """
 
-    def __init__(self, link: Link, message: Message, within_s: float, *, leased: bool = False) -> None:
+    def __init__(
+        self, link: Link, message: Message, within_s: float, *, leased: bool = False, held: bool = False
+    ) -> None:
         where = origin(message.reply)
         self._link = link
         self._leased = leased
@@ -37,11 +40,17 @@ class NatsDelivery:
         self.message: Stored = stored(message)
         self.consumer: str = where.consumer
         self.count: int = where.count
-        self._say_held(True)
+        if not held:
+            self._say_held(True)
 
     async def ack(self) -> None:
         """Take it off the queue; returns when the server has confirmed."""
         await self._answer(b"+ACK")
+
+    async def done(self) -> None:
+        """Take it off the queue, without waiting for the server's word: where this is lost, the message comes again."""
+        self._link.post(self._reply, b"+ACK")
+        self._say_held(False)
 
     async def nak(self, delay_s: float = 0.0) -> None:
         """Hand it back for delivery after ``delay_s``."""
@@ -76,9 +85,14 @@ class NatsDelivery:
         self._say_held(False)
 
     def _say_held(self, held: bool) -> None:
-        if self._leased and self._link.connected:
-            lease = Lease(connection=self._link.identity, ack=self._reply, held=held)
-            self._link.post(subjects.LEASES, msgspec.json.encode(lease))
+        if self._leased:
+            say_held(self._link, self._reply, held=held)
 
     def _unanswered(self, after_s: float) -> BusError:
         return BusTimeoutError(f"message {self.message.sequence} of {self.consumer}, which comes again", after_s)
+
+
+def say_held(link: Link, ack: str, *, held: bool) -> None:
+    """Say that this connection holds the delivery with an ack subject, or does not hold it any more."""
+    if link.connected:
+        link.post(subjects.LEASES, msgspec.json.encode(Lease(connection=link.identity, ack=ack, held=held)))

@@ -1,6 +1,8 @@
 """Pull requests of one waiter, and where they are answered: nothing that arrives here is ever lost."""
 
 import asyncio
+from collections.abc import Callable
+from functools import cache
 from typing import Literal
 
 import anyio
@@ -20,9 +22,15 @@ _HEARTBEAT_S = 30.0
 _EXPIRES_S = 3600.0
 
 AT_ONCE = msgspec.json.encode({"batch": 1, "no_wait": True})
-WAITING = msgspec.json.encode({"batch": 1, "expires": int(_EXPIRES_S * NS), "idle_heartbeat": int(_HEARTBEAT_S * NS)})
 
 Signal = Message | BusError | Literal["again"]
+
+
+@cache
+def waiting(batch: int) -> bytes:
+    """Return a request for that many messages, whenever they come."""
+    times = {"expires": int(_EXPIRES_S * NS), "idle_heartbeat": int(_HEARTBEAT_S * NS)}
+    return msgspec.json.encode({"batch": batch, **times})
 
 
 def pull_subject(stream: str, consumer: str) -> str:
@@ -31,14 +39,22 @@ def pull_subject(stream: str, consumer: str) -> str:
 
 
 class Pulls:
-    """Requests under way: a status answers on a request's own subject, a message comes on its original one."""
+    """Requests under way: a status answers on a request's own subject, a message comes on its original one.
 
-    def __init__(self, link: Link, stream: str) -> None:
+    Args:
+        link: the connection.
+        stream: where the queues are.
+        arrived: told the ack subject of each message that is kept for whoever asks.
+    """
+
+    def __init__(self, link: Link, stream: str, arrived: Callable[[str], None] | None = None) -> None:
         self.inbox = link.new_inbox()
         self._link = link
         self._stream = stream
+        self._arrived = arrived
         self._signals: asyncio.Queue[Signal] = asyncio.Queue()
         self._alive: dict[str, float] = {}
+        self._due: dict[str, int] = {}
         self._wanted = False
 
     @property
@@ -51,10 +67,15 @@ class Pulls:
         """Return whether the server seems to have lost one."""
         return any(alive + QUIET_S < anyio.current_time() for alive in self._alive.values())
 
-    def ask(self, consumer: str, body: bytes) -> None:
-        """Ask a queue for one message."""
+    def due(self, consumer: str) -> int:
+        """Return how many messages a queue was asked for and has not sent."""
+        return self._due.get(consumer, 0)
+
+    def ask(self, consumer: str, body: bytes, batch: int = 1) -> None:
+        """Ask a queue for messages."""
         self._wanted = True
         self._alive[consumer] = anyio.current_time()
+        self._due[consumer] = self.due(consumer) + batch
         self._link.post(pull_subject(self._stream, consumer), body, reply=f"{self.inbox}.{consumer}")
 
     async def heard(self, within_s: float) -> Message | None:
@@ -78,15 +99,27 @@ class Pulls:
     def receive(self, message: Message) -> None:
         """Take what the server sends: pass it on, or hand a message back that nobody waits for."""
         if message.delivered:
-            self._alive.pop(origin(message.reply).consumer, None)
+            consumer = origin(message.reply).consumer
+            self._ended(consumer, self.due(consumer) - 1)
         elif message.status == HEARTBEAT:
             self._alive[queue_of(message)] = anyio.current_time()
         else:
-            self._alive.pop(queue_of(message), None)
-        if self._wanted:
-            self._signals.put_nowait(message)
-        elif message.delivered:
-            self._link.post(message.reply, NAK)
+            self._ended(queue_of(message), 0)
+        if not self._wanted:
+            if message.delivered:
+                self._link.post(message.reply, NAK)
+            return
+        self._signals.put_nowait(message)
+        if self._arrived is not None and message.delivered:
+            self._arrived(message.reply)
+
+    def _ended(self, consumer: str, due: int) -> None:
+        if due > 0:
+            self._due[consumer] = due
+            self._alive[consumer] = anyio.current_time()
+            return
+        self._due.pop(consumer, None)
+        self._alive.pop(consumer, None)
 
     def dismiss(self) -> None:
         """Hand back what has arrived and was not taken: nobody waits any more."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Literal
 
-from testwright.bus._nats_wire import denied
+from testwright.bus._nats_wire import answered, denied
 
 Kind = Literal["publish", "subscription"]
 Refuse = Callable[[], None]
@@ -41,6 +41,12 @@ class Refusals:
     def dispatch(self, text: str) -> None:
         """Tell those whom an error text concerns."""
         found = denied(text)
-        if found is not None:
-            for refuse in list(self._waiting.get(found, [])):
-                refuse()
+        if found is None:
+            return
+        kind, subject = found
+        concerned = list(self._waiting.get((kind, subject), []))
+        if subject.startswith("$js.ack."):
+            # Nobody waits for what becomes of an ack: it is the queue that can say so.
+            concerned += self._waiting.get((kind, answered(subject).lower()), [])
+        for refuse in concerned:
+            refuse()

@@ -4,8 +4,12 @@ While somebody waits, a pull request lies at the server for every queue, and not
 one is answered the others are withdrawn, so that no message is delivered to a slot that is busy; one that was already
 on its way is handed back. A request that may be lost is made again: after a reconnect, when a queue has a new leader,
 when its heartbeats stay away.
+
+That a queue was found empty is believed for a moment, so that slots with very short work need not ask them all for each
+message. A slot over a single queue has no order to keep and may fetch ahead: then nothing is withdrawn.
 """
 
+import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
@@ -13,16 +17,20 @@ from functools import partial
 import anyio
 
 from testwright.bus._nats_api import NO_RESPONDERS, require_consumer
-from testwright.bus._nats_delivery import NatsDelivery
+from testwright.bus._nats_delivery import NatsDelivery, say_held
 from testwright.bus._nats_link import Link, Retire, State
-from testwright.bus._nats_pulls import AT_ONCE, HEARTBEAT, QUIET_S, WAITING, Pulls, Signal, pull_subject, queue_of
-from testwright.bus._nats_wire import Message
+from testwright.bus._nats_pulls import AT_ONCE, HEARTBEAT, QUIET_S, Pulls, Signal, pull_subject, queue_of, waiting
+from testwright.bus._nats_wire import Message, answers_to
 from testwright.errors import BusClosedError, BusError, PermissionDeniedError, StreamNotFoundError
 from testwright.pacing import Backoff
 
 _ANSWER_S = 5.0
 _BAD_REQUEST = "400"
+_EMPTY = "404"
 _EXPIRED = "408"
+
+_BELIEVED_S = 0.05
+"""Seconds for which a queue that was found empty is not asked again: a more urgent message may wait as long."""
 
 
 class NatsSlot:
@@ -34,15 +42,18 @@ class NatsSlot:
         consumers: their names, the most urgent first.
         within_s: how long an answer to a delivery is repeated until the server confirms it.
         leased: whether to say which deliveries it holds.
+        ahead: messages to fetch before they are asked for; of a single consumer only.
     """
 
     def __init__(
-        self, link: Link, stream: str, consumers: Sequence[str], within_s: float, *, leased: bool = False
+        self, link: Link, stream: str, consumers: Sequence[str], within_s: float, *, leased: bool = False, ahead: int = 0
     ) -> None:
         self._link = link
         self._leased = leased
         self._stream = stream
         self._consumers = tuple(consumers)
+        self._ahead = ahead if len(self._consumers) == 1 else 0
+        self._empty_at: dict[str, float] = {}
         self._within_s = within_s
         self._pulls: Pulls | None = None
         self._retire: Retire | None = None
@@ -53,10 +64,12 @@ class NatsSlot:
         """Return the next delivery of the first consumer that has one; wait where none has."""
         while True:
             await self._link.ready()
-            message = await self._round(self._pulls or await self._open())
+            pulls = self._pulls or await self._open()
+            message = await (self._steadily(pulls) if self._ahead else self._round(pulls))
             if message is not None:
                 self._backoff.reset()
-                return NatsDelivery(self._link, message, self._within_s, leased=self._leased)
+                held = self._ahead > 0
+                return NatsDelivery(self._link, message, self._within_s, leased=self._leased, held=held)
 
     def signal(self, signal: Signal) -> None:
         """Interrupt whoever waits: with an error, or to have all queues asked again."""
@@ -69,13 +82,15 @@ class NatsSlot:
         self.signal(BusClosedError("the connection was closed for good") if state == "closed" else "again")
 
     def close(self) -> None:
-        """Withdraw every request."""
+        """Withdraw every request, and hand back what was fetched ahead."""
+        if self._pulls is not None:
+            self._pulls.dismiss()
         if self._retire is not None:
             self._retire()
         self._pulls = self._retire = None
 
     async def _open(self) -> Pulls:
-        pulls = Pulls(self._link, self._stream)
+        pulls = Pulls(self._link, self._stream, self._take_note if self._ahead and self._leased else None)
 
         def refused() -> None:
             pulls.signal(PermissionDeniedError("subscribe to", pulls.inbox))
@@ -88,19 +103,39 @@ class NatsSlot:
         self._wake = anyio.Event()
         try:
             # A single queue has no order to keep: its waiting request is answered at once if it can be.
-            for consumer in self._consumers[1:] and self._consumers:
+            for consumer in self._consumers[1:] and self._doubtful():
                 pulls.ask(consumer, AT_ONCE)
                 answer = await pulls.heard(_ANSWER_S)
                 if answer is None or answer.delivered:
                     return answer
                 await self._judge(answer)
             for consumer in self._consumers:
-                pulls.ask(consumer, WAITING)
+                pulls.ask(consumer, waiting(1))
             return await self._wait(pulls)
         finally:
             pulls.dismiss()
             if pulls.pending:
                 self.close()
+
+    async def _steadily(self, pulls: Pulls) -> Message | None:
+        """Return what comes next of a single queue, asking for more in good time."""
+        self._wake = anyio.Event()
+        [consumer] = self._consumers
+        due = pulls.due(consumer)
+        if due <= self._ahead // 2:
+            pulls.ask(consumer, waiting(self._ahead - due), self._ahead - due)
+        answer = await self._wait(pulls)
+        if answer is None:
+            self.close()
+        return answer
+
+    def _doubtful(self) -> list[str]:
+        """Return the queues that were not found empty just now."""
+        oldest = anyio.current_time() - _BELIEVED_S
+        return [consumer for consumer in self._consumers if self._empty_at.get(consumer, -math.inf) < oldest]
+
+    def _take_note(self, ack: str) -> None:
+        say_held(self._link, ack, held=True)
 
     async def _wait(self, pulls: Pulls) -> Message | None:
         answer = await pulls.heard(QUIET_S)
@@ -115,6 +150,8 @@ class NatsSlot:
 
     async def _judge(self, answer: Message) -> None:
         consumer = queue_of(answer)
+        if answer.status == _EMPTY:
+            self._empty_at[consumer] = anyio.current_time()
         if answer.status == NO_RESPONDERS:
             await require_consumer(self._link, self._stream, consumer)
         elif answer.description == "Consumer Deleted":
@@ -125,10 +162,10 @@ class NatsSlot:
 
 @asynccontextmanager
 async def open_slot(
-    link: Link, stream: str, consumers: Sequence[str], within_s: float, *, leased: bool = False
+    link: Link, stream: str, consumers: Sequence[str], within_s: float, *, leased: bool = False, ahead: int = 0
 ) -> AsyncGenerator[NatsSlot]:
     """Open a slot over durable consumers, highest priority first."""
-    slot = NatsSlot(link, stream, consumers, within_s, leased=leased)
+    slot = NatsSlot(link, stream, consumers, within_s, leased=leased, ahead=ahead)
 
     def again(_advisory: Message) -> None:
         slot.signal("again")
@@ -140,6 +177,9 @@ async def open_slot(
             subject = pull_subject(stream, consumer)
             refused = partial(slot.signal, PermissionDeniedError("pull from", subject))
             stack.enter_context(link.refusals.of("publish", subject, refused))
+            answers = answers_to(stream, consumer)
+            unheard = partial(slot.signal, PermissionDeniedError("answer on", answers))
+            stack.enter_context(link.refusals.of("publish", answers, unheard))
             elected = f"$JS.EVENT.ADVISORY.CONSUMER.LEADER_ELECTED.{stream}.{consumer}"
             stack.callback(await link.subscribe(elected, again))
         yield slot

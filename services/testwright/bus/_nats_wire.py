@@ -59,17 +59,32 @@ Handler = Callable[[Message], None]
 
 
 def origin(reply: str) -> Origin:
-    """Return what an ack subject says; servers with a domain put it and an account hash in front."""
-    tokens = reply.split(".")
-    stream, consumer, count, sequence, delivery, nanos, pending = tokens[2:9] if len(tokens) == 9 else tokens[4:11]
+    """Return what an ack subject says."""
+    stream, consumer, count, sequence, delivery, nanos, pending = _about(reply)
     time = _EPOCH + timedelta(microseconds=int(nanos) // 1000)
     return Origin(stream, consumer, int(count), int(sequence), int(delivery), time, int(pending))
+
+
+def answers_to(stream: str, consumer: str) -> str:
+    """Return what stands for all answers to the deliveries of a queue."""
+    return f"$JS.ACK.{stream}.{consumer}"
+
+
+def answered(reply: str) -> str:
+    """Return ``answers_to`` the queue that an ack subject belongs to."""
+    return answers_to(*_about(reply)[:2])
+
+
+def _about(reply: str) -> list[str]:
+    # Servers with a domain put it and an account hash in front.
+    tokens = reply.split(".")
+    return tokens[2:9] if len(tokens) == 9 else tokens[4:11]
 
 
 def stored(message: Message) -> Stored:
     """Return a delivered message as its stream holds it."""
     where = origin(message.reply)
-    return Stored(where.stream, where.sequence, message.subject, message.data, where.time, message.headers)
+    return Stored(where.stream, where.sequence, message.subject, message.data, where.time, message.headers, where.count)
 
 
 def parse_headers(block: bytes) -> dict[str, str]:

@@ -7,6 +7,7 @@ and for a seed it goes wrong always alike.
 """
 
 import contextlib
+import dataclasses
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
@@ -178,8 +179,9 @@ class MemoryBus:
             feed.close()
 
     @contextlib.asynccontextmanager
-    async def slot(self, stream: str, consumers: Sequence[str]) -> AsyncGenerator[Slot]:
-        """Open a slot over durable consumers."""
+    async def slot(self, stream: str, consumers: Sequence[str], *, ahead: int = 0) -> AsyncGenerator[Slot]:
+        """Open a slot over durable consumers; nothing is gained by fetching ahead here."""
+        del ahead
         queues = await self._link.ask(stream, lambda: self._core.queues(stream, consumers))
         yield _MemorySlot(self._link, queues)
 
@@ -214,12 +216,15 @@ class _MemoryDelivery:
     def __init__(self, link: Link, handout: Handout) -> None:
         self._link = link
         self._queue = handout.queue
-        self.message: Stored = handout.message
+        self.message: Stored = dataclasses.replace(handout.message, deliveries=handout.count)
         self.consumer: str = handout.queue.config.name
         self.count: int = handout.count
 
     async def ack(self) -> None:
         await self._link.answer(self.consumer, lambda: self._queue.done(self.message.sequence))
+
+    async def done(self) -> None:
+        await self._link.say(lambda: self._queue.done(self.message.sequence))
 
     async def nak(self, delay_s: float = 0.0) -> None:
         await self._link.answer(self.consumer, lambda: self._queue.nak(self.message.sequence, delay_s))

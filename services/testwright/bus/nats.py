@@ -88,9 +88,9 @@ class NatsBus:
         """Follow a stream: every message that matches a filter, once, in order, across reconnects."""
         return feed(self._link, stream, filters, after, self._timeout_s)
 
-    def slot(self, stream: str, consumers: Sequence[str]) -> AbstractAsyncContextManager[Slot]:
+    def slot(self, stream: str, consumers: Sequence[str], *, ahead: int = 0) -> AbstractAsyncContextManager[Slot]:
         """Open a slot over durable consumers, highest priority first."""
-        return open_slot(self._link, stream, consumers, self._timeout_s, leased=self._leased)
+        return open_slot(self._link, stream, consumers, self._timeout_s, leased=self._leased, ahead=ahead)
 
     async def put(self, bucket: str, data: bytes) -> str:
         """Store content once and return its SHA-256 in hexadecimal; storing it again costs one look-up at most."""

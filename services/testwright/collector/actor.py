@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import anyio
 
-from testwright.actor import Actor, Reaction
+from testwright.actor import AHEAD, Actor, Reaction
 from testwright.bus import Bus, Stored
 from testwright.collector import core, jobs
 from testwright.collector.admission import Admission
 from testwright.collector.finishing import Ending
+from testwright.collector.young import Young
 from testwright.errors import BusTimeoutError, ConflictError
 from testwright.history import JobHistory, TaskHistory
 from testwright.limits import Limits
@@ -37,6 +38,7 @@ class _Collector:
         self._bus = bus
         self._archive = Archive(bus)
         self._voice = voice
+        self._young = Young()
         self._counting = anyio.Lock()
         self.limits = Limits(bus)
         self._admission = Admission(bus, voice, self.limits)
@@ -51,7 +53,7 @@ class _Collector:
             case TaskFinished():
                 return await self._end(message, stored)
             case TaskSubmitted():
-                return await self._admission.submitted(message, stored)
+                return await self._admission.submitted(await self._history(message, message.task_id, stored), stored)
             case _:
                 return await self._decide(message, stored)
 
@@ -67,11 +69,19 @@ class _Collector:
     ) -> Sequence[Effect]:
         if isinstance(message, AttemptStarted | TaskProgressed | TaskFinished) or message.task_id is None:
             return ()
-        known = await self._known(message.namespace, message.task_id, message, stored)
-        history = await self._archive.task(message.namespace, message.task_id, at_least=known)
+        history = await self._history(message, message.task_id, stored)
         if core.ahead(history, message):
             raise BusTimeoutError(f"what {stored.subject} was set for", 0)
         return core.decide(history, message, stored.time)
+
+    async def _history(
+        self, message: TaskMessage | MessageDeadLettered | TimerFired, task_id: str, stored: Stored
+    ) -> TaskHistory:
+        young = self._young.history(message, task_id, stored)
+        if young is not None:
+            return young
+        known = await self._known(message.namespace, task_id, message, stored)
+        return await self._archive.task(message.namespace, task_id, at_least=known)
 
     async def _known(self, namespace: str, task_id: str, message: object, stored: Stored) -> int:
         """Return the sequence that the task's history must know of."""
@@ -114,12 +124,13 @@ def collector(bus: Bus, clock: Clock, *, slots: int = 4) -> Actor:
         type_=TaskMessage | MessageDeadLettered | GateMoved | LimitsSet,
         handle=part.handle,
         slots=slots,
+        ahead=AHEAD,
     )
     timers = Reaction(
         stream=subjects.TIMERS,
         consumers=(subjects.TIMERS_CONSUMER,),
         type_=TimerFired,
         handle=part.handle,
-        slots=1,
+        ahead=AHEAD,
     )
     return Actor("collector", bus, voice, (events, timers), background=(part.limits.follow,))

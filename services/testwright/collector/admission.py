@@ -7,7 +7,7 @@ from testwright.collector import core, gates
 from testwright.collector.entrance import Entrance
 from testwright.collector.finishing import finish
 from testwright.collector.gates import Gate
-from testwright.history import JobHistory
+from testwright.history import JobHistory, TaskHistory
 from testwright.limits import Limits
 from testwright.voice import Archive, Voice
 from testwright_schemas import Effect, GateMoved, LimitsSet, TaskError, TaskFinished, TaskSubmitted
@@ -30,9 +30,8 @@ class Admission:
         self._limits = limits
         self._entrance = Entrance(bus, voice)
 
-    async def submitted(self, task: TaskSubmitted, stored: Stored) -> Sequence[Effect]:
+    async def submitted(self, history: TaskHistory, stored: Stored) -> Sequence[Effect]:
         """Return what follows for a submitted task now; it may have to wait."""
-        history = await self._archive.task(task.namespace, task.task_id, at_least=stored.sequence)
         accepted = core.accept(history)
         known = history.submitted
         ways = await self._ways(known) if known and core.may_begin(history) else ()

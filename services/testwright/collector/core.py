@@ -110,7 +110,8 @@ def begin(history: TaskHistory) -> tuple[Effect, ...]:
     if not may_begin(history) or history.submitted is None:
         return ()
     task = history.submitted
-    return (_attempt(history, task, Attempt(number=1, engine=task.policy.engines[0])),)
+    known = 0 if history.cancel_requested else history.submitted_sequence
+    return (_attempt(history, task, Attempt(number=1, engine=task.policy.engines[0]), known),)
 
 
 def may_begin(history: TaskHistory) -> bool:
@@ -138,6 +139,7 @@ def _verify(history: TaskHistory, task: TaskSubmitted, event: SuiteGenerated) ->
         usage=event.usage,
         log=event.log,
         spent=event.spent,
+        first_started_at=event.first_started_at,
     )
     return (Publish(message=item),)
 
@@ -190,7 +192,7 @@ def _another(history: TaskHistory, task: TaskSubmitted, attempt: Attempt, at: da
     return (finish(history, task, "failed", at, unpaid) if unpaid else _attempt(history, task, attempt),)
 
 
-def _attempt(history: TaskHistory, task: TaskSubmitted, attempt: Attempt) -> Publish:
+def _attempt(history: TaskHistory, task: TaskSubmitted, attempt: Attempt, known: int = 0) -> Publish:
     return Publish(
         message=GenerateSuite(
             namespace=task.namespace,
@@ -202,6 +204,7 @@ def _attempt(history: TaskHistory, task: TaskSubmitted, attempt: Attempt) -> Pub
             policy=budgets.left(attempts.budgeted(task.policy, attempt), history.spent),
             brief=history.verified.judgement.brief if history.verified else None,
             spent=history.spent,
+            known=known,
         )
     )
 

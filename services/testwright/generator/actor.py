@@ -3,6 +3,7 @@
 import itertools
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -24,6 +25,7 @@ from testwright.errors import (
 )
 from testwright.generator import core, lanes
 from testwright.generator.lanes import Lanes
+from testwright.history import TaskHistory
 from testwright.reporter import Reporter
 from testwright.sources import Sources
 from testwright.voice import Archive, Clock, Voice
@@ -108,32 +110,51 @@ class _Generator:
         return ()
 
     async def _attempt(self, item: GenerateSuite, stored: Stored) -> None:
-        history = await self._archive.task(item.namespace, item.task_id)
+        if announced := await self._announced(item, stored):
+            start, fence = announced
+            vain = await self._in_vain(item, fence) if start.doubtful else None
+            if vain:
+                log.info("dropped task=%s: %s", item.task_id, vain)
+            elif start.declined:
+                await self._voice.say(core.failed(item, start.attempt, start.declined, fence), stored.headers)
+            else:
+                await self._run(item, stored, start, fence)
+
+    async def _announced(self, item: GenerateSuite, stored: Stored) -> tuple[core.Start, int] | None:
+        """Return the attempt that an item leads to, and the sequence of its announcement; ``None`` if it leads to none.
+
+        Raises:
+            ConflictError: another worker has announced one meanwhile.
+        """
+        decision = self._decision(TaskHistory(), item)
+        if item.known and stored.deliveries == 1 and isinstance(decision, core.Start):
+            with suppress(ConflictError):
+                return await self._announce(core.unseen(decision, item), stored)
+        decision = self._decision(await self._archive.task(item.namespace, item.task_id), item)
+        if isinstance(decision, core.Start):
+            return await self._announce(decision, stored)
+        log.info("dropped task=%s: %s", item.task_id, decision.reason)
+        return None
+
+    def _decision(self, history: TaskHistory, item: GenerateSuite) -> core.Start | core.Drop:
         now = self._clock()
         conditions = core.Conditions(
             pause=self.lanes.paused(item.namespace, item.attempt.engine, now),
             charges=self._charges(item.attempt.engine),
         )
-        match core.decide(history, item, self._worker, now, turn=next(self._turns), conditions=conditions):
-            case core.Drop(reason=reason):
-                log.info("dropped task=%s: %s", item.task_id, reason)
-            case core.Start() as start:
-                receipt = await self._voice.say(start.announcement, stored.headers)
-                fence = receipt.sequence if receipt else 0
-                vain = await self._in_vain(item, fence) if start.doubtful else None
-                if vain:
-                    log.info("dropped task=%s: %s", item.task_id, vain)
-                elif start.declined:
-                    await self._voice.say(core.failed(item, start.attempt, start.declined, fence), stored.headers)
-                else:
-                    await self._run(item, stored, start.attempt, fence)
+        return core.decide(history, item, self._worker, now, turn=next(self._turns), conditions=conditions)
+
+    async def _announce(self, start: core.Start, stored: Stored) -> tuple[core.Start, int]:
+        receipt = await self._voice.say(start.announcement, stored.headers)
+        return start, receipt.sequence if receipt else 0
 
     async def _in_vain(self, item: GenerateSuite, fence: int) -> str | None:
         return core.in_vain(await self._archive.task(item.namespace, item.task_id, at_least=fence), fence)
 
-    async def _run(self, item: GenerateSuite, stored: Stored, attempt: Attempt, fence: int) -> None:
+    async def _run(self, item: GenerateSuite, stored: Stored, start: core.Start, fence: int) -> None:
+        attempt = start.attempt
         try:
-            outcome = await self._outcome(item, stored, attempt, fence)
+            outcome = await self._outcome(item, stored, start, fence)
         except WorkError as error:
             await self._pause(item, error, stored)
             outcome = await self._failed(item, attempt, fence, error)
@@ -154,18 +175,18 @@ class _Generator:
         self.lanes.note(pause)
         await self._voice.say(Publish(message=pause), stored.headers)
 
-    async def _outcome(self, item: GenerateSuite, stored: Stored, attempt: Attempt, fence: int) -> Publish:
+    async def _outcome(self, item: GenerateSuite, stored: Stored, start: core.Start, fence: int) -> Publish:
         """Return what an attempt has led to.
 
         Raises:
             WorkError: to nothing.
         """
-        reporter = Reporter(self._voice, item, attempt.number, "generate", stored.headers)
+        reporter = Reporter(self._voice, item, start.attempt.number, "generate", stored.headers)
         try:
             with anyio.fail_after(item.policy.timeout_s):
                 snapshot = await self._sources.fetch(item.snapshot.digest)
                 product = await self._produce(item, snapshot, reporter)
-            return await self._generated(item, attempt, fence, product)
+            return await self._generated(item, start, fence, product)
         except (BlobNotFoundError, BlobCorruptError) as error:
             raise WorkError("snapshot-lost", str(error), usage=Usage()) from error
         except SnapshotError as error:
@@ -179,7 +200,8 @@ class _Generator:
             log.exception("unexpected task=%s", item.task_id)
             raise unexpected(error) from error
 
-    async def _generated(self, item: GenerateSuite, attempt: Attempt, fence: int, product: Product) -> Publish:
+    async def _generated(self, item: GenerateSuite, start: core.Start, fence: int, product: Product) -> Publish:
+        attempt = start.attempt
         message = SuiteGenerated(
             namespace=item.namespace,
             job_id=item.job_id,
@@ -194,6 +216,7 @@ class _Generator:
             isolation=product.isolation,
             rounds=product.rounds,
             spent=item.spent.plus(product.usage),
+            first_started_at=start.first_started_at,
         )
         return Publish(message=message, expect=core.under(item, fence))
 

@@ -4,6 +4,9 @@ A delivery may be the first one, or come again after a worker died or handed it 
 higher number, unless the task has ended or the attempt was concluded before its delivery could be acked. A task whose
 attempts end again and again without a word takes its workers down with it and is given up. One whose lane is paused is
 answered at once, so that no worker is kept waiting.
+
+A first attempt is begun without looking anything up, on the condition that nothing has happened to the task since its
+item was queued.
 """
 
 from datetime import datetime
@@ -52,6 +55,7 @@ class Start(Record, frozen=True, kw_only=True):
 
     attempt: Attempt
     announcement: Publish
+    first_started_at: datetime
     declined: Setback | None = None
     doubtful: bool = False
 
@@ -120,6 +124,7 @@ def decide(
     return Start(
         attempt=attempt,
         announcement=Publish(message=announcement, expect=expect),
+        first_started_at=history.first_started_at or now,
         declined=declined,
         doubtful=number > item.attempt.number or (conditions.charges and limited(item)),
     )
@@ -140,6 +145,13 @@ def in_vain(history: TaskHistory, fence: int) -> str | None:
     if history.in_vain and history.fence == fence:
         return f"attempt {history.concluded} is concluded"
     return None
+
+
+def unseen(start: Start, item: GenerateSuite) -> Start:
+    """Return the beginning of a first attempt that was decided without a look at the history: it must be as assumed."""
+    subject = subjects.task_event(item.namespace, item.task_id)
+    expect = Expect(subject=subject, sequence=item.known)
+    return replace(start, announcement=replace(start.announcement, expect=expect), doubtful=False)
 
 
 def _lost(deliveries: int) -> Failure | None:

@@ -76,9 +76,9 @@ class ObservedBus:
         return self._bus.feed(stream, filters, after=after)
 
     @asynccontextmanager
-    async def slot(self, stream: str, consumers: Sequence[str]) -> AsyncGenerator[Slot]:
+    async def slot(self, stream: str, consumers: Sequence[str], *, ahead: int = 0) -> AsyncGenerator[Slot]:
         """Open a slot over durable consumers, highest priority first."""
-        async with self._bus.slot(stream, consumers) as slot:
+        async with self._bus.slot(stream, consumers, ahead=ahead) as slot:
             observed = _Slot(slot, self._spectators)
             try:
                 yield observed
@@ -154,6 +154,11 @@ class _Delivery:
     async def ack(self) -> None:
         """Take it off the queue."""
         await self._delivery.ack()
+        self.end("acked")
+
+    async def done(self) -> None:
+        """Take it off the queue, without waiting for the server's word."""
+        await self._delivery.done()
         self.end("acked")
 
     async def nak(self, delay_s: float = 0.0) -> None:

@@ -6,7 +6,7 @@ from typing import assert_never
 
 import msgspec
 
-from testwright.actor import Actor, Reaction
+from testwright.actor import AHEAD, Actor, Reaction
 from testwright.bus import Bus, Stored
 from testwright.errors import TaskNotFoundError
 from testwright.history import JobHistory, TaskHistory
@@ -151,6 +151,7 @@ def submitter(bus: Bus, clock: Clock, engines: Collection[str], *, slots: int = 
         type_=CommandMessage | ScheduleCommand,
         handle=part.handle,
         slots=slots,
+        ahead=AHEAD,
         refused=part.refuse,
         given_up=partial(part.give_up, clock),
     )
@@ -159,6 +160,7 @@ def submitter(bus: Bus, clock: Clock, engines: Collection[str], *, slots: int = 
         consumers=(subjects.SCHEDULES_CONSUMER,),
         type_=ScheduleDue,
         handle=part.schedules.due,
+        ahead=AHEAD,
     )
     return Actor(
         "submitter", bus, voice, (commands, joins(bus), due), background=(part.limits.follow, part.backlog.follow)

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
-from testwright.actor import Reaction
+from testwright.actor import AHEAD, Reaction
 from testwright.bus import Bus, Stored
 from testwright.history import TaskHistory
 from testwright.submitter import joining
@@ -76,4 +76,5 @@ def joins(bus: Bus) -> Reaction:
         consumers=(subjects.JOINS_CONSUMER,),
         type_=TaskFinished | TaskJoined | ModuleTaken,
         handle=_Joins(bus).handle,
+        ahead=AHEAD,
     )

@@ -72,7 +72,7 @@ class _Verifier:
 
     async def handle(self, item: VerifySuite, stored: Stored) -> Sequence[Effect]:
         with self.endings.watch(item.namespace, item.task_id):
-            history = await self._archive.task(item.namespace, item.task_id, at_least=item.fence)
+            history = await self._history(item, stored)
             reason = core.obsolete(history, item)
             if reason:
                 log.info("dropped task=%s: %s", item.task_id, reason)
@@ -85,6 +85,13 @@ class _Verifier:
             return ()
         log.info("stopped task=%s: it has ended", item.task_id)
         return ()
+
+    async def _history(self, item: VerifySuite, stored: Stored) -> TaskHistory:
+        # Before the first verdicts there is nothing to build on, and an end would have been heard of.
+        first = item.attempt.number == 1 and stored.deliveries == 1
+        if first and self.endings.open(item.namespace, item.task_id, since=item.fence):
+            return TaskHistory()
+        return await self._archive.task(item.namespace, item.task_id, at_least=item.fence)
 
     async def _say(self, item: VerifySuite, stored: Stored, outcome: Publish) -> None:
         try:

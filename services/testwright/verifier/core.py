@@ -88,6 +88,7 @@ def verified(item: VerifySuite, judgement: Judgement, history: TaskHistory) -> P
         requirements=item.requirements,
         rounds=rounds,
         spent=item.spent,
+        first_started_at=item.first_started_at,
     )
     return _said(message, history)
 

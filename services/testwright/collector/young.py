@@ -1,0 +1,50 @@
+"""Tasks in their first attempt, as one collector has seen them: what is known need not be looked up. Pure.
+
+A task is young from its submission until anything is heard of it but a candidate of its first attempt and the verdicts on
+that. Another collector may have heard more. What then follows here from too little does no harm: generators and verifiers
+publish on condition, a task ends once, and to the verdicts on a first attempt there are no better ones to be forgotten.
+"""
+
+from collections import OrderedDict
+
+from testwright.bus import Stored
+from testwright.history import TaskHistory, fold
+from testwright_schemas import Attempt, SuiteGenerated, SuiteVerified, TaskMessage, TaskSubmitted, subjects
+
+MOST = 10_000
+"""Tasks that are remembered; what came first is forgotten first, and looked up."""
+
+Known = list[tuple[int, TaskMessage]]
+
+
+class Young:
+    """The young tasks of one collector."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, str], Known] = OrderedDict()
+
+    def history(self, message: object, task_id: str, stored: Stored) -> TaskHistory | None:
+        """Return the history of a task, what is told of it now included; ``None`` where it must be looked up.
+
+        Args:
+            message: what is told of the task.
+            task_id: of the task.
+            stored: the message as it was delivered.
+        """
+        task = subjects.namespace_of(stored.subject), task_id
+        known = self._known.pop(task, [])
+        if stored.deliveries != 1:
+            return None
+        match message, len(known):
+            case TaskSubmitted(), _:
+                known = [(stored.sequence, message)]
+            case SuiteGenerated(attempt=Attempt(number=1)), 1:
+                known = [*known, (stored.sequence, message)]
+            case SuiteVerified(attempt=Attempt(number=1)), 2:
+                return fold([*known, (stored.sequence, message)])
+            case _:
+                return None
+        self._known[task] = known
+        if len(self._known) > MOST:
+            self._known.popitem(last=False)
+        return fold(known)

@@ -22,9 +22,9 @@ class WorkItem(Message, frozen=True, kw_only=True):
 class GenerateSuite(WorkItem, frozen=True, kw_only=True):
     """Run an engine on the target; ``brief`` says what earlier rounds have left to do.
 
-    The budget in ``policy`` is what this round may take. ``spent`` is the usage of all attempts before. ``known`` is the
-    stream sequence of the last event of the task where nothing was known of it but its submission, otherwise 0: whoever
-    begins the attempt while that is still the last one need not look anything up.
+    The budget in ``policy`` is what this round may take. ``spent`` is the usage of all attempts before. ``known`` is
+    the stream sequence of the task's submission where nothing else was known of it, otherwise 0: whoever begins the
+    attempt while no event has followed that one need not look anything up.
     """
 
     brief: Brief | None = None

@@ -146,9 +146,7 @@ class Actor:
         self._drain.stop()
         await self._rested.wait()
 
-    async def _serve(
-        self, reaction: Reaction, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
-    ) -> None:
+    async def _serve(self, reaction: Reaction, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         async with self.bus.slot(reaction.stream, reaction.consumers, ahead=reaction.ahead) as slot:
             task_status.started()
             while delivery := await self._drain.next(slot):

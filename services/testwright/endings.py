@@ -11,7 +11,6 @@ from anyio.abc import TaskStatus
 from testwright.bus import Bus
 from testwright_schemas import subjects
 
-
 MOST_ENDED = 10_000
 """Ended tasks that a worker remembers."""
 

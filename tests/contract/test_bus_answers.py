@@ -17,6 +17,17 @@ async def test_what_is_acked_is_gone(bus: Bus) -> None:
     assert await bus.last(subjects.WORK, work("t1")) is None
 
 
+async def test_what_is_done_does_not_come_again(bus: Bus) -> None:
+    await told(bus, work("t1"), b"do it")
+    async with bus.slot(subjects.WORK, [LOW]) as slot:
+        delivery = await taken(slot)
+        await delivery.done()
+        await until(anyio.current_time() + 1.5 * ACK_WAIT_S)
+        await told(bus, work("t2"), b"and this")
+
+        assert (await taken(slot)).message.data == b"and this"
+
+
 async def test_what_is_acked_stays_in_a_stream_that_keeps_its_messages(bus: Bus) -> None:
     finished = subjects.task_event("default", "t1", "finished")
     await told(bus, finished, b"done")

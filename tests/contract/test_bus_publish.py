@@ -96,6 +96,22 @@ async def test_a_publish_may_expect_what_another_subject_holds(bus: Bus) -> None
     assert stored.data == b"unless cancelled"
 
 
+async def test_a_publish_may_expect_what_all_subjects_hold_that_match_a_filter(bus: Bus) -> None:
+    anything = subjects.task_event("default", "t1")
+    await told(bus, subjects.task_event("default", "t2", "submitted"), b"of another task")
+    first = await bus.publish(
+        subjects.task_event("default", "t1", "submitted"),
+        b"1",
+        message_id="a",
+        expect=Expect(subject=anything, sequence=0),
+    )
+    last = Expect(subject=anything, sequence=first.sequence)
+    await bus.publish(subjects.task_event("default", "t1", "started"), b"2", message_id="b", expect=last)
+
+    with pytest.raises(ConflictError):
+        await bus.publish(FINISHED, b"no longer the last", message_id="c", expect=last)
+
+
 async def test_an_own_retry_is_a_duplicate_although_the_expectation_no_longer_holds(bus: Bus) -> None:
     nobody = Expect(subject=FINISHED, sequence=0)
     first = await bus.publish(FINISHED, b"done", message_id="mine", expect=nobody)

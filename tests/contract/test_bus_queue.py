@@ -113,6 +113,35 @@ async def test_giving_up_while_a_message_arrives_never_loses_it(world: World, bu
             assert delivery.message.data == str(number).encode()
 
 
+async def test_a_slot_that_fetches_ahead_keeps_the_order_and_loses_nothing(bus: Bus) -> None:
+    tasks = [f"t{number}" for number in range(20)]
+    for task in tasks:
+        await told(bus, work(task), task.encode())
+    bodies: list[str] = []
+
+    async with bus.slot(subjects.WORK, [LOW], ahead=4) as slot:
+        for _ in tasks:
+            delivery = await taken(slot)
+            bodies.append(delivery.message.data.decode())
+            await delivery.done()
+
+    assert bodies == tasks
+
+
+async def test_what_a_slot_has_fetched_ahead_goes_to_another_when_it_is_closed(world: World, bus: Bus) -> None:
+    tasks = [f"t{number}" for number in range(4)]
+    for task in tasks:
+        await told(bus, work(task), task.encode())
+    other = await world.connect()
+
+    async with other.slot(subjects.WORK, [LOW]) as elsewhere:
+        async with bus.slot(subjects.WORK, [LOW], ahead=4) as slot:
+            await (await taken(slot)).done()
+        left = {(await taken(elsewhere, within_s=ACK_WAIT_S * 0.9)).message.data.decode() for _ in tasks[1:]}
+
+    assert left == set(tasks[1:])
+
+
 async def test_two_slots_never_get_the_same_message(world: World, bus: Bus) -> None:
     bodies = [b"%d" % number for number in range(40)]
     got: list[bytes] = []

@@ -42,10 +42,13 @@ WATCHER = user(
 )
 
 
+MUTE = user("mute", [f"$JS.API.CONSUMER.MSG.NEXT.{subjects.EVENTS}.{subjects.COLLECTOR_CONSUMER}"])
+
+
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     """Run a server with the product's topology and users who may do little."""
-    async with nats_world([NOBODY, DEAF, WORKER, WATCHER]) as server:
+    async with nats_world([NOBODY, DEAF, WORKER, WATCHER, MUTE]) as server:
         await server.apply(declare(["echo"]))
         yield server
 
@@ -91,6 +94,16 @@ async def test_a_refused_pull_is_named_at_once(world: World) -> None:
 
     with anyio.fail_after(AT_ONCE_S), pytest.raises(PermissionDeniedError, match=LOW):
         async with bus.slot(subjects.WORK, [LOW]) as slot:
+            await slot.next()
+
+
+async def test_a_refused_ack_is_named_at_once(world: World) -> None:
+    await told(await connected(world, "worker"), subjects.task_event("default", "t1", "finished"), b"done")
+    bus = await connected(world, "mute")
+
+    async with bus.slot(subjects.EVENTS, [subjects.COLLECTOR_CONSUMER]) as slot:
+        await (await slot.next()).done()
+        with anyio.fail_after(AT_ONCE_S), pytest.raises(PermissionDeniedError, match=subjects.COLLECTOR_CONSUMER):
             await slot.next()
 
 

@@ -102,7 +102,7 @@ class Link:
             action()
 
     async def say(self, action: Callable[[], object]) -> None:
-        """Do something on the server, unconfirmed, once it can be reached; what goes wrong on the way is not noticed."""
+        """Do something on the server, unconfirmed, once it can be reached; what is lost on the way is not noticed."""
         with self.waiting():
             await self.reach()
             if self.dice.answer_fate() is not Fate.LOST:

@@ -46,7 +46,14 @@ class NatsSlot:
     """
 
     def __init__(
-        self, link: Link, stream: str, consumers: Sequence[str], within_s: float, *, leased: bool = False, ahead: int = 0
+        self,
+        link: Link,
+        stream: str,
+        consumers: Sequence[str],
+        within_s: float,
+        *,
+        leased: bool = False,
+        ahead: int = 0,
     ) -> None:
         self._link = link
         self._leased = leased

@@ -1,8 +1,8 @@
 """Tasks in their first attempt, as one collector has seen them: what is known need not be looked up. Pure.
 
-A task is young from its submission until anything is heard of it but a candidate of its first attempt and the verdicts on
-that. Another collector may have heard more. What then follows here from too little does no harm: generators and verifiers
-publish on condition, a task ends once, and to the verdicts on a first attempt there are no better ones to be forgotten.
+A task is young from its submission until anything is heard of it but a candidate of its first attempt and the verdicts
+on that. Another collector may have heard more. What then follows here from too little does no harm: generators and
+verifiers publish on condition, a task ends once, and besides first verdicts there are no better ones to be forgotten.
 """
 
 from collections import OrderedDict

@@ -9,6 +9,7 @@ import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import anyio
@@ -16,6 +17,7 @@ import msgspec
 from anyio.abc import TaskStatus
 from msgspec.structs import replace
 
+from testwright.background import together
 from testwright.bus import Bus, Delivery, Stored
 from testwright.drain import Drain
 from testwright.errors import BusClosedError, BusError, BusTimeoutError, PayloadTooLargeError, PublishTimeoutError
@@ -197,8 +199,8 @@ class Actor:
         if (place := address(message)) != stored.subject:
             await self._bury(delivery, f"belongs on {place}")
             return
-        for effect in await reaction.handle(message, stored):
-            await self.voice.say(effect, stored.headers)
+        for effects in steps(await reaction.handle(message, stored)):
+            await together([partial(self.voice.say, effect, stored.headers) for effect in effects])
         # What was said is confirmed. Where this is lost, the message comes again, and says the same again.
         await delivery.done()
 
@@ -251,6 +253,23 @@ class Actor:
         except PayloadTooLargeError:
             short = replace(letter, data=b"", headers={})
             await self.voice.say(Publish(message=short, once=True), {})
+
+
+def steps(effects: Sequence[Effect]) -> list[list[Effect]]:
+    """Return effects in groups: those of one may be said at the same time, once those of the one before were said.
+
+    The first effect opens what the others are about; one on condition waits for all that comes before it.
+    """
+    groups: list[list[Effect]] = []
+    open_ = False
+    for effect in effects:
+        alone = not groups or (isinstance(effect, Publish) and effect.expect is not None)
+        if alone or not open_:
+            groups.append([effect])
+        else:
+            groups[-1].append(effect)
+        open_ = not alone
+    return groups
 
 
 def dead_letter(stored: Stored, consumer: str, deliveries: int, reason: str) -> MessageDeadLettered:

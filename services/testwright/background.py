@@ -1,10 +1,12 @@
-"""Parts that run beside a body of code: the only place that keeps exception groups from its callers."""
+"""What runs at the same time: the only place that keeps exception groups from its callers."""
 
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import anyio
+
+T = TypeVar("T")
 
 Part = Callable[..., Coroutine[Any, Any, None]]
 """A long-running part that takes ``task_status`` and reports when it stands."""
@@ -30,6 +32,29 @@ async def beside(*parts: Part) -> AsyncGenerator[None]:
         raise _first(group) from group
     if failure:
         raise failure
+
+
+async def together(calls: Sequence[Callable[[], Awaitable[T]]], *, at_a_time: int = 16) -> list[T]:
+    """Return what calls return, in their order; they are made at the same time, so many of them.
+
+    The first error of one comes out as itself, and ends the others.
+    """
+    if len(calls) == 1:
+        return [await calls[0]()]
+    results: dict[int, T] = {}
+    turns = anyio.CapacityLimiter(at_a_time)
+
+    async def make(index: int) -> None:
+        async with turns:
+            results[index] = await calls[index]()
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            for index in range(len(calls)):
+                tasks.start_soon(make, index)
+    except ExceptionGroup as group:
+        raise _first(group) from group
+    return [results[index] for index in range(len(calls))]
 
 
 def _first(error: Exception) -> Exception:

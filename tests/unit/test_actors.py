@@ -16,12 +16,14 @@ from tests.support.tasks import (
     cancel_requested,
     finished,
     first,
+    generated,
     started,
     submitted,
     to_generate,
     to_verify,
     verified,
 )
+from testwright.actor import steps
 from testwright.background import beside
 from testwright.bus import MOST_BYTES, Bus, Stored
 from testwright.bus.memory import Faults
@@ -38,6 +40,7 @@ from testwright.voice import Archive, Voice
 from testwright_schemas import (
     AttemptFailed,
     CancelTasks,
+    Expect,
     GenerateSuite,
     JobFinished,
     JobProgressed,
@@ -417,3 +420,14 @@ class Counting:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._bus, name)
+
+
+def test_what_depends_on_nothing_said_before_is_said_at_the_same_time() -> None:
+    opening, one, another, on_condition, after = (
+        Publish(message=message)
+        for message in (submitted(), started(), generated(), replace(finished(), attempts=2), verified())
+    )
+    on_condition = replace(on_condition, expect=Expect(subject="s", sequence=1))
+
+    assert steps([]) == []
+    assert steps([opening, one, another, on_condition, after]) == [[opening], [one, another], [on_condition], [after]]

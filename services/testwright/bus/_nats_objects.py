@@ -167,7 +167,7 @@ class Objects:
             # Another writer was first with the same content. Who may not purge leaves the chunks, until they are too
             # old.
             with suppress(PermissionDeniedError):
-                await purge(self._link, chunk_subject(bucket, nuid), self._within_s)
+                await purge(self._link, stream_of(bucket), chunk_subject(bucket, nuid), self._within_s)
 
     async def _publish(self, subject: str, data: bytes, headers: Mapping[str, str]) -> None:
         await Publishing(self._link, subject, data, headers).run(self._within_s)

@@ -121,11 +121,19 @@ def _pattern(when: When) -> dict[str, str]:
             return {"Nats-Schedule": f"@every {round((every_s or MIN_EVERY_S) * 1000)}ms"}
 
 
-async def purge(link: Link, subject: str, within_s: float) -> None:
-    """Remove every message on a subject."""
+async def purge(link: Link, stream: str, subject: str, within_s: float) -> None:
+    """Remove every message on a subject of a stream."""
+    await call(link, f"STREAM.PURGE.{stream}", {"filter": subject}, within_s=within_s, name=f"stream {stream}")
+
+
+async def home(link: Link, subject: str, within_s: float) -> str:
+    """Return the stream that stores a subject.
+
+    Raises:
+        StreamNotFoundError: there is none.
+    """
     names = await call(link, "STREAM.NAMES", {"subject": subject}, within_s=within_s)
     streams: list[str] | None = names.get("streams")
     if not streams:
         raise StreamNotFoundError(f"a stream for {subject}")
-    for stream in streams:
-        await call(link, f"STREAM.PURGE.{stream}", {"filter": subject}, within_s=within_s, name=f"stream {stream}")
+    return streams[0]

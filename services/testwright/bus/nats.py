@@ -16,7 +16,7 @@ from testwright.bus._nats_feed import feed
 from testwright.bus._nats_link import Link
 from testwright.bus._nats_multi import last_per_subject
 from testwright.bus._nats_objects import Objects
-from testwright.bus._nats_publish import Publishing, message_headers, purge, schedule_headers
+from testwright.bus._nats_publish import Publishing, home, message_headers, purge, schedule_headers
 from testwright.bus._nats_reader import message_get
 from testwright.bus._nats_slot import open_slot
 from testwright.bus._nats_topology import apply, export
@@ -42,6 +42,7 @@ class NatsBus:
         self._leased = leased
         self._timeout_s = timeout_s
         self._objects = Objects(link, timeout_s)
+        self._timers: str | None = None
 
     async def publish(
         self,
@@ -65,7 +66,9 @@ class NatsBus:
 
     async def unschedule(self, subject: str) -> None:
         """Take back what is scheduled on ``subject``, if anything."""
-        await purge(self._link, subject, self._timeout_s)
+        if self._timers is None:
+            self._timers = await home(self._link, subject, self._timeout_s)
+        await purge(self._link, self._timers, subject, self._timeout_s)
 
     async def last(self, stream: str, subject: str) -> Stored | None:
         """Return the last message on a literal subject, as the stream's leader knows it."""

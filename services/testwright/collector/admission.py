@@ -36,7 +36,7 @@ class Admission:
         known = history.submitted
         ways = await self._ways(known) if known and core.may_begin(history) else ()
         if known is None or not ways:
-            return (*accepted, *core.begin(history))
+            return (*core.begin(history), *accepted)
         for effect in accepted:
             # It counts from the submission, however long the task waits.
             await self._voice.say(effect, stored.headers)

@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 import anyio
 from msgspec.structs import replace
 
 from testwright.actor import Actor, Reaction, SupersededError
+from testwright.background import together
 from testwright.bus import Bus, Stored
 from testwright.endings import Endings
 from testwright.engines import Progress
@@ -104,8 +106,12 @@ class _Verifier:
         reporter = Reporter(self._voice, item, item.attempt.number, "verify", stored.headers)
         try:
             with anyio.fail_after(item.policy.timeout_s):
-                snapshot = await self._sources.fetch(item.snapshot.digest)
-                candidate = await self._bus.fetch(subjects.ARTIFACTS, item.candidate.digest)
+                snapshot, candidate = await together(
+                    [
+                        partial(self._sources.fetch, item.snapshot.digest),
+                        partial(self._bus.fetch, subjects.ARTIFACTS, item.candidate.digest),
+                    ]
+                )
                 if history.accepted:
                     item, candidate = await self._joined(item, candidate, history.accepted)
                 finding = await self._judge(item, snapshot, candidate, reporter)
@@ -133,14 +139,19 @@ class _Verifier:
         return replace(item, candidate=kept, requirements=needed), archive
 
     async def _judgement(self, finding: Finding) -> Judgement:
-        files = [await self._keep(name, content) for name, content in sorted(finding.files.items())]
+        *files, report = await together(
+            [
+                *(partial(self._keep, name, content) for name, content in sorted(finding.files.items())),
+                partial(self._keep, "report.json", finding.report),
+            ]
+        )
         return Judgement(
             cases=finding.cases,
             coverage=finding.coverage,
             mutation=finding.mutation,
             files=tuple(files),
             brief=replace(finding.brief, accepted=tuple(files)) if finding.brief else None,
-            report=await self._keep("report.json", finding.report),
+            report=report,
             isolation=finding.isolation,
             python=finding.python,
             wall_s=finding.wall_s,

@@ -20,7 +20,7 @@ from testwright.bus._nats_api import NO_RESPONDERS, require_consumer
 from testwright.bus._nats_delivery import NatsDelivery, say_held
 from testwright.bus._nats_link import Link, Retire, State
 from testwright.bus._nats_pulls import AT_ONCE, HEARTBEAT, QUIET_S, Pulls, Signal, pull_subject, queue_of, waiting
-from testwright.bus._nats_wire import Message, answers_to
+from testwright.bus._nats_wire import Message, answers_to, origin
 from testwright.errors import BusClosedError, BusError, PermissionDeniedError, StreamNotFoundError
 from testwright.pacing import Backoff
 
@@ -75,6 +75,7 @@ class NatsSlot:
             message = await (self._steadily(pulls) if self._ahead else self._round(pulls))
             if message is not None:
                 self._backoff.reset()
+                self._note_more(message)
                 held = self._ahead > 0
                 return NatsDelivery(self._link, message, self._within_s, leased=self._leased, held=held)
 
@@ -118,7 +119,10 @@ class NatsSlot:
                 await self._judge(answer)
             for consumer in self._consumers:
                 pulls.ask(consumer, waiting(1))
-            return await self._wait(pulls)
+            answer = await self._wait(pulls)
+            if answer is not None:
+                self._empty_at = dict.fromkeys(self._consumers, anyio.current_time())
+            return answer
         finally:
             pulls.dismiss()
             if pulls.pending:
@@ -135,6 +139,13 @@ class NatsSlot:
         if answer is None:
             self.close()
         return answer
+
+    def _note_more(self, message: Message) -> None:
+        where = origin(message.reply)
+        if where.pending:
+            self._empty_at.pop(where.consumer, None)
+        else:
+            self._empty_at[where.consumer] = anyio.current_time()
 
     def _doubtful(self) -> list[str]:
         """Return the queues that were not found empty just now."""

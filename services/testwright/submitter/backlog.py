@@ -26,18 +26,24 @@ class Backlog:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._looked = False
+        self._wanted = anyio.Event()
+        self._stands = anyio.Event()
         self._looking = anyio.Lock()
         self._left: dict[tuple[str, str], tuple[int, int]] = {}
 
     async def follow(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Learn of jobs; reports started when none to come can be missed."""
+        """Learn of jobs, from when it was first asked: where no tasks are counted, nobody need listen."""
+        task_status.started()
+        await self._wanted.wait()
         async with self._bus.feed(subjects.EVENTS, FILTERS) as events:
-            task_status.started()
+            self._stands.set()
             async for event in events:
                 self._hear(event)
 
     async def open_tasks(self, namespace: str) -> int:
         """Return how many tasks of a namespace have not ended, as far as is known here."""
+        self._wanted.set()
+        await self._stands.wait()
         async with self._looking:
             if not self._looked:
                 async for event in self._bus.last_per_subject(subjects.EVENTS, FILTERS):

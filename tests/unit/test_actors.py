@@ -16,14 +16,12 @@ from tests.support.tasks import (
     cancel_requested,
     finished,
     first,
-    generated,
     started,
     submitted,
     to_generate,
     to_verify,
     verified,
 )
-from testwright.actor import steps
 from testwright.background import beside
 from testwright.bus import MOST_BYTES, Bus, Stored
 from testwright.bus.memory import Faults
@@ -40,7 +38,6 @@ from testwright.voice import Archive, Voice
 from testwright_schemas import (
     AttemptFailed,
     CancelTasks,
-    Expect,
     GenerateSuite,
     JobFinished,
     JobProgressed,
@@ -51,7 +48,6 @@ from testwright_schemas import (
     TaskCancelRequested,
     TaskFinished,
     TaskSpec,
-    TaskSubmitted,
     TimerFired,
     Usage,
     envelope,
@@ -109,57 +105,12 @@ async def settled(world: MemoryWorld, after_s: float = 600) -> list[Stored]:
     return [stored async for stored in bus.last_per_subject(subjects.EVENTS, [subjects.EVENTS_ALL])]
 
 
-_TASK = (submitted().namespace, submitted().task_id)
-
-
-class _Watched:
-    """A bus that remembers what was read of it."""
-
-    def __init__(self, bus: Bus) -> None:
-        self._bus = bus
-        self.read: list[str] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._bus, name)
-
-    def last_per_subject(self, stream: str, filters: Sequence[str], *, at_least: int = 0) -> AsyncIterator[Stored]:
-        self.read += filters
-        return self._bus.last_per_subject(stream, filters, at_least=at_least)
-
-
-async def _told_of(world: MemoryWorld, event: TaskSubmitted) -> int:
-    bus = await world.connect("submitter")
-    receipt = await Voice(bus, "submitter", world.server.now).say(Publish(message=event), {})
-    assert receipt is not None
-    return receipt.sequence
-
-
 def kinds(events: Sequence[Stored]) -> list[str]:
     return [event.subject.rpartition(".")[2] for event in events]
 
 
 def letters(events: Sequence[Stored]) -> list[MessageDeadLettered]:
     return [envelope.decode(e.data, MessageDeadLettered) for e in events if subjects.is_dead(e.subject)]
-
-
-async def test_a_first_attempt_is_begun_without_a_look_at_what_there_is(world: MemoryWorld) -> None:
-    bus = _Watched(await world.connect("generator"))
-    async with beside(generator(cast(Bus, bus), world.server.now, produce, ENGINES, worker="worker").run):
-        receipt = await _told_of(world, submitted())
-        await say(world, replace(to_generate(), known=receipt))
-        events = await settled(world)
-
-    assert "started" in kinds(events)
-    assert subjects.task_event(*_TASK) not in bus.read
-
-
-async def test_a_task_that_was_ended_while_its_first_attempt_was_queued_never_begins(world: MemoryWorld) -> None:
-    receipt = await _told_of(world, submitted())
-    await say(world, replace(to_generate(), known=receipt), finished())
-    async with at_work(world, "generator"):
-        events = await settled(world)
-
-    assert "started" not in kinds(events)
 
 
 async def test_garbage_in_an_odd_namespace_becomes_one_dead_letter_and_no_storm(world: MemoryWorld) -> None:
@@ -420,14 +371,3 @@ class Counting:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._bus, name)
-
-
-def test_what_depends_on_nothing_said_before_is_said_at_the_same_time() -> None:
-    opening, one, another, on_condition, after = (
-        Publish(message=message)
-        for message in (submitted(), started(), generated(), replace(finished(), attempts=2), verified())
-    )
-    on_condition = replace(on_condition, expect=Expect(subject="s", sequence=1))
-
-    assert steps([]) == []
-    assert steps([opening, one, another, on_condition, after]) == [[opening], [one, another], [on_condition], [after]]

@@ -16,7 +16,7 @@ def heard(young: Young, event: TaskMessage, sequence: int, *, deliveries: int = 
 
 def test_a_task_that_is_verified_at_once_is_known_from_its_events_alone() -> None:
     young = Young()
-    events = [(3, submitted()), (5, generated()), (9, verified())]
+    events: list[tuple[int, TaskMessage]] = [(3, submitted()), (5, generated()), (9, verified())]
 
     told = [heard(young, event, sequence) for sequence, event in events]
 

@@ -10,20 +10,32 @@ from testwright_schemas import Timetable
 MIN_EVERY_S = 1.0
 """Shortest interval that the server takes."""
 
+MAX_EVERY_S = 366 * 86_400.0
+"""Longest interval: what happens less often than once a year has a ``cron`` or an ``at``."""
+
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+"""Behind this, time zones and the server's clock run out of years."""
+
 
 def fault(timetable: Timetable) -> tuple[str, str] | None:
     """Return the field that makes a timetable useless, and why; ``None`` where it is good."""
     given = [name for name in ("at", "every_s", "cron") if getattr(timetable, name) is not None]
     if len(given) != 1:
         return "timetable", f"give one of at, every_s and cron, not {len(given)}"
-    if timetable.cron is None:
-        return None
+    if timetable.every_s is not None and timetable.every_s > MAX_EVERY_S:
+        return "every_s", f"{timetable.every_s:g} s are more than a year"
+    if timetable.at is not None and timetable.at > LATEST:
+        return "at", f"{timetable.at.isoformat()} is too far off"
+    return _cron_fault(timetable) if timetable.cron is not None else None
+
+
+def _cron_fault(timetable: Timetable) -> tuple[str, str] | None:
     try:
         zone = ZoneInfo(timetable.time_zone)
     except (KeyError, OSError, ValueError):  # there is none; it is a folder; it is no name
         return "time_zone", f"{timetable.time_zone!r} is no time zone: write Europe/Warsaw, or UTC"
     try:
-        next(CronSim(timetable.cron, datetime(2026, 1, 1, tzinfo=zone)))
+        next(CronSim(timetable.cron or "", datetime(2026, 1, 1, tzinfo=zone)))
     except CronSimError as error:
         return "cron", f"{timetable.cron!r} is no cron expression of five fields, or six with seconds first: {error}"
     except StopIteration:

@@ -74,4 +74,19 @@ _SEEDS: dict[str, list[bytes]] = {
     ],
     "workflows": [_WORKFLOW],
     "durations": [b"1h30m", b"90s", b"0.5"],
+    "bundles": [archive.pack({"events/0001.json": b"{}", "report.json": b"{}", "suite/test_a.py": b"x = 1\n"})],
+    "timetables": [
+        b'{"cron":"30 3 * * *","time_zone":"Europe/Warsaw"}',
+        b'{"cron":"5 30 3 29 2 *"}',
+        b'{"every_s":60}',
+        b'{"every_s":1e300}',
+        b'{"at":"9999-12-31T23:59:59-12:00"}',
+        b'{"at":"2026-03-01T00:00:00Z"}',
+    ],
+    "server_addresses": [
+        b"nats://user:pass@127.0.0.1:4222",
+        b"nats://token@host?inbox=_INBOX_x",
+        b"tls://[::1]:4222,nats://b:4222?credentials=/none",
+    ],
+    "engine_files": [b"def test_a():\n    assert True\n"],
 }

@@ -14,18 +14,22 @@ from typing import Any
 
 import msgspec
 
+from testwright.bus._nats_credentials import bare, credentials, public
 from testwright.bus._nats_wire import denied, parse_headers
 from testwright.cli import duration
-from testwright.engines import _pynguin_log
+from testwright.engines import _pynguin_log, _returned
 from testwright.engines.openhands import lanes, outcomes, protocol
 from testwright.environments import interpreters, metadata
-from testwright.errors import EngineError, EnvironmentBuildError, SnapshotError, WorkflowDefinitionError
+from testwright.errors import ConnectError, EngineError, EnvironmentBuildError, SnapshotError, WorkflowDefinitionError
 from testwright.sandbox import Completed
 from testwright.schema_export import MESSAGES
 from testwright.snapshots import archive
-from testwright.verification import candidate, events
+from testwright.timetable import fault as timetable_fault
+from testwright.timetable import next_after
+from testwright.verification import bundle as evidence
+from testwright.verification import candidate, events, report
 from testwright.workflow import definition
-from testwright_schemas import CommandMessage, EventMessage, WorkMessage, envelope, is_word, subjects
+from testwright_schemas import CommandMessage, EventMessage, Timetable, WorkMessage, envelope, is_word, subjects
 
 Target = Callable[[bytes], None]
 
@@ -147,6 +151,47 @@ def durations(data: bytes) -> None:
         assert duration.parse(data.decode("utf-8", "replace")) >= 0
 
 
+def bundles(data: bytes) -> None:
+    """Evidence is read, with a report that can be shown, or it is no evidence; so is any one part of it."""
+    with TemporaryDirectory() as folder:
+        Path(folder, "evidence").write_bytes(data)
+        with suppress(SnapshotError):
+            evidence.read(Path(folder, "evidence"))
+        for part in ("events/0001.json", evidence.REPORT):
+            file = Path(folder, "unpacked", part)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+        evidence.read(Path(folder, "unpacked"))
+    with suppress(msgspec.DecodeError):
+        report.decode(data)
+
+
+def timetables(data: bytes) -> None:
+    """A timetable is due later than now and again later than that, or never again, or it says what is wrong with it."""
+    with suppress(msgspec.DecodeError):
+        timetable = envelope.decode(data, Timetable)
+        if timetable_fault(timetable) is None:
+            due = next_after(timetable, NOW, NOW)
+            assert due is None or due > NOW
+
+
+def server_addresses(data: bytes) -> None:
+    """What is given as a server's address says how to sign in, or is refused; what is shown of it holds no password."""
+    address = data.decode("utf-8", "replace")
+    with suppress(ConnectError):
+        credentials(address)
+    bare(address)
+    assert "@" not in public(address)
+
+
+def engine_files(data: bytes) -> None:
+    """A file that an engine delivers is taken or refused with its name."""
+    for name in ("test_module.py", data[:60].decode("utf-8", "replace")):
+        with suppress(EngineError):
+            _returned.check({name: data})
+    _returned.text_of(data)
+
+
 TARGETS = MappingProxyType(
     {
         target.__name__: target
@@ -167,6 +212,10 @@ TARGETS = MappingProxyType(
             candidates,
             workflows,
             durations,
+            bundles,
+            timetables,
+            server_addresses,
+            engine_files,
         )
     }
 )

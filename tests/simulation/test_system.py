@@ -51,10 +51,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc):
 
 
 def cause_of(told: Sequence[tuple[int, TaskMessage]]) -> int:
-    """Return the sequence of what has led to the end: a cancel request may meet verdicts that nobody knows of yet."""
+    """Return the sequence of what has led to the end: that may meet verdicts that nobody knows of yet.
+
+    It is a cancel request, or the failure of an attempt whose candidate another verifier had as well, and judged later.
+    """
     requested = [sequence for sequence, event in told if isinstance(event, TaskCancelRequested)]
     [(finished, end)] = [(sequence, event) for sequence, event in told if isinstance(event, TaskFinished)]
-    return requested[-1] if end.outcome == "cancelled" else finished
+    if end.outcome == "cancelled":
+        return requested[-1]
+    failures = [(sequence, event) for sequence, event in told if isinstance(event, AttemptFailed)]
+    if end.error and failures and failures[-1][1].failure.cause == end.error.cause:
+        return min(failures[-1][0], finished)
+    return finished
 
 
 LATE_S = 300.0

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +153,10 @@ async def test_what_cannot_be_kept_is_rejected(world: World, timetable: Timetabl
 async def test_a_timetable_that_nobody_could_keep_is_refused_at_once(world: World) -> None:
     with pytest.raises(InvalidSubmissionError, match="cron"):
         await world.client.schedules.add(BUNDLE, Timetable(cron="every day"))
+    with pytest.raises(InvalidSubmissionError, match="more than a year"):
+        await world.client.schedules.add(BUNDLE, Timetable(every_s=1e300))
+    with pytest.raises(InvalidSubmissionError, match="too far off"):
+        await world.client.schedules.add(BUNDLE, Timetable(at=datetime.max.replace(tzinfo=UTC)))
 
 
 @pytest.mark.parametrize("odd", ["schedule-none", "*", "a.b", ""])

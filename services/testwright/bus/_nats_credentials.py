@@ -40,11 +40,14 @@ def credentials(server: str) -> Credentials:
     """Return how to sign in to a server, given by its URL.
 
     Raises:
-        ConnectError: the file that it names cannot be used.
+        ConnectError: it is no URL, or the file that it names cannot be used.
     """
     # As options, they also hold for servers that the cluster makes known.
-    parts = urlsplit(server if "://" in server else f"nats://{server}")
-    said = dict(parse_qsl(parts.query))
+    try:
+        parts = urlsplit(server if "://" in server else f"nats://{server}")
+        said = dict(parse_qsl(parts.query))
+    except ValueError as error:
+        raise ConnectError(f"{public(server)} is no server's URL: {error}") from error
     if named := said.get("credentials"):
         return _of_file(Path(named))
     inbox = said.get("inbox")

@@ -53,7 +53,7 @@ class _Submitter:
             case CancelTasks():
                 return await self._cancel(message, stored)
             case RetryTasks():
-                old = await self._old(message.namespace, {spec.retry_of for spec in message.tasks})
+                old = await self._old(message.namespace, dict.fromkeys(spec.retry_of for spec in message.tasks))
                 return core.retry(message, await self._claims(message), old, stored.time)
             case ScheduleJob():
                 return await self.schedules.ask(message, stored)

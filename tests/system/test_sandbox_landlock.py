@@ -163,12 +163,15 @@ async def test_a_run_with_network_reaches_it(sandbox: LocalSandbox, tmp_path: Pa
     network.accept()[0].close()
 
 
-async def test_a_run_that_needs_unix_sockets_opens_them(sandbox: LocalSandbox, tmp_path: Path) -> None:
-    code = "import socket; socket.socket(socket.AF_UNIX)"
+@pytest.mark.parametrize("code", ["import socket; socket.socket(socket.AF_UNIX)", "import pty; pty.openpty()"])
+async def test_only_an_interactive_run_opens_terminals_and_unix_sockets(
+    sandbox: LocalSandbox, tmp_path: Path, code: str
+) -> None:
+    refused = await sandbox.run(python(code, cwd=tmp_path))
+    opened = await sandbox.run(replace(python(code, cwd=tmp_path), interactive=True))
 
-    done = await sandbox.run(replace(python(code, cwd=tmp_path), sockets=True))
-
-    assert done.returncode == 0, done.stderr
+    assert b"OSError" in refused.stderr
+    assert opened.returncode == 0, opened.stderr
 
 
 async def test_other_processes_are_neither_seen_into_nor_signalled(sandbox: LocalSandbox, tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """What runs cannot use up, and cannot reach of what runs them, at each level of isolation, with real processes."""
 
+import os
 import signal
 from dataclasses import replace
 from pathlib import Path
 
+import anyio
 import pytest
 
 from tests.support.sandboxes import BUBBLEWRAP_WORKS, LEVELS, PREFIXES, of_level, python
-from testwright.sandbox import Limits
+from testwright.sandbox import Limits, cgroup
 from testwright.sandbox.local import LocalSandbox
 
 bubblewrap = pytest.mark.skipif(not BUBBLEWRAP_WORKS, reason="bubblewrap is missing or may not make namespaces here")
@@ -109,3 +111,44 @@ print(sorted({os.waitpid(-1, 0)[1] for _ in range(4)})[-1])
     done = await sandbox.run(python(code, cwd=tmp_path, limits=Limits(wall_s=30, group_mb=100)))
 
     assert done.stdout.count(b"held") < 4 or done.returncode == -signal.SIGKILL
+
+
+def unified() -> Path | None:
+    """Return a folder of the unified hierarchy in which this user may make groups, whichever controllers it has."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines() if Path("/proc/self/mountinfo").exists() else []
+    mounts = [Path(line.split(" ")[4]) for line in lines if " - cgroup2 " in line]
+    return next((mount for mount in mounts if os.access(mount / "cgroup.procs", os.W_OK)), None)
+
+
+@pytest.mark.skipif(
+    unified() is None, reason="there is no unified hierarchy here, or this user may make no groups in it"
+)
+async def test_a_daemon_that_has_killed_its_guard_dies_with_its_group(tmp_path: Path) -> None:
+    code = """
+import os, signal, sys, time
+read, write = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    hold = os.open(sys.argv[1], os.O_WRONLY)
+    os.write(hold, b"up")
+    os.write(write, b"x")
+    time.sleep(1000)
+os.close(write)
+os.read(read, 1)
+os.kill(os.getppid(), signal.SIGKILL)
+time.sleep(1000)
+"""
+    folder = unified()
+    assert folder is not None
+    sandbox = of_level("process-group")
+    sandbox._cgroups = cgroup.Cgroups((cgroup.Base(folder, {}),))  # pyright: ignore[reportPrivateUsage]  without controllers
+    os.mkfifo(tmp_path / "fifo")
+    held = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+
+    done = await sandbox.run(python(code, str(tmp_path / "fifo"), cwd=tmp_path))
+
+    assert done.returncode == -signal.SIGKILL
+    assert os.read(held, 2) == b"up"
+    await anyio.wait_readable(held)
+    assert os.read(held, 1) == b"", "somebody still has the other end"
+    os.close(held)

@@ -49,7 +49,8 @@ class Command:
             system they are of limited size and gone at the end, and what they held before is read-only.
         stdin: what it reads; empty by default.
         network: whether it may reach the network; off by default.
-        sockets: whether it may open Unix sockets by name, where what it may read does not say which (Landlock).
+        interactive: whether it may open terminals, and Unix sockets by name, where no view of its own says which
+            (Landlock).
         limits: see Limits.
     """
 
@@ -61,7 +62,7 @@ class Command:
     private: Sequence[Path] = ()
     stdin: bytes = b""
     network: bool = False
-    sockets: bool = False
+    interactive: bool = False
     limits: Limits = field(default_factory=Limits)
 
 

@@ -17,15 +17,18 @@ LEAST_ABI = 3
 SCOPES_SIGNALS = 6
 """The ABI, of Linux 6.12, from which signals are kept from processes outside."""
 
+_CONTROLS_DEVICES = 5
+
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _MAKE_CHAR, _MAKE_SOCK, _MAKE_BLOCK, _TRUNCATE, _IOCTL_DEV = 1 << 6, 1 << 9, 1 << 11, 1 << 14, 1 << 15
 _READ = _EXECUTE | _READ_FILE | _READ_DIR
 _WRITE = ((1 << 15) - 1) & ~(_MAKE_CHAR | _MAKE_SOCK | _MAKE_BLOCK)
-_OF_A_FILE = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
+_OF_A_FILE = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
 _SCOPES = 0b11  # abstract Unix sockets, signals
 
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+_TERMINALS = ("/dev/ptmx", "/dev/pts", "/dev/tty")
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _PR_CAP_AMBIENT = 24, 38, 22, 47
@@ -59,7 +62,7 @@ def confine(rules: dict[str, Any]) -> None:
 
     Args:
         rules: ``read`` and ``write``, lists of paths, each with all below it; ``network``, one of ``host``, ``own`` (a
-            loopback device of its own) and ``none``; ``sockets``, whether Unix sockets may be opened.
+            loopback device of its own) and ``none``; ``interactive``, whether Unix sockets and terminals may be opened.
 
     Raises:
         OSError: the kernel refuses; the process may be confined in part.
@@ -68,9 +71,9 @@ def confine(rules: dict[str, Any]) -> None:
         _leave_network()
     _drop_capabilities()
     _call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    _restrict_files(rules["read"], rules["write"])
+    _restrict_files(rules["read"], rules["write"], _TERMINALS if rules["interactive"] else ())
     families = [] if rules["network"] == "none" else [_AF_INET, _AF_INET6]
-    _restrict_sockets([*families, _AF_UNIX] if rules["sockets"] else families)
+    _restrict_sockets([*families, _AF_UNIX] if rules["interactive"] else families)
 
 
 def _call(name: str, *arguments: Any) -> int:
@@ -108,9 +111,9 @@ def _drop_capabilities() -> None:
     _call("capset", struct.pack("Ii", _CAPABILITY_VERSION, 0), bytes(24))
 
 
-def _restrict_files(readable: list[str], writable: list[str]) -> None:
+def _restrict_files(readable: list[str], writable: list[str], terminals: tuple[str, ...]) -> None:
     version = abi()
-    handled = (1 << 15) - 1 if version < 5 else (1 << 16) - 1
+    handled = (1 << 15) - 1 if version < _CONTROLS_DEVICES else (1 << 16) - 1
     attributes = struct.pack("QQQ", handled, 0, _SCOPES if version >= SCOPES_SIGNALS else 0)
     # Older kernels refuse what they do not know, be it zero.
     size = 24 if version >= SCOPES_SIGNALS else 8
@@ -119,6 +122,8 @@ def _restrict_files(readable: list[str], writable: list[str]) -> None:
         _allow(ruleset, path, _READ)
     for path in _DEVICES:
         _allow(ruleset, path, _READ_FILE | _WRITE_FILE | _TRUNCATE)
+    for path in terminals:
+        _allow(ruleset, path, (_READ | _WRITE_FILE | _TRUNCATE | _IOCTL_DEV) & handled)
     for path in writable:
         _allow(ruleset, path, _WRITE)
     _call("syscall", _RESTRICT_SELF, ruleset, 0)

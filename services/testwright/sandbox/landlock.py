@@ -47,7 +47,7 @@ class Landlock:
             "read": [*system, *_spelled([*needed, *command.readable])],
             "write": list(_spelled([tmp, *command.writable, *command.private])),
             "network": network,
-            "sockets": command.sockets,
+            "interactive": command.interactive,
         }
         return f"CONFINE={json.dumps(rules)}"
 

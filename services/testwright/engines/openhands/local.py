@@ -153,7 +153,7 @@ async def _command(assignment: Assignment, job: _Job) -> Command:
         },
         readable=[*job.agent.prefixes, *project.prefixes, job.overlay, _DRIVER, job.socket.parent],
         writable=[root, assignment.scratch],
-        sockets=True,
+        interactive=True,
         stdin=msgspec.json.encode(fields),
         limits=Limits(wall_s=min(policy.budget_s + START_S, policy.timeout_s), memory_mb=8192),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from benchmarks.bus_floor import POLICY, bundle
+from benchmarks._echo import POLICY, bundle
 from tests.support.nats_server import World, nats_world
 from tests.support.served import serving
 from tests.support.world import Engine

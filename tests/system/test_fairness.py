@@ -6,7 +6,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from benchmarks.bus_floor import POLICY
+from benchmarks._echo import POLICY
 from tests.support.nats_server import nats_world
 from tests.support.served import serving
 from tests.support.world import Engine

@@ -229,6 +229,25 @@ class TestLimit(unittest.TestCase):
     assert finding.mutation.killed == finding.mutation.total > 10
 
 
+async def test_mutants_meet_tests_that_need_pytest_without_saying_so(tmp_path: Path) -> None:
+    suite = """
+import os
+
+from calc import add
+
+
+def test_adds():
+    assert os.environ["PYTEST_CURRENT_TEST"]
+    assert add(1, 2) == 3
+"""
+    asked = await inquiry(tmp_path, {"calc.py": CALC}, "calc", {"test_calc.py": suite}, Policy(repeats=1))
+
+    finding = await find(asked)
+
+    assert reports.decode(finding.report).mutation_note == ""
+    assert finding.mutation.killed > 0
+
+
 async def test_mutants_are_killed_by_assertions_only(tmp_path: Path) -> None:
     calls = "from calc import add, sign\n\n\ndef test_calls():\n    {} add(1, 2) {}\n    sign(0), sign(-1), sign(2)\n"
     policy = Policy(repeats=1, mutants_budget_s=30)

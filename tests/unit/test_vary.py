@@ -47,7 +47,15 @@ def test_numbers_are_replaced_by_what_the_function_and_all_that_it_uses_compare_
     """)
 
     assert {39, 40, 41, -1, 0, 1, 11, 12, 13, 3} <= found
+    assert {-(10**40), 10**40} <= found
     assert not {776, 777, 778, 998, 999, 1000} & found
+
+
+def test_a_fraction_is_replaced_by_fractions() -> None:
+    found = values("def test_1():\n    assert shop.Cart(owner=None).price(pieces=2.5) == 2.5\n")
+
+    assert {39.0, 40.0, 41.0, 0.0} <= found
+    assert {type(each) for each in found} == {float}
 
 
 def test_texts_are_replaced_by_the_words_that_the_function_knows_and_by_nothing() -> None:

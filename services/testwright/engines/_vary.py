@@ -1,8 +1,9 @@
 """Chooses other arguments for calls that a search found: those around the values that the module compares with. Pure.
 
 A search is content with any argument that takes a branch; whether ``< 5000`` or ``<= 5000`` stands there shows only at
-5000. So each literal that a test passes to the module is replaced by the constants of what is called, and by their
-neighbours. What is called with these is observed, and becomes a test where the outcome changes from one to the next.
+5000. So each literal that a test passes to the module is replaced by the constants of what is called and by their
+neighbours, a number also by zero and by one that is larger than any table. What is called with these is observed, and
+becomes a test where the outcome changes from one to the next.
 """
 
 import ast
@@ -21,6 +22,9 @@ MOST_CHOSEN = 120
 
 MOST_CONSTANTS = 12
 """Constants of what is called that are tried for one argument, those in comparisons first."""
+
+LARGE = 10**40
+"""Beyond all tables of units, and of what a loop can count to."""
 
 LONGEST = 30
 """Characters of a text that is taken for a word that the module knows."""
@@ -174,8 +178,11 @@ def _alternatives(old: Value, known: Sequence[Value]) -> Iterator[Value]:
             yield from ("", *(each for each in known if isinstance(each, str)))
         case _:
             numbers = [each for each in known if not isinstance(each, str)]
-            for each in (*numbers, *(-number for number in numbers)):
-                yield from (each - 1, each, each + 1)
+            yield from map(type(old), (*_around((*numbers, 0)), LARGE, -LARGE, *_around(-each for each in numbers)))
+
+
+def _around(numbers: Iterable[float]) -> Iterator[float]:
+    return (number + step for number in numbers for step in (-1, 0, 1))
 
 
 class _Constants:

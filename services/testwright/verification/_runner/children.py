@@ -22,10 +22,12 @@ class Children:
 
     Attributes:
         plan: of all of them.
+        direct: whether tests that take nothing from pytest are called without it.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.direct = True
         self._waiting = Waiting(plan)
 
     def start(
@@ -54,7 +56,7 @@ class Children:
         if code is not None:
             install(plan.module, plan.path, code)
         before = set(sys.modules)
-        recorder = Recorder(plan, channel.say, lambda _: None, apart=False, direct=True)
+        recorder = Recorder(plan, channel.say, lambda _: None, apart=False, direct=self.direct)
         self._waiting.go_on(plan, recorder, stop=stop)
         if code is None:
             new = set(sys.modules) - before

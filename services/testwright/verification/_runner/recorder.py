@@ -9,6 +9,7 @@ import inspect
 import json
 import os
 import random
+import warnings
 from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TextIO
@@ -169,8 +170,10 @@ def is_plain(item: pytest.Item) -> bool:
 
 def _called(item: pytest.Item) -> End:
     """Call a plain test; end the session as pytest would at the failure that is one too many."""
+    capture: Any = item.config.pluginmanager.getplugin("capturemanager")
     try:
-        item.runtest()
+        with warnings.catch_warnings(record=True), capture.item_capture("call", item):
+            item.runtest()
     except BaseException as error:  # noqa: BLE001  a test may raise anything
         if item.config.option.maxfail:
             item.session.shouldfail = "a test has failed"

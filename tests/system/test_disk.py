@@ -18,7 +18,7 @@ from testwright.bus.topology import declare
 from testwright.client import Client
 from testwright.errors import PublishTimeoutError
 from testwright.pacing import until
-from testwright_schemas import subjects
+from testwright_schemas import TaskFinished, subjects
 
 pytestmark = pytest.mark.nats
 
@@ -121,6 +121,7 @@ async def test_a_server_on_a_disk_that_stalls_again_and_again_does_all_work_once
     async with nats_world(jetstream={"sync_interval": "always"}) as world:
         await world.apply(TOPOLOGY)
         engine, client = Engine(), Client(await world.connect("client"))
+        results: list[TaskFinished] = []
         engine.go.set()
 
         async def stall() -> None:
@@ -133,7 +134,7 @@ async def test_a_server_on_a_disk_that_stalls_again_and_again_does_all_work_once
         async with serving(world.url, engine), client.following(), anyio.create_task_group() as stalling:
             stalling.start_soon(stall)
             jobs = [await client.submit_bundle(bundle(), POLICY) for _ in range(20)]
-            results = [await client.wait(job.tasks[0].id, timeout=120) for job in jobs]
+            results += [await client.wait(job.tasks[0].id, timeout=120) for job in jobs]
             stalling.cancel_scope.cancel()
             world.thaw()
 

@@ -136,12 +136,11 @@ async def test_a_client_that_waits_is_told_that_the_events_were_deleted_and_made
 
         async def wait() -> None:
             async with client.following(), anyio.create_task_group() as tasks:
-                for _ in range(3):
-                    job = await client.submit_bundle(bundle(), POLICY)
-                    await another.publish(
-                        subjects.job_event(client.namespace, job.id, "submitted"), b"{}", message_id=job.id
-                    )
-                tasks.start_soon(client.wait, job.tasks[0].id)
+                jobs = [await client.submit_bundle(bundle(), POLICY) for _ in range(3)]
+                for job in jobs:
+                    told = subjects.job_event(client.namespace, job.id, "submitted")
+                    await another.publish(told, b"{}", message_id=job.id)
+                tasks.start_soon(client.wait, jobs[0].tasks[0].id)
                 await anyio.wait_all_tasks_blocked()
                 await world.ask(f"$JS.API.STREAM.DELETE.{subjects.EVENTS}")
                 await world.apply(TOPOLOGY)

@@ -4,12 +4,23 @@ import asyncio
 from dataclasses import dataclass
 from typing import TypeVar
 
+import anyio
+
 from testwright.bus._nats_wire import Message, denied
 from testwright.errors import BusError, PermissionDeniedError
 
 Answer = asyncio.Future[Message | BusError | None]
 
 T = TypeVar("T")
+
+
+async def arrival(queue: "asyncio.Queue[T]", within_s: float) -> T | None:
+    """Return what is in a queue, or comes in time; ``None`` where nothing does."""
+    if not queue.empty():
+        return queue.get_nowait()  # a cancel scope costs more than all else about a message
+    with anyio.move_on_after(within_s):
+        return await queue.get()
+    return None
 
 
 def settle(future: "asyncio.Future[T] | None", result: T) -> None:

@@ -49,7 +49,7 @@ class ReliableClient(Client):
     def __init__(self, callbacks: Callbacks) -> None:
         super().__init__()
         self._callbacks = callbacks
-        self._backoff = Backoff(max_s=2.0)
+        self._backoff = Backoff(max_s=2.0, factor=1.5)
         self._turn = itertools.count()
         self._problem: Exception | None = None
         self._handlers: dict[int, Handler] = {}

@@ -21,6 +21,7 @@ import msgspec
 
 from testwright.bus import Stored
 from testwright.bus._filters import compile_filters, cover
+from testwright.bus._nats_answers import arrival
 from testwright.bus._nats_api import API, read
 from testwright.bus._nats_link import Link, Retire, State
 from testwright.bus._nats_wire import NS, Message, origin, stored
@@ -86,9 +87,7 @@ class Follower:
             queue = self._queue or await self.open(self._ends_within_s)
             if self._finished():
                 raise StopAsyncIteration
-            message: Message | BusError | None = None
-            with anyio.move_on_after(_QUIET_S):
-                message = await queue.get()
+            message = await arrival(queue, _QUIET_S)
             if isinstance(message, BusError):
                 raise message
             if message is None or not self._in_order(message):

@@ -8,6 +8,7 @@ from typing import Literal
 import anyio
 import msgspec
 
+from testwright.bus._nats_answers import arrival
 from testwright.bus._nats_api import API
 from testwright.bus._nats_delivery import NAK
 from testwright.bus._nats_link import Link
@@ -84,12 +85,10 @@ class Pulls:
         Raises:
             BusError: what ``signal`` was given.
         """
-        with anyio.move_on_after(within_s):
-            signal = await self._signals.get()
-            if isinstance(signal, BusError):
-                raise signal
-            return None if signal == "again" else signal
-        return None
+        signal = await arrival(self._signals, within_s)
+        if isinstance(signal, BusError):
+            raise signal
+        return None if signal == "again" else signal
 
     def signal(self, signal: Signal) -> None:
         """Tell whoever waits, if anyone does."""

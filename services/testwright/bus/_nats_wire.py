@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from testwright.bus import Stored
 
@@ -58,8 +59,9 @@ Handler = Callable[[Message], None]
 """Takes what arrives."""
 
 
+@lru_cache(maxsize=256)
 def origin(reply: str) -> Origin:
-    """Return what an ack subject says."""
+    """Return what an ack subject says; that of one delivery is asked for several times."""
     stream, consumer, count, sequence, delivery, nanos, pending = _about(reply)
     time = _EPOCH + timedelta(microseconds=int(nanos) // 1000)
     return Origin(stream, consumer, int(count), int(sequence), int(delivery), time, int(pending))

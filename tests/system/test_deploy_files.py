@@ -6,7 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
@@ -103,7 +103,7 @@ def test_the_server_accepts_a_replaced_secret_until_it_is_retired(secrets: Path)
 
 
 @contextmanager
-def answering(answer: str) -> Iterator[str]:
+def answering(answer: str) -> Generator[str]:
     """Listen on a port, and say one thing to the first who asks."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 

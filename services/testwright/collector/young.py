@@ -32,19 +32,19 @@ class Young:
             stored: the message as it was delivered.
         """
         task = subjects.namespace_of(stored.subject), task_id
-        known = self._known.pop(task, [])
+        known: Known = self._known.pop(task, [])
         if stored.deliveries != 1:
             return None
         match message, len(known):
-            case TaskSubmitted(), _:
-                known = [(stored.sequence, message)]
-            case SuiteGenerated(attempt=Attempt(number=1)), 1:
-                known = [*known, (stored.sequence, message)]
-            case SuiteVerified(attempt=Attempt(number=1)), 2:
-                return fold([*known, (stored.sequence, message)])
+            case TaskSubmitted() as event, _:
+                events: Known = [(stored.sequence, event)]
+            case SuiteGenerated(attempt=Attempt(number=1)) as event, 1:
+                events = [*known, (stored.sequence, event)]
+            case SuiteVerified(attempt=Attempt(number=1)) as event, 2:
+                return fold([*known, (stored.sequence, event)])
             case _:
                 return None
-        self._known[task] = known
+        self._known[task] = events
         if len(self._known) > MOST:
             self._known.popitem(last=False)
-        return fold(known)
+        return fold(events)

@@ -100,10 +100,9 @@ async def test_every_role_gets_a_new_secret_while_tasks_go_on_and_each_task_ends
             tasks = await replaced(guard, client, running, module)
             ended = [await client.wait(task, timeout=90) for task in tasks]
             running.cancel_scope.cancel()
-
-        assert [each.outcome for each in ended] == ["completed"] * len(tasks)
-        admin = await guard.connect("admin")
-        assert await ends(admin) == sorted(tasks)
+            assert [each.outcome for each in ended] == ["completed"] * len(tasks)
+            admin = await guard.connect("admin")
+            assert await ends(admin) == sorted(tasks)
 
 
 async def ends(bus: Bus) -> list[str]:
@@ -147,13 +146,13 @@ class Post:
 
     def __init__(self, guard: Guarded, role: app.Role) -> None:
         self._url = guard.url(role)
-        self._role = role
+        self._roles: tuple[app.Role, ...] = (role,)
         self._leave = anyio.Event()
         self._left = anyio.Event()
 
     async def run(self, *, task_status: TaskStatus[None]) -> None:
         options = app.Options(engines=ENGINES)
-        async with app.serving(self._url, [self._role], settings.load(), options):
+        async with app.serving(self._url, self._roles, settings.load(), options):
             task_status.started()
             await self._leave.wait()
         self._left.set()

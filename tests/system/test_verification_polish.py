@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.verification import find, inquiry, verdicts
+from testwright.engines._tidy import tidy
 from testwright_schemas import Policy
 
 pytestmark = pytest.mark.slow
@@ -93,3 +94,18 @@ async def test_an_improvement_that_no_longer_notices_a_mutant_is_taken_back(tmp_
     (content,) = finding.files.values()
     assert b"approx" not in content
     assert finding.mutation.killed == finding.mutation.total
+
+
+async def test_tests_of_a_module_whose_package_has_its_name_for_something_else_are_delivered(tmp_path: Path) -> None:
+    sources = {
+        "shop/__init__.py": "from shop.price import price\n",
+        "shop/price.py": "def price(n):\n    return 3 * n\n",
+    }
+    written = "import shop.price\nimport sys\n\nprice_ = sys.modules['shop.price']\n\n\n"
+    written += "def test_0():\n    var_0 = price_.price(n=2)\n    assert var_0 == 6\n"
+    suite = tidy([written], "shop.price", shadowed=True)
+    asked = await inquiry(tmp_path, sources, "shop.price", {"test_price.py": suite}, POLICY)
+
+    finding = await find(asked)
+
+    assert verdicts(finding) == {"test_price_returns_6_for_2": "kept"}

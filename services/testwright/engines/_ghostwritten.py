@@ -75,7 +75,7 @@ def settle(source: str, module: str, promises: Promises, *, shadowed: bool = Fal
     shared = _shared(tree, _names(kept))
     used = _names([*kept, *shared])
     imports = [text for each in tree.body if (text := _import(each, module, used))]
-    standard = sorted([*imports, "import sys"] if shadowed else imports)
+    standard = sorted(imports)
     hypothesis = "from hypothesis import HealthCheck, given, settings, strategies as st"
     groups = ["\n".join(standard), hypothesis, "\n".join(import_of(module, alias, shadowed=shadowed)), _REPEATABLE]
     head = "\n\n".join(group for group in groups if group)

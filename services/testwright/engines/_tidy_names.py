@@ -38,9 +38,10 @@ def called(node: ast.expr) -> ast.expr | None:
 
 
 def import_of(module: str, alias: str, *, shadowed: bool) -> list[str]:
-    """Return the lines that import a module under one name; ``sys`` must be there where its name is ``shadowed``."""
+    """Return the lines that import a module under one name, whatever its package has under that if ``shadowed``."""
     if shadowed:
-        return [f"import {module}", f'{alias} = sys.modules["{module}"]']
+        # Of ``import a.b``, which nothing seems to use, the next tool that sorts imports would make nothing.
+        return ["import importlib", f'{alias} = importlib.import_module("{module}")']
     package, _, last = module.rpartition(".")
     renamed = "" if alias == last else f" as {alias}"
     return [f"from {package} import {last}{renamed}" if package else f"import {last}{renamed}"]

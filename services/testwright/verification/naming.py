@@ -77,6 +77,20 @@ class _Scope:
                 self._aliases |= {alias.asname or alias.name for alias in node.names if alias.name == module}
             elif isinstance(node, ast.ImportFrom):
                 self._take(node)
+            elif isinstance(node, ast.Assign):
+                self._aliases |= set(self._bound_to_module(node))
+
+    def _bound_to_module(self, node: ast.Assign) -> Iterator[str]:
+        """Yield the name that the target is found under by its own: ``importlib.import_module``, ``sys.modules``."""
+        match node:
+            case ast.Assign(
+                targets=[ast.Name(id=name)],
+                value=ast.Call(func=ast.Attribute(attr="import_module"), args=[ast.Constant(value=module)])
+                | ast.Subscript(value=ast.Attribute(attr="modules"), slice=ast.Constant(value=module)),
+            ) if module == self._module:
+                yield name
+            case _:
+                return
 
     def _take(self, node: ast.ImportFrom) -> None:
         parent, _, own = self._module.rpartition(".")

@@ -93,6 +93,14 @@ def test_tests_that_differ_in_an_argument_only_are_varied_once() -> None:
     assert {each.family for each in tried(body.format(1, "a") + body.format(2, "b"))} == {"shop.greeting(name=_)"}
 
 
+def test_a_test_that_asserts_nothing_is_tried_as_it_is_and_becomes_one_that_does() -> None:
+    (same,) = tried("def test_1():\n    shop.greeting(name=shop.LIMIT)\n")
+
+    assert same.statements == ("shop.greeting(name=shop.LIMIT)",)
+    seen = Observed(("assert shop.greeting(name=shop.LIMIT) == 1",), ("1",))
+    assert chosen([same], {0: seen}) == [seen]
+
+
 def test_calls_of_anything_but_the_module_are_left_as_they_are() -> None:
     assert not tried("def test_1():\n    assert math.floor(3.5) == 3\n")
 

@@ -58,6 +58,10 @@ def variations(tests: Iterable[ast.FunctionDef], target: ast.Module) -> list[Var
     families: dict[str, list[Variation]] = {}
     for test in tests:
         actions = _actions(test)
+        if actions and not any(isinstance(each, ast.Assert | ast.With) for each in test.body):
+            # It asserts nothing, and may as it is once it was seen what comes of it.
+            same = tuple(map(ast.unparse, actions))
+            families["\n".join(same)] = [Variation("\n".join(same), "", same)]
         for place, callee in _places(actions, constants):
             for each in _variants(actions, place, constants.of(callee)):
                 families.setdefault(each.family, []).append(each)

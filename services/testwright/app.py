@@ -1,5 +1,6 @@
 """Wiring: picks adapters, gives each actor its own connection, starts one, several or all of them in a process."""
 
+import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from testwright.engines import registry
 from testwright.environments.uv import UvEnvironments
 from testwright.generator.actor import generator
 from testwright.generator.workshop import Workshop
+from testwright.machine import free_mb, places
 from testwright.observe.observation import Observation, observed_bus, observed_tools
 from testwright.observe.steps import judging, producing
 from testwright.observe.tally import Tally, service
@@ -32,8 +34,13 @@ from testwright.verifier.bench import Bench
 from testwright.workflow.actor import workflow
 from testwright.workflow.stages import Function, Tools
 
+log = logging.getLogger("testwright.app")
+
 Role = Literal["submitter", "generator", "verifier", "collector", "workflow"]
 ROLES: tuple[Role, ...] = ("submitter", "collector", "verifier", "generator", "workflow")
+
+SLOT_MB = 2048
+"""MiB of memory that an attempt, or the judging of a candidate, is expected to take at the most: that of a search."""
 
 GRACE_S = 20.0
 """Seconds that running work may take after SIGTERM before it is handed back."""
@@ -44,7 +51,7 @@ class Options:
     """How actors are to run.
 
     Attributes:
-        concurrency: attempts, and candidates, at a time in this process.
+        concurrency: attempts, and candidates, at a time in this process, as far as there is memory for them.
         engines: whose queues the generator serves; all installed ones if empty.
         grace_s: see ``GRACE_S``.
         system_url: the same server with credentials of its system account; with them, what a dead worker held is handed
@@ -68,6 +75,9 @@ def build(role: Role, bus: Bus, settings: Settings, options: Options) -> Actor:
     spectators = options.observation.spectators(role)
     sandbox, environments = observed_tools(sandbox, UvEnvironments(settings.cache), spectators)
     judge = judging(Bench(sandbox, environments), spectators)
+    slots = places(options.concurrency, SLOT_MB, free_mb())
+    if slots < options.concurrency and role in {"generator", "verifier"}:
+        log.warning("fewer-slots actor=%s slots=%d wanted=%d: memory is short", role, slots, options.concurrency)
     builders: dict[Role, Callable[[], Actor]] = {
         "submitter": lambda: submitter(bus, clock.now, registry.names()),
         "collector": lambda: collector(bus, clock.now),
@@ -77,10 +87,10 @@ def build(role: Role, bus: Bus, settings: Settings, options: Options) -> Actor:
             producing(Workshop(sandbox, environments), spectators),
             engines,
             worker=settings.worker,
-            slots=options.concurrency,
+            slots=slots,
             charges=registry.charges,
         ),
-        "verifier": lambda: verifier(bus, clock.now, judge, slots=options.concurrency),
+        "verifier": lambda: verifier(bus, clock.now, judge, slots=slots),
         "workflow": lambda: workflow(bus, workflow_tools(settings, sandbox=sandbox)),
     }
     return builders[role]()

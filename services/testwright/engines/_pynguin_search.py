@@ -17,6 +17,7 @@ from testwright.engines._returned import read_below, text_of
 from testwright.engines._target import import_root, last_part, readable
 from testwright.environments import Environment
 from testwright.errors import TestwrightError
+from testwright.machine import free_mb, places
 from testwright.sandbox import Command, Completed, Limits, OnLine
 
 MOST = 4
@@ -148,7 +149,7 @@ _searching = 0
 def share() -> Generator[int]:
     """Take the cores that no other search of this process has taken, as far as memory goes; one in any case."""
     global _searching  # noqa: PLW0603  the machine's cores are one thing for all attempts of this process
-    cores = max(1, min(MOST, processors() - _searching, free_mb() // MEMORY_MB))
+    cores = places(min(MOST, processors() - _searching), MEMORY_MB, free_mb())
     _searching += cores
     try:
         yield cores
@@ -159,15 +160,6 @@ def share() -> Generator[int]:
 def processors() -> int:
     """Return how many there are."""
     return os.cpu_count() or 1
-
-
-def free_mb() -> int:
-    """Return the memory that can be had, in MiB; plenty where the system does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-    except OSError:
-        return MOST * MEMORY_MB
-    return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("MemAvailable:")), MOST * MEMORY_MB)
 
 
 def _command(assignment: Assignment, tool: Environment, search: Search, wall_s: int) -> Command:

@@ -10,6 +10,25 @@ from testwright.sandbox.local import LocalSandbox
 from testwright.verification import Finding, Inquiry, Provenance, verify
 from testwright_schemas import Policy, Target
 
+CALC = '''"""Sums."""
+
+LIMIT = 10
+
+
+def add(a, b):
+    """Add up to a limit."""
+    if a > LIMIT:
+        raise ValueError("too big")
+    return a + b
+
+
+def sign(number):
+    if number < 0:
+        return -1
+    return 1 if number else 0
+'''
+"""A module under test."""
+
 
 async def inquiry(
     folder: Path,

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from tests.support import evidence
-from tests.support.verification import Reports, find, inquiry, verdicts
+from tests.support.verification import CALC, Reports, find, inquiry, verdicts
 from testwright.errors import VerificationError
 from testwright.sandbox.local import LocalSandbox
 from testwright.snapshots import archive
@@ -18,24 +18,6 @@ from testwright.verification.recheck import recheck
 from testwright_schemas import Policy
 
 pytestmark = pytest.mark.slow
-
-CALC = '''"""Sums."""
-
-LIMIT = 10
-
-
-def add(a, b):
-    """Add up to a limit."""
-    if a > LIMIT:
-        raise ValueError("too big")
-    return a + b
-
-
-def sign(number):
-    if number < 0:
-        return -1
-    return 1 if number else 0
-'''
 
 ONE_OF_EACH = """
 import os

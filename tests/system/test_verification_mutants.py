@@ -4,29 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.verification import find, inquiry, verdicts
+from tests.support.verification import CALC, find, inquiry, verdicts
 from testwright.verification import report as reports
 from testwright_schemas import Policy
 
 pytestmark = pytest.mark.slow
-
-CALC = '''"""Sums."""
-
-LIMIT = 10
-
-
-def add(a, b):
-    """Add up to a limit."""
-    if a > LIMIT:
-        raise ValueError("too big")
-    return a + b
-
-
-def sign(number):
-    if number < 0:
-        return -1
-    return 1 if number else 0
-'''
 
 
 async def test_mutants_meet_tests_with_all_that_pytest_does_for_them(tmp_path: Path) -> None:

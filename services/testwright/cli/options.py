@@ -68,4 +68,6 @@ Sandbox = Annotated[
         "--sandbox", help="Where foreign code runs; required: not without bubblewrap; else TESTWRIGHT_SANDBOX. [auto]"
     ),
 ]
-Concurrency = Annotated[int, typer.Option("--concurrency", min=1, max=256, help="Attempts at a time, as far as there is memory.")]
+Concurrency = Annotated[
+    int, typer.Option("--concurrency", min=1, max=256, help="Attempts at a time, as far as there is memory.")
+]

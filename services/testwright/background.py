@@ -37,23 +37,26 @@ async def beside(*parts: Part) -> AsyncGenerator[None]:
 async def together(calls: Sequence[Callable[[], Awaitable[T]]], *, at_a_time: int = 16) -> list[T]:
     """Return what calls return, in their order; they are made at the same time, so many of them.
 
-    The first error of one comes out as itself, and ends the others.
+    All come to their end, whatever becomes of the others; then the first error comes out as itself.
     """
     if len(calls) == 1:
         return [await calls[0]()]
     results: dict[int, T] = {}
+    errors: list[Exception] = []
     turns = anyio.CapacityLimiter(at_a_time)
 
     async def make(index: int) -> None:
         async with turns:
-            results[index] = await calls[index]()
+            try:
+                results[index] = await calls[index]()
+            except Exception as error:  # noqa: BLE001  raised below, when the others have ended
+                errors.append(error)
 
-    try:
-        async with anyio.create_task_group() as tasks:
-            for index in range(len(calls)):
-                tasks.start_soon(make, index)
-    except ExceptionGroup as group:
-        raise _first(group) from group
+    async with anyio.create_task_group() as tasks:
+        for index in range(len(calls)):
+            tasks.start_soon(make, index)
+    if errors:
+        raise errors[0]
     return [results[index] for index in range(len(calls))]
 
 

@@ -266,6 +266,8 @@ async def test_every_panel_of_the_dashboard_shows_what_a_task_leaves_behind(
         await (await site.stage.call()).deliver()
         await site.client.wait(job.tasks[0].id, timeout=90)
         await asked(web, 'increase(testwright_tasks_total{outcome="completed"}[5m]) > 0')
+        # Each process is scraped in a turn of its own, and an increase takes two turns.
+        await asked(web, "increase(testwright_verdicts_total[5m])")
         panels = json.loads((FOLDER / "dashboard.json").read_text("utf-8"))["panels"]
         shown: dict[str, bool] = {}
         for panel in panels:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
@@ -176,7 +177,7 @@ async def test_the_agent_finds_no_key_no_network_and_no_way_out(
     victim = tmp_path / "victim"
     looking = run(
         f"cat /proc/*/environ /proc/*/cmdline {tmp_path}/key 2>/dev/null | tr '\\0' '\\n'; env;"
-        f" echo touched > {victim}; echo touched > {sys.executable}; ls {tmp_path}"
+        f" echo touched > {victim}; echo touched > {shlex.quote(sys.executable)}; ls {tmp_path}"
     )
     linking = run(f"ln -s {tmp_path}/key tests/test_stolen.py; ln -s /etc/passwd tests/test_passwd.py")
     async with model(run("mkdir -p tests/generated"), create(PATH, TESTS), looking, linking) as scripted_model:

@@ -36,21 +36,21 @@ async def test_only_so_many_calls_are_made_at_a_time() -> None:
     assert most == 3
 
 
-async def test_the_first_error_comes_out_as_itself_and_ends_the_others() -> None:
+async def test_the_first_error_comes_out_as_itself_when_the_others_have_come_to_their_end() -> None:
+    failed = anyio.Event()
     ended = False
 
     async def fails() -> None:
-        await anyio.lowlevel.checkpoint()
+        failed.set()
         raise ValueError("no")
 
-    async def waits() -> None:
+    async def goes_on() -> None:
         nonlocal ended
-        try:
-            await anyio.sleep_forever()
-        finally:
-            ended = True
+        await failed.wait()
+        await anyio.lowlevel.checkpoint()
+        ended = True
 
     with pytest.raises(ValueError, match="no"):
-        await together([waits, fails])
+        await together([goes_on, fails])
 
     assert ended

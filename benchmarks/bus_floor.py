@@ -104,7 +104,9 @@ class Stand:
             raise UnavailableError(f"no answer within {within_s:g} s") from None
         except (anyio.IncompleteRead, anyio.EndOfStream):
             said = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
-            raise UnavailableError(said[-1][:160] if said else "it ended") from None
+            raise UnavailableError(
+                next((line.strip(" |")[:160] for line in reversed(said) if "Error" in line), "it ended")
+            ) from None
         return told
 
     async def ask(self, **request: float) -> dict[str, Any]:
@@ -254,8 +256,12 @@ async def main(arguments: Sequence[str]) -> None:
                 notes.append(f"{system.title} is left out: {error}")
                 stands = [stand for stand in stands if stand.system is not system]
         for _ in range(ROUNDS):
-            for stand in stands:
-                await stand.turn()
+            for stand in tuple(stands):
+                try:
+                    await stand.turn()
+                except UnavailableError as error:
+                    notes.append(f"{stand.system.title} has ended on the way: {error}")
+                    stands.remove(stand)
     notes += [f"{stand.system.title}: {stand.version}" for stand in stands]
     show(
         "bus_floor: the core against bare nats-py, and beside other systems", [*rows(stands, publishes, submits)], notes

@@ -21,7 +21,7 @@ class Endings:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._running: dict[tuple[str, str | None], set[anyio.CancelScope]] = {}
-        self._ended: OrderedDict[tuple[str, str | None], None] = OrderedDict()
+        self._ended: OrderedDict[tuple[str, str | None], int] = OrderedDict()
         self._heard_from = math.inf
 
     async def follow(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -43,10 +43,9 @@ class Endings:
 
     def _remember(self, ended: tuple[str, str | None], sequence: int) -> None:
         self._heard_from = min(self._heard_from, sequence)
-        self._ended[ended] = None
+        self._ended[ended] = sequence
         if len(self._ended) > MOST_ENDED:
-            self._ended.popitem(last=False)
-            self._heard_from = sequence
+            _, self._heard_from = self._ended.popitem(last=False)
 
     @contextmanager
     def watch(self, namespace: str, task_id: str) -> Generator[anyio.CancelScope]:

@@ -14,6 +14,7 @@ from testwright.actor import steps
 from testwright.background import beside
 from testwright.bus import Bus, Stored
 from testwright.bus.topology import declare
+from testwright.endings import Endings
 from testwright.engines import Progress
 from testwright.generator.actor import Product, generator
 from testwright.pacing import until
@@ -100,6 +101,20 @@ async def test_a_task_that_was_ended_while_its_first_attempt_was_queued_never_be
         events = await settled(world)
 
     assert "started" not in events
+
+
+async def test_a_worker_knows_which_tasks_have_not_ended_as_far_back_as_it_remembers_ends(
+    world: MemoryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("testwright.endings.MOST_ENDED", 2)
+    endings = Endings(await world.connect("verifier"))
+    async with beside(endings.follow):
+        await say(world, *(replace(finished(), task_id=f"task-{number}") for number in range(1, 5)))
+        await until(anyio.current_time() + 1)
+
+    assert not endings.open("default", "task-4", since=3)
+    assert endings.open("default", "at-work", since=3)
+    assert not endings.open("default", "forgotten-perhaps", since=2)
 
 
 def test_what_depends_on_nothing_said_before_is_said_at_the_same_time() -> None:

@@ -126,10 +126,11 @@ class _Generator:
         Raises:
             ConflictError: another worker has announced one meanwhile.
         """
-        decision = self._decision(TaskHistory(), item)
-        if item.known and stored.deliveries == 1 and isinstance(decision, core.Start):
-            with suppress(ConflictError):
-                return await self._announce(core.unseen(decision, item), stored)
+        if item.known and stored.deliveries == 1:
+            decision = self._decision(TaskHistory(), item)
+            if isinstance(decision, core.Start):
+                with suppress(ConflictError):
+                    return await self._announce(core.unseen(decision, item), stored)
         decision = self._decision(await self._archive.task(item.namespace, item.task_id), item)
         if isinstance(decision, core.Start):
             return await self._announce(decision, stored)

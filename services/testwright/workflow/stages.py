@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutinefunction
 from pathlib import Path
 
 import anyio
@@ -242,8 +242,9 @@ async def call(function: Function | None, work: CallFunction) -> Report:
     if function is None:
         return Report(outcome="failed", message=f"{work.name} is not in this program: continue the run with its own")
     try:
-        # A coroutine function only makes its coroutine in the thread; it runs here.
-        result = await run_sync(function, abandon_on_cancel=True)
+        # A coroutine made in a thread that a cancel abandons would never be awaited: coroutine functions run here.
+        made_here = iscoroutinefunction(function) or iscoroutinefunction(type(function).__call__)
+        result = function() if made_here else await run_sync(function, abandon_on_cancel=True)
         if isawaitable(result):
             result = await result
     except Exception as error:  # noqa: BLE001  a user's function may raise anything, and the run must go on

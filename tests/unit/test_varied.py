@@ -126,3 +126,15 @@ def test_the_program_runs_without_anything_of_ours() -> None:
 
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module != "typing"]
     assert not [name for name in imported if name.startswith("testwright")]
+
+
+async def test_examples_of_the_documentation_become_tests(tmp_path: Path) -> None:
+    docs = (
+        'def price(pieces):\n    """\n    >>> price(4)\n    400\n    >>> price(0)\n    """\n    return 100 // pieces\n'
+    )
+    work = assignment(tmp_path, {"pkg/__init__.py": "", "pkg/shop.py": docs}, "pkg.shop")
+
+    text = await varied(work, f"{HEAD}def test_1():\n    assert shop.price(pieces=3) == 33\n", ast.parse(docs))
+
+    assert "assert shop.price(4) == 25" in text
+    assert "with pytest.raises(ZeroDivisionError):\n        shop.price(0)" in text

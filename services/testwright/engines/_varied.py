@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from testwright.engines import Assignment
+from testwright.engines._examples import examples
 from testwright.engines._target import import_root, readable
 from testwright.engines._tidy_names import ordered
 from testwright.engines._vary import Observed, Variation, chosen, variations
@@ -37,7 +38,8 @@ async def varied(assignment: Assignment, suite: str, target: ast.Module) -> str:
     """
     tree = ast.parse(suite)
     tests = [each for each in tree.body if isinstance(each, ast.FunctionDef)]
-    tried = variations(tests, target)
+    shown = examples(target, assignment.target.module, _bound(tree.body[len(tree.body) - len(tests) - 1]))
+    tried = variations([*shown, *tests], target)
     if not tried:
         return suite
     done = await assignment.sandbox.run(_command(assignment, tree, tried))

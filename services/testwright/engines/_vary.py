@@ -29,6 +29,8 @@ LARGE = 10**40
 LONGEST = 30
 """Characters of a text that is taken for a word that the module knows."""
 
+_PLAIN = ast.Assign | ast.Expr | ast.Import | ast.ImportFrom
+
 
 @dataclass(frozen=True, slots=True)
 class Variation:
@@ -112,7 +114,7 @@ def _actions(test: ast.FunctionDef) -> list[ast.stmt]:
                 actions += body
             case _:
                 actions.append(statement)
-    return actions if all(isinstance(each, ast.Assign | ast.Expr) for each in actions) else []
+    return actions if all(isinstance(each, _PLAIN) for each in actions) else []
 
 
 def _is_type(node: ast.expr) -> bool:

@@ -109,3 +109,53 @@ async def test_tests_of_a_module_whose_package_has_its_name_for_something_else_a
     finding = await find(asked)
 
     assert verdicts(finding) == {"test_price_returns_6_for_2": "kept"}
+
+
+CROWDED = """
+import shop
+
+
+def crowd():
+    return sum(name.startswith("test_") for name in globals())
+
+
+def test_needs_all():
+    assert shop.one() == 1 and crowd() > 5
+
+
+def test_needs_most():
+    assert shop.two() == 2 and crowd() > 4
+
+
+def test_needs_some():
+    assert shop.three() == 3 and crowd() > 3
+
+
+def test_of_four():
+    assert shop.four() == 4
+
+
+def test_of_five():
+    assert shop.five() == 5
+
+
+def test_adds_nothing():
+    assert shop.one() == 1
+"""
+
+
+async def test_those_that_fail_once_others_are_left_out_cost_the_rest_nothing(tmp_path: Path) -> None:
+    names = ("one", "two", "three", "four", "five")
+    shop = "\n\n".join(f"def {name}():\n    return {number}\n" for number, name in enumerate(names, start=1))
+    policy = Policy(repeats=1, mutants=False)
+
+    finding = await find(await inquiry(tmp_path, {"shop.py": shop}, "shop", {"test_shop.py": CROWDED}, policy))
+
+    assert verdicts(finding) == {
+        "test_needs_all": "failing",
+        "test_needs_most": "failing",
+        "test_needs_some": "failing",
+        "test_of_four": "kept",
+        "test_of_five": "kept",
+        "test_adds_nothing": "redundant",
+    }

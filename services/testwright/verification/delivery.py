@@ -19,6 +19,9 @@ SAMPLE = 40
 
 SAMPLE_S = 20.0
 
+ATTEMPTS = 4
+"""Times that a file is put together; after each the tests that fail in it are left out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -65,21 +68,16 @@ async def deliver(bench: Bench, found: Candidate, kept: Sequence[str], mutants: 
     Raises:
         VerificationError: the interpreter cannot run pytest.
     """
-    if not kept:
-        return Delivery()
-    first, failed = await _attempt(bench, found, kept, "delivered")
-    if not failed:
-        return await _improved(bench, first, mutants)
-    left = [case for case in kept if case not in failed]
-    second, failed_again = (
-        await _attempt(bench, found, left, "delivered-again") if left else (Delivery(), dict[str, str]())
-    )
-    dropped = tuple(_dropped(case, reason) for case, reason in {**failed, **failed_again}.items())
-    if failed_again:
-        rest = (case for case in left if case not in failed_again)
-        dropped += tuple(_dropped(case, "others in the file failed again") for case in rest)
-        return Delivery(dropped=dropped)
-    return replace(await _improved(bench, second, mutants), dropped=dropped)
+    left, dropped = list(kept), dict[str, str]()
+    for number in range(1, ATTEMPTS + 1):
+        if not left:
+            break
+        delivery, failed = await _attempt(bench, found, left, f"delivered-{number}")
+        if not failed:
+            return replace(await _improved(bench, delivery, mutants), dropped=_dropped(dropped))
+        dropped |= failed
+        left = [case for case in left if case not in failed]
+    return Delivery(dropped=_dropped(dropped | dict.fromkeys(left, "others in the file fail each time it is run")))
 
 
 async def _attempt(
@@ -142,7 +140,6 @@ async def _misses_any(bench: Bench, delivery: Delivery, mutants: list[int]) -> b
     return any(each.fate == "survived" for each in heard.events if isinstance(each, Mutant))
 
 
-def _dropped(case: str, reason: str) -> CaseVerdict:
-    return CaseVerdict(
-        id=case, verdict="failing", reason=f"passes in the candidate, not in the delivered file: {reason}"
-    )
+def _dropped(reasons: Mapping[str, str]) -> tuple[CaseVerdict, ...]:
+    said = "passes in the candidate, not in the delivered file"
+    return tuple(CaseVerdict(id=case, verdict="failing", reason=f"{said}: {why}") for case, why in reasons.items())

@@ -81,6 +81,10 @@ fuzz *args:
 hostile table="hostile.md":
     uv run pytest -n0 -s tests/system/hostile --hostile-table {{ table }}
 
+# Have ten thousand tasks of one namespace delay no other; every test run has a thousand.
+fairness:
+    uv run pytest -n0 tests/system/test_fairness.py --crowd 10
+
 # Measure.
 bench *args:
     uv run python -m benchmarks "$@"

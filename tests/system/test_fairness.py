@@ -20,7 +20,6 @@ from testwright_schemas import MAX_TASKS, LimitsSet, Snapshot, Target, envelope,
 pytestmark = [pytest.mark.nats, pytest.mark.slow, pytest.mark.timeout(900)]
 
 SOURCES = b"sources"
-JOBS = 10
 
 
 def many(name: str, count: int) -> Bundle:
@@ -37,7 +36,10 @@ async def heard_of(bus: Bus, wanted: str, count: int) -> None:
             await anext(found)
 
 
-async def test_ten_thousand_tasks_of_one_namespace_delay_the_single_one_of_another_by_one_turn() -> None:
+async def test_thousands_of_tasks_of_one_namespace_delay_the_single_one_of_another_by_one_turn(
+    pytestconfig: pytest.Config,
+) -> None:
+    jobs = int(pytestconfig.getoption("--crowd"))
     async with nats_world() as world:
         await world.apply(declare(["echo"]))
         bus, engine = await world.connect("client"), Engine()
@@ -45,11 +47,11 @@ async def test_ten_thousand_tasks_of_one_namespace_delay_the_single_one_of_anoth
         await bus.publish(subjects.event(limits), envelope.encode(limits), message_id=subjects.message_id(limits))
         heap, other = Client(bus), Client(bus, namespace="other")
         async with serving(world.url, engine), heap.following(), other.following():
-            for number in range(JOBS):
+            for number in range(jobs):
                 await heap.submit_bundle(many(f"heap{number}_", MAX_TASKS), POLICY)
             await engine.has_begun(1)
             queue = subjects.queued_event("default", "namespace", "default", POLICY.priority)
-            await heard_of(bus, queue, JOBS * MAX_TASKS - 1)
+            await heard_of(bus, queue, jobs * MAX_TASKS - 1)
             single = await other.submit_bundle(many("single", 1), POLICY)
             await heard_of(bus, subjects.gate_event("other"), 1)
             with anyio.fail_after(60):

@@ -39,11 +39,15 @@ from testwright_schemas import (
     subjects,
 )
 
+pytestmark = pytest.mark.xdist_group("simulation")  # what is asked about a run needs it once, in one process
+
+SEVERAL = range(15)
+SEVERAL_CALM = range(0, 60, CALM)
+"""Seeds in all of which together a thing must have happened."""
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc):
-    # All tests of a seed look at one run: they belong into one process.
-    count = int(metafunc.config.getoption("--simulations") or 0)
-    seeds = [pytest.param(seed, marks=pytest.mark.xdist_group(f"seed-{seed}")) for seed in range(count)]
+    seeds = range(int(metafunc.config.getoption("--simulations") or 0))
     if "seed" in metafunc.fixturenames:
         metafunc.parametrize("seed", seeds)
     if "calm_seed" in metafunc.fixturenames:
@@ -181,7 +185,7 @@ def test_an_engine_has_as_many_tries_and_rounds_as_the_policy_says_and_pauses_co
 
 def test_an_attempt_on_a_paused_lane_is_given_back_without_its_engine():
     causes = Counter[str]()
-    for seed in range(0, 60, CALM):
+    for seed in SEVERAL_CALM:
         for told in histories(report_of(seed)).values():
             at_work = {event.attempt for _, event in told if isinstance(event, TaskProgressed)}
             failed = [event for _, event in told if isinstance(event, AttemptFailed)]
@@ -215,7 +219,7 @@ def test_where_nothing_goes_wrong_the_end_sums_up_what_every_attempt_has_used(ca
 
 
 def test_what_nobody_foresaw_fails_an_attempt_and_not_a_worker():
-    reports = [report_of(seed) for seed in range(0, 60, CALM)]
+    reports = [report_of(seed) for seed in SEVERAL_CALM]
 
     told = [event for report in reports for events in histories(report).values() for _, event in events]
     failures = [event.failure for event in told if isinstance(event, AttemptFailed)]
@@ -226,7 +230,7 @@ def test_what_nobody_foresaw_fails_an_attempt_and_not_a_worker():
 def test_the_same_seed_gives_the_same_run():
     plan = Plan.of(7)
 
-    assert run(plan).digest == run(plan).digest
+    assert run(plan).digest == report_of(7).digest
 
 
 def at_work(report: Report, ids: Collection[str]) -> int:
@@ -315,7 +319,7 @@ def test_where_nothing_goes_wrong_a_single_task_waits_for_no_more_of_another_nam
 
 def test_where_money_runs_out_tasks_say_so():
     causes = Counter[str]()
-    for seed in range(25):
+    for seed in SEVERAL:
         causes.update(end.error.cause for end in ends(report_of(seed)) if end.error)
 
     assert causes["budget-exhausted"] > 10

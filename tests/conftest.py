@@ -13,7 +13,7 @@ def anyio_backend() -> str:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let `just simulate` ask for more runs than every test run has, `just hostile` for its table, `just fairness` for a crowd."""
+    """Let `just simulate`, `just hostile` and `just fairness` ask for more than every test run has."""
     parser.addoption("--simulations", type=int, default=15, help="seeds that the simulation runs (default: 15)")
     parser.addoption("--crowd", type=int, default=1, help="thousands of tasks that are in another's way (default: 1)")
     parser.addoption("--hostile-table", type=Path, help="file that gets what became of each attack (.md or .json)")

@@ -199,8 +199,10 @@ async def test_every_run_of_an_engine_has_limits(importing_engine: Engine, tmp_p
         assert command.limits.wall_s <= work.policy.timeout_s
         assert command.limits.memory_mb is not None
         assert not command.network
-        assert command.writable
-        assert all(folder.is_relative_to(work.scratch) for folder in command.writable)
+        assert command.limits.disk_mb is not None or not command.writable
+        own = [*command.writable, *command.private]
+        assert own
+        assert all(folder.is_relative_to(work.scratch) for folder in own)
 
 
 @pytest.mark.slow

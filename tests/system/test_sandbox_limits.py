@@ -152,3 +152,105 @@ time.sleep(1000)
     await anyio.wait_readable(held)
     assert os.read(held, 1) == b"", "somebody still has the other end"
     os.close(held)
+
+
+MANY = """
+import os
+os.makedirs("out", exist_ok=True)
+open("out/test_first.py", "w").write("first")
+written = 0
+try:
+    while written < 64 << 20:
+        with open(f"{written}", "wb") as file:
+            file.write(bytes(1 << 16))
+        written += 1 << 16
+except OSError as error:
+    print(error.strerror, written <= 4 << 20)
+"""
+
+
+def size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*"))
+
+
+@bubblewrap
+async def test_many_small_files_do_not_fill_the_disk(bwrap_sandbox: LocalSandbox, tmp_path: Path) -> None:
+    limits = Limits(wall_s=30, disk_mb=4)
+
+    done = await bwrap_sandbox.run(python(MANY, cwd=tmp_path, writable=[tmp_path], limits=limits))
+
+    assert done.stdout == b"No space left on device True\n", done.stderr
+    assert size(tmp_path) <= 5 << 20
+    assert (tmp_path / "out" / "test_first.py").read_text() == "first"
+
+
+@bubblewrap
+async def test_what_a_folder_held_is_there_and_can_be_changed(bwrap_sandbox: LocalSandbox, tmp_path: Path) -> None:
+    project, scratch = tmp_path / "project", tmp_path / "scratch"
+    for folder in (project / "tests", scratch):
+        folder.mkdir(parents=True)
+    (project / "tests" / "notes").write_text("old")
+    code = """
+import os, sys
+project, scratch = sys.argv[1:]
+print(open(f"{project}/tests/notes").read())
+open(f"{project}/tests/notes", "a").write(" and new")
+open(f"{project}/more", "w").write("more")
+os.symlink("/etc/passwd", f"{scratch}/link")
+open(f"{scratch}/plain", "w").write("plain")
+"""
+    limits = Limits(wall_s=30, disk_mb=4)
+    writable = [project, scratch]
+
+    command = python(code, *map(str, writable), cwd=project, writable=writable, limits=limits)
+    done = await bwrap_sandbox.run(command)
+
+    assert done.stdout == b"old\n", done.stderr
+    assert (project / "tests" / "notes").read_text() == "old and new"
+    assert (project / "more").read_text() == "more"
+    assert [path.name for path in scratch.iterdir()] == ["plain"]
+
+
+@bubblewrap
+async def test_what_was_written_until_the_wall_limit_comes_back_too(
+    bwrap_sandbox: LocalSandbox, tmp_path: Path
+) -> None:
+    code = """
+import os, signal, time
+open("test_late.py", "w").write("late")
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.fork()
+os.setsid()
+time.sleep(1000)
+"""
+    limits = Limits(wall_s=1, disk_mb=4)
+
+    done = await bwrap_sandbox.run(python(code, cwd=tmp_path, writable=[tmp_path], limits=limits))
+
+    assert done.timed_out
+    assert done.returncode == -signal.SIGKILL
+    assert (tmp_path / "test_late.py").read_text() == "late"
+
+
+@bubblewrap
+async def test_a_run_that_speaks_for_its_first_process_harms_itself_only(
+    bwrap_sandbox: LocalSandbox, tmp_path: Path
+) -> None:
+    code = """
+import os, struct
+said = struct.pack(">HHQ", 0, 10, 1) + b"../forged" + b"!" + b"x"
+for fd in os.listdir("/proc/1/fd"):
+    try:
+        os.write(os.open(f"/proc/1/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK), said)
+    except OSError:
+        pass
+open("test_a.py", "w").write("a")
+"""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    limits = Limits(wall_s=30, disk_mb=4)
+
+    done = await bwrap_sandbox.run(python(code, cwd=folder, writable=[folder], limits=limits))
+
+    assert not done.timed_out
+    assert os.listdir(tmp_path) == ["folder"]  # noqa: PTH208  names are meant

@@ -13,7 +13,7 @@ from anyio.to_thread import run_sync
 
 from testwright.engines import Assignment, Progress
 from testwright.engines._pynguin_log import report_of
-from testwright.engines._returned import read_below, text_of
+from testwright.engines._returned import DISK_MB, read_below, text_of
 from testwright.engines._target import import_root, last_part, readable
 from testwright.environments import Environment
 from testwright.errors import TestwrightError
@@ -189,5 +189,7 @@ def _command(assignment: Assignment, tool: Environment, search: Search, wall_s: 
         },
         readable=readable(assignment, tool),
         writable=[search.folder],
-        limits=Limits(wall_s=min(2 * policy.budget_s + MARGIN_S, policy.timeout_s), memory_mb=MEMORY_MB),
+        limits=Limits(
+            wall_s=min(2 * policy.budget_s + MARGIN_S, policy.timeout_s), memory_mb=MEMORY_MB, disk_mb=DISK_MB
+        ),
     )

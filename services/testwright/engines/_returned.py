@@ -11,6 +11,8 @@ from testwright.snapshots.archive import unsafe
 MOST_BYTES = 1_000_000
 """Longest file that is taken."""
 MOST_FILES = 100
+DISK_MB = 512
+"""What an engine may write in its folder, in MiB, where the sandbox can limit that."""
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """A pipe must not hold us up, and a link must not lead us to a file that the writer could not read."""

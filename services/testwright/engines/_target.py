@@ -141,7 +141,7 @@ async def check_import(assignment: Assignment) -> None:
             cwd=assignment.scratch,
             env={"PYTHONPATH": str(import_root(assignment)), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONSAFEPATH": "1"},
             readable=readable(assignment),
-            writable=[assignment.scratch],
+            private=[assignment.scratch],
             limits=Limits(wall_s=min(IMPORT_WALL_S, assignment.policy.budget_s + 5.0), memory_mb=2048),
         )
     )

@@ -82,7 +82,7 @@ def _command(assignment: Assignment, tree: ast.Module, tried: Sequence[Variation
         cwd=assignment.scratch,
         env={"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
         readable=readable(assignment),
-        writable=[assignment.scratch],
+        private=[assignment.scratch],
         stdin=json.dumps(order).encode(),
         limits=Limits(wall_s=min(WALL_S, assignment.policy.timeout_s), memory_mb=MEMORY_MB),
     )

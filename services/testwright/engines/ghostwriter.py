@@ -7,7 +7,7 @@ from anyio.to_thread import run_sync
 
 from testwright.engines import Assignment, Candidate, Engine, EngineStatus, Progress
 from testwright.engines._ghostwritten import Promises, promises_of, settle
-from testwright.engines._returned import python_below, text_of
+from testwright.engines._returned import DISK_MB, python_below, text_of
 from testwright.engines._target import check_import, import_root, is_shadowed, last_part, pinned, read_target, readable
 from testwright.environments import Environment, Environments
 from testwright.errors import EngineError
@@ -93,7 +93,7 @@ def _command(assignment: Assignment, tool: Environment, promises: Promises) -> C
         readable=readable(assignment, tool),
         writable=[scratch],
         stdin=script,
-        limits=Limits(wall_s=min(WALL_S, assignment.policy.timeout_s), memory_mb=2048),
+        limits=Limits(wall_s=min(WALL_S, assignment.policy.timeout_s), memory_mb=2048, disk_mb=DISK_MB),
     )
 
 

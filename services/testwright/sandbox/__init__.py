@@ -20,6 +20,9 @@ class Limits:
             made.
         output_bytes: of stdout and of stderr each; the head and the tail are kept, the middle is dropped.
         file_mb: size of a single file it writes (RLIMIT_FSIZE), in MiB.
+        disk_mb: size of each of its writable folders, in MiB, under bubblewrap: they are in memory then, and the plain
+            files that are new in them are written to the disk at the end, ``carry.MOST_FILES`` and this size at most.
+            ``None`` for no limit but the disk's.
         scratch_mb: size of each temporary or private folder, in MiB, under bubblewrap and in containers.
         processes: number of processes: of this run where control groups can be made, else of the user (RLIMIT_NPROC,
             which the kernel does not enforce for root).
@@ -31,6 +34,7 @@ class Limits:
     group_mb: int = 6144
     output_bytes: int = 1_000_000
     file_mb: int = 256
+    disk_mb: int | None = None
     scratch_mb: int = 512
     processes: int = 512
 

@@ -37,7 +37,9 @@ class View:
         readable: mounted read-only at their own path.
         writable: mounted at their own path; the inner of two nested folders decides.
         private: empty file systems in memory at these paths, with what the folders hold mounted read-only.
-        scratch_bytes: size of each file system in memory.
+        carried: empty file systems in memory at these paths, and where what the folders hold is mounted read-only.
+        scratch_bytes: size of each file system in memory, but those of ``carried``.
+        carried_bytes: size of each of these.
         network: whether it shares the host's network.
         nesting: whether it may make user namespaces, and with them reach parts of the kernel that it cannot otherwise.
         info: descriptor on which bubblewrap says that the first process inside has been made; ``None`` for none.
@@ -48,7 +50,9 @@ class View:
     readable: Sequence[Path] = ()
     writable: Sequence[Path] = ()
     private: Mapping[Path, Sequence[Path]] = field(default_factory=dict[Path, Sequence[Path]])
+    carried: Mapping[Path, Path] = field(default_factory=dict[Path, Path])
     scratch_bytes: int = 512 << 20
+    carried_bytes: int = 0
     network: bool = False
     nesting: bool = False
     info: int | None = None
@@ -83,7 +87,11 @@ def _system(view: View) -> list[str]:
 
 
 def _scratch(view: View, path: str) -> list[str]:
-    return ["--perms", "1777", "--size", str(view.scratch_bytes), "--tmpfs", path]
+    return _memory(path, view.scratch_bytes)
+
+
+def _memory(path: str, size: int) -> list[str]:
+    return ["--perms", "1777", "--size", str(size), "--tmpfs", path]
 
 
 def _binds(view: View) -> list[str]:
@@ -91,9 +99,12 @@ def _binds(view: View) -> list[str]:
     modes |= dict.fromkeys(_with_targets(view.writable), "--bind")
     modes |= dict.fromkeys(_with_targets(view.private), "")
     modes |= dict.fromkeys(_with_targets(inner for held in view.private.values() for inner in held), "--ro-bind")
-    result: list[str] = []
-    for path in sorted(modes, key=lambda path: path.parts):
-        result += [modes[path], str(path), str(path)] if modes[path] else _scratch(view, str(path))
+    mounts = {path: [mode, str(path), str(path)] if mode else _scratch(view, str(path)) for path, mode in modes.items()}
+    for path, held in view.carried.items():
+        mounts[path] = ["--symlink", str(path.resolve()), str(path)]
+        mounts[path.resolve()] = _memory(str(path), view.carried_bytes)
+        mounts[held] = ["--ro-bind", str(path), str(held)]
+    result = [word for path in sorted(mounts, key=lambda path: path.parts) for word in mounts[path]]
     # The root and /dev are memory file systems that the user inside owns.
     return [*result, "--remount-ro", "/dev", "--remount-ro", "/"]
 

@@ -2,6 +2,7 @@
 
 import codecs
 import os
+from typing import BinaryIO, Protocol
 
 import anyio
 
@@ -12,7 +13,28 @@ MAX_LINE = 65_536
 """Longest line that is handed on, in characters; the rest of a longer one is dropped."""
 
 
-class HeadTail:
+class Sink(Protocol):
+    """What takes bytes as they come."""
+
+    def add(self, data: bytes) -> None:
+        """Take the next bytes."""
+        ...
+
+
+class Spool(Sink):
+    """Writes the first ``limit`` bytes of a stream to a file, and drops the rest."""
+
+    def __init__(self, file: BinaryIO, limit: int) -> None:
+        self._file = file
+        self._room = limit
+
+    def add(self, data: bytes) -> None:
+        """Take the next bytes."""
+        self._file.write(data[: self._room])
+        self._room -= min(self._room, len(data))
+
+
+class HeadTail(Sink):
     """The first and the last half of ``limit`` bytes of a stream, with a note between them of how much is missing."""
 
     def __init__(self, limit: int) -> None:
@@ -65,7 +87,7 @@ class Lines:
         return [line[:MAX_LINE].removesuffix("\r") for line in done]
 
 
-async def drain(fd: int, into: HeadTail, on_line: OnLine | None = None) -> None:
+async def drain(fd: int, into: Sink, on_line: OnLine | None = None) -> None:
     """Read a non-blocking descriptor to its end."""
     lines = Lines()
     while True:

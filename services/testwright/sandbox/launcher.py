@@ -1,8 +1,8 @@
 """The last step before foreign code: joins control groups, sets limits, then runs the command.
 
-Run as a script (``python -I -S launcher.py [--join FD]... [--init | --lifeline FD] NAME=VALUE... -- PROGRAM
-ARGUMENT...``, where ``NAME`` is a resource, or ``CONFINE``), never imported by the service: limits set between fork and
-exec (``preexec_fn``) may deadlock in a process that has threads.
+Run as a script (``python -I -S launcher.py [--join FD]... [--init | --carry ORDER | --lifeline FD] NAME=VALUE... --
+PROGRAM ARGUMENT...``, where ``NAME`` is a resource, or ``CONFINE``), never imported by the service: limits set between
+fork and exec (``preexec_fn``) may deadlock in a process that has threads.
 """
 
 import _thread
@@ -11,6 +11,10 @@ import os
 import resource
 import signal
 import sys
+
+TYPE_CHECKING = False  # typing takes longer to start than all of this
+if TYPE_CHECKING:
+    from typing import Any
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -58,14 +62,22 @@ def _limit(name: str, value: int) -> None:
             raise SystemExit(f"testwright: cannot limit {name}: {error}") from error
 
 
+def _neighbour(name: str) -> "Any":
+    """Return a module beside this script, where an isolated interpreter does not look."""
+    import importlib  # noqa: PLC0415  few runs need it
+
+    sys.path.insert(0, os.path.dirname(__file__))  # noqa: PTH120  pathlib is slow to start, see below
+    try:
+        return importlib.import_module(name)
+    finally:
+        # The names of others in there must not be found after.
+        sys.path.pop(0)
+
+
 def _confine(rules: str) -> None:
     import json  # noqa: PLC0415  few runs need it
 
-    # Isolated, an interpreter finds no neighbours of its script; the names of others in there must not be found after.
-    sys.path.insert(0, os.path.dirname(__file__))  # noqa: PTH120  pathlib is slow to start, see below
-    import confine  # type: ignore[import-not-found]  # pyright: ignore[reportMissingImports]  # noqa: PLC0415  as above
-
-    sys.path.pop(0)
+    confine = _neighbour("confine")
     try:
         confine.confine(json.loads(rules))
     except OSError as error:
@@ -119,6 +131,37 @@ def _init(limits: list[str], argv: list[str]) -> None:
     # When the first process of a namespace ends, the kernel kills all others.
     code = _wait(_start(limits, argv))
     os._exit(code if code >= 0 else 128 - code)
+
+
+def _carry(order: str, limits: list[str], argv: list[str]) -> None:
+    """Run the command in folders that are filled before, and send what is left in them when all in here are dead."""
+    import json  # noqa: PLC0415  few runs need it
+
+    carry, told = _neighbour("carry"), json.loads(order)
+    try:
+        seen = carry.fill(told["places"])
+    except OSError as error:
+        raise SystemExit(f"testwright: the folders cannot be filled: {error}") from error
+    child = _start(limits, argv, told["lifeline"], told["fd"])
+    _thread.start_new_thread(_kill_others_at_end, (told["lifeline"],))
+    code = _wait(child)
+    _kill_others()
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
+    carry.send(told["fd"], told["places"], seen, told["bytes"])
+    os._exit(code if code >= 0 else 128 - code)
+
+
+def _kill_others_at_end(lifeline: int) -> None:
+    os.read(lifeline, 1)
+    _kill_others()
+
+
+def _kill_others() -> None:
+    """Kill all processes but this one, the first of a namespace."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)
 
 
 def _guard(lifeline: int, limits: list[str], argv: list[str]) -> None:
@@ -179,6 +222,8 @@ def main(arguments: list[str]) -> None:
         options = options[2:]
     if options[:1] == ["--init"]:
         _init(options[1:], argv)
+    if options[:1] == ["--carry"]:
+        _carry(options[1], options[2:], argv)
     if options[:1] == ["--lifeline"]:
         _guard(int(options[1]), options[2:], argv)
     _execute(options, argv)

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -20,6 +21,7 @@ from testwright import temporary
 from testwright.errors import SandboxError
 from testwright.sandbox import Command, Completed, Limits, OnLine, Sandbox, bwrap, cgroup, landlock
 from testwright.sandbox.capture import HeadTail, drain
+from testwright.sandbox.carriage import CARRY_S, Carriage, carrying
 from testwright.sandbox.pipes import Pipes
 from testwright_schemas import Isolation
 
@@ -79,11 +81,17 @@ class LocalSandbox(Sandbox):
     async def _run_in(self, tmp: Path, command: Command, on_line: OnLine | None) -> Completed:
         env = _environment(command, tmp)
         check(command, env["PATH"])
-        with Pipes(command.stdin, guarded=not self._bwrap) as pipes, self._cgroups.group(command.limits) as groups:
+        with (
+            Pipes(command.stdin, guarded=not self._bwrap) as pipes,
+            self._cgroups.group(command.limits) as groups,
+            carrying(command, pipes if self._bwrap else None) as carriage,
+        ):
             joins = [word for fd in groups for word in ("--join", str(fd))]
             if self._bwrap:
-                argv = self._bwrap.wrap(command, env, launched(command, *joins, "--init"), info=pipes.child_info)
-                pass_fds = (*groups, pipes.child_info)
+                first = carriage.options() if carriage else ("--init",)
+                started_by = launched(command, *joins, *first)
+                argv = self._bwrap.wrap(command, env, started_by, info=pipes.child_info, carriage=carriage)
+                pass_fds = (*groups, pipes.child_info, *(carriage.fds if carriage else ()))
             else:
                 rules = self.landlock.rules(command, launcher_files(), tmp) if self.landlock else None
                 argv = launched(command, *joins, "--lifeline", str(pipes.lifeline), rules=rules)
@@ -91,7 +99,10 @@ class LocalSandbox(Sandbox):
             started = anyio.current_time()
             process = await _start(argv, command, env, pipes, pass_fds)
             out, err = HeadTail(command.limits.output_bytes), HeadTail(command.limits.output_bytes)
-            timed_out = await _supervise(process, pipes, (out, err), command.limits.wall_s, on_line)
+            reads = [partial(drain, pipes.out, out, on_line), partial(drain, pipes.err, err)]
+            timed_out = await _supervise(process, pipes, reads, command.limits.wall_s, carriage)
+            if carriage:
+                await carriage.unload()
             wall_s = anyio.current_time() - started
         status = process.returncode
         if status is None:
@@ -131,18 +142,22 @@ async def _start(
 async def _supervise(
     process: anyio.abc.Process,
     pipes: Pipes,
-    outputs: tuple[HeadTail, HeadTail],
+    reads: Sequence[Callable[[], Awaitable[None]]],
     wall_s: float,
-    on_line: OnLine | None,
+    carriage: Carriage | None,
 ) -> bool:
     """Wait for the end or the limit, whichever is first; say whether it was the limit."""
     limit = anyio.CancelScope(deadline=anyio.current_time() + wall_s)
     try:
         async with anyio.create_task_group() as readers:
-            readers.start_soon(drain, pipes.out, outputs[0], on_line)
-            readers.start_soon(drain, pipes.err, outputs[1])
+            for read in (*reads, *([carriage.read] if carriage else ())):
+                readers.start_soon(read)
             with limit:
                 await process.wait()
+            if carriage and limit.cancelled_caught:
+                pipes.let_go()
+                with anyio.move_on_after(CARRY_S):
+                    await process.wait()
             await _kill(process, pipes)
             readers.cancel_scope.deadline = anyio.current_time() + DRAIN_S
     except BaseExceptionGroup as group:
@@ -218,7 +233,7 @@ def _launcher() -> list[str]:
 
 def launcher_files() -> tuple[Path, ...]:
     """Return what a run must be able to read for the launcher to start."""
-    return Path(sys.base_prefix), _launcher_python(), _LAUNCHER
+    return Path(sys.base_prefix), _launcher_python(), _LAUNCHER, _LAUNCHER.with_name("carry.py")
 
 
 def launched(command: Command, *options: str, rules: str | None = None) -> list[str]:
@@ -242,14 +257,23 @@ class _Bwrap:
     program: str
     nesting: bool
 
-    def wrap(self, command: Command, env: dict[str, str], launched: list[str], info: int | None = None) -> list[str]:
+    def wrap(
+        self,
+        command: Command,
+        env: dict[str, str],
+        launched: list[str],
+        info: int | None = None,
+        carriage: Carriage | None = None,
+    ) -> list[str]:
         view = bwrap.View(
             cwd=command.cwd,
             env=env,
             readable=[path for path in (*launcher_files(), *command.readable) if path.exists()],
-            writable=command.writable,
+            writable=() if carriage else command.writable,
             private={folder: sorted(folder.iterdir()) for folder in command.private},
+            carried=carriage.held if carriage else {},
             scratch_bytes=command.limits.scratch_mb << 20,
+            carried_bytes=(command.limits.disk_mb or 0) << 20,
             network=command.network,
             nesting=self.nesting,
             info=info,

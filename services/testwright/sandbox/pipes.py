@@ -14,7 +14,8 @@ class Pipes:
     """The descriptors of one run; those of the child are closed here once it has them.
 
     One of them ends the run. The guard of a process group has a ``lifeline``: it kills all others when that is closed
-    here. Bubblewrap writes to ``child_info`` when its namespace has a first process; with that one, all of it ends.
+    here. Bubblewrap writes to ``child_info`` when its namespace has a first process; with that one, all of it ends. It
+    kills all others, too, when the lifeline is closed, if it has ``child_carried`` to say then what they have written.
 
     Args:
         stdin: what the run reads.
@@ -32,6 +33,7 @@ class Pipes:
         self.out, self.child_out = self._pipe()
         self.err, self.child_err = self._pipe()
         self._info, self.child_info = self._pipe()
+        self.carried, self.child_carried = self._pipe()
         self.lifeline, ours = os.pipe()
         self._childs.callback(os.close, self.lifeline)
         self._lifeline = self._stack.enter_context(contextlib.ExitStack())
@@ -48,13 +50,17 @@ class Pipes:
         """Close what the child has by now."""
         self._childs.close()
 
+    def let_go(self) -> None:
+        """Close the lifeline."""
+        self._lifeline.close()
+
     async def end(self, pid: int) -> None:
         """Have all processes of the run killed; ``pid`` is the one that was started, and has not been waited for.
 
         With bubblewrap, all others are gone when this returns; a guard waits for them before it ends itself.
         """
         if self.guarded:
-            self._lifeline.close()
+            self.let_go()
             return
         # Before that there is no namespace yet, only a bubblewrap that is about to make one, and would leave it behind.
         await anyio.wait_readable(self._info)

@@ -72,7 +72,7 @@ class Scripted(Engine):
             cwd=assignment.scratch,
             readable=assignment.environment.prefixes,
             writable=[assignment.scratch],
-            limits=Limits(wall_s=20.0),
+            limits=Limits(wall_s=20.0, disk_mb=64),
         )
         done = await assignment.sandbox.run(command)
         files = dict(await to_thread.run_sync(lambda: list(python_below(assignment.scratch, "out"))))

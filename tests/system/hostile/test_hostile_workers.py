@@ -272,13 +272,24 @@ for make in (
         make()
     except OSError as error:
         print(error)
+written = 0
+try:
+    while written < 256 << 20:
+        with open(f"{written}", "wb") as file:
+            file.write(bytes(1 << 17))
+        written += 1 << 17
+except OSError:
+    os.unlink("0")
+    open("out/test_innocent.py", "w").write(INNOCENT)
 """
 
 
 async def test_what_an_engine_leaves_in_its_folder_leads_nowhere(arena: Arena) -> None:
-    code = arena.host.fitted(LEAVINGS) + f"open('out/test_innocent.py', 'w').write({INNOCENT!r})\n"
+    """Nor does it fill the disk: only who meets the end of his folder delivers anything."""
+    code = arena.host.fitted(LEAVINGS).replace("INNOCENT", repr(INNOCENT))
+    name = "symlink, hard link, pipe, device, 100 MB file and a full folder in output"
 
-    ended = await arena.attack("symlink, hard link, pipe, device and 100 MB file in output", lambda c: c.write(code))
+    ended = await arena.attack(name, lambda call: call.write(code))
 
     assert verdicts(ended) == {"test_innocent": "kept"}
 

@@ -8,6 +8,7 @@ import msgspec
 from anyio.to_thread import run_sync
 
 from testwright.engines import Assignment, Progress
+from testwright.engines._returned import DISK_MB
 from testwright.engines._target import import_root
 from testwright.engines.openhands import harvest, outcomes, protocol
 from testwright.engines.openhands.attempts import (
@@ -152,8 +153,9 @@ async def _command(assignment: Assignment, job: _Job) -> Command:
             "LOG_LEVEL": "ERROR",
         },
         readable=[*job.agent.prefixes, *project.prefixes, job.overlay, _DRIVER, job.socket.parent],
-        writable=[root, assignment.scratch],
+        writable=[root],
+        private=[assignment.scratch],
         interactive=True,
         stdin=msgspec.json.encode(fields),
-        limits=Limits(wall_s=min(policy.budget_s + START_S, policy.timeout_s), memory_mb=8192),
+        limits=Limits(wall_s=min(policy.budget_s + START_S, policy.timeout_s), memory_mb=8192, disk_mb=2 * DISK_MB),
     )

@@ -3,6 +3,7 @@
 import ast
 import io
 import re
+import sys
 import tokenize
 from importlib import resources
 from pathlib import Path
@@ -31,6 +32,8 @@ print("\\nimported", flush=True)
 _DECLARATION = re.compile(r"\A(?P<before>(?:[^\n]*\n)?[ \t\f]*#[^\n]*?)coding[:=][ \t]*[-\w.]+")
 _OUT_OF_MEMORY, _RAISED = 41, 42
 
+_PLAINLY = Path(__file__).with_name("_plainly.py")
+
 
 def last_part(module: str) -> str:
     """Return the last part of a dotted name."""
@@ -55,18 +58,40 @@ def pinned(tool: str) -> tuple[str, ...]:
 
 
 async def read_target(assignment: Assignment) -> ast.Module:
-    """Return the target's source, parsed.
+    """Return the target's source, parsed: by the project's interpreter where its syntax is newer than ours.
 
     Raises:
         EngineError: there is no such file, or it is not Python (``import-failed``).
     """
     path = assignment.target.path
     try:
-        return ast.parse(await anyio.Path(assignment.root, path).read_bytes(), filename=path)
+        source = await anyio.Path(assignment.root, path).read_bytes()
+        return ast.parse(source, filename=path)
     except FileNotFoundError:
         raise EngineError("import-failed", f"{path} is not in the snapshot") from None
     except (SyntaxError, ValueError) as error:
-        raise EngineError("import-failed", f"not valid Python: {error}") from None
+        tree = await _newer(assignment, source) if assignment.environment.version > sys.version_info[:2] else None
+        if tree is None:
+            raise EngineError("import-failed", f"not valid Python: {error}") from None
+        return tree
+
+
+async def _newer(assignment: Assignment, source: bytes) -> ast.Module | None:
+    """Return a source, parsed, that the project's interpreter can read and ours cannot; ``None`` if neither can."""
+    done = await assignment.sandbox.run(
+        Command(
+            argv=[str(assignment.environment.python), "-I", "-c", _PLAINLY.read_text("utf-8")],
+            cwd=assignment.scratch,
+            readable=readable(assignment),
+            private=[assignment.scratch],
+            stdin=source,
+            limits=Limits(wall_s=IMPORT_WALL_S, memory_mb=1024, output_bytes=4 * len(source)),
+        )
+    )
+    try:
+        return ast.parse(done.stdout) if done.returncode == 0 else None
+    except (SyntaxError, ValueError):
+        return None
 
 
 async def make_plain(assignment: Assignment) -> None:

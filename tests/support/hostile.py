@@ -198,6 +198,33 @@ def test_thief():
 """
 
 
+LEAVINGS = """
+import os, stat
+for make in (
+    lambda: os.symlink("SECRET", "out/test_link.py"),
+    lambda: os.link("SECRET", "out/test_hard.py"),
+    lambda: os.mkfifo("out/test_pipe.py"),
+    lambda: os.mknod("out/test_device.py", 0o600 | stat.S_IFCHR, os.makedev(1, 5)),
+    lambda: os.mkdir("out/test_folder.py"),
+    lambda: os.truncate(os.open("out/test_huge.py", os.O_CREAT | os.O_WRONLY), 100_000_000),
+):
+    try:
+        make()
+    except OSError as error:
+        print(error)
+written = 0
+try:
+    while written < 256 << 20:
+        with open(f"{written}", "wb") as file:
+            file.write(bytes(1 << 17))
+        written += 1 << 17
+except OSError:
+    os.unlink("0")
+    open("out/test_innocent.py", "w").write(INNOCENT)
+"""
+"""What an engine may leave in its folder, many files until that is full included; only then a test."""
+
+
 class Host:
     """What must be as it was before an attack: a file, a socket, no process more."""
 

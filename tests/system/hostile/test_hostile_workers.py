@@ -24,6 +24,7 @@ from tests.support.hostile import (
     FORGER,
     HEAD,
     INNOCENT,
+    LEAVINGS,
     OPEN_FAKE,
     SECRET,
     VICTIM,
@@ -256,32 +257,6 @@ async def test_output_that_is_no_plain_file_fails_its_task(
 
     assert ended.error is not None
     assert (ended.outcome, ended.error.cause, ended.attempts) == ("failed", "unsafe-output", 1)
-
-
-LEAVINGS = """
-import os, stat
-for make in (
-    lambda: os.symlink("SECRET", "out/test_link.py"),
-    lambda: os.link("SECRET", "out/test_hard.py"),
-    lambda: os.mkfifo("out/test_pipe.py"),
-    lambda: os.mknod("out/test_device.py", 0o600 | stat.S_IFCHR, os.makedev(1, 5)),
-    lambda: os.mkdir("out/test_folder.py"),
-    lambda: os.truncate(os.open("out/test_huge.py", os.O_CREAT | os.O_WRONLY), 100_000_000),
-):
-    try:
-        make()
-    except OSError as error:
-        print(error)
-written = 0
-try:
-    while written < 256 << 20:
-        with open(f"{written}", "wb") as file:
-            file.write(bytes(1 << 17))
-        written += 1 << 17
-except OSError:
-    os.unlink("0")
-    open("out/test_innocent.py", "w").write(INNOCENT)
-"""
 
 
 async def test_what_an_engine_leaves_in_its_folder_leads_nowhere(arena: Arena) -> None:

@@ -60,7 +60,7 @@ _SEEDS: dict[str, list[bytes]] = {
         b'{"model":"m","input":"x","max_output_tokens":5}',
     ],
     "answers": [_ANSWER, b'{"usage":{"input_tokens":3,"output_tokens":4},"output":[{"content":[{"type":"refusal"}]}]}'],
-    "waits": [b"5", b"1e3", b"Wed, 21 Oct 2026 07:28:00 GMT"],
+    "waits": [b"5", b"1e3", b"Wed, 21 Oct 2026 07:28:00 GMT", b"1 Oct 2 0:0011111111111 GMT"],
     "search_logs": [b"INFO Iteration: 3, Coverage: 0.5\nWritten 4 test cases\nImportError: x\nFailed to load SUT"],
     "project_files": [
         _PYPROJECT,

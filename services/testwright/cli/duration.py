@@ -1,10 +1,10 @@
 """The only place that reads lengths of time as people write them."""
 
+import math
 import re
 
 _UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?", re.ASCII)
-_WHOLE = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
 
 
 def parse(text: str) -> float:
@@ -14,10 +14,13 @@ def parse(text: str) -> float:
         ValueError: it is none of these.
     """
     compact = text.strip().lower()
-    parts = _PART.findall(compact) if _WHOLE.fullmatch(compact) else []
-    if not parts or (len(parts) > 1 and any(not unit for _, unit in parts)):
+    parts: list[tuple[str, str]] = _PART.findall(compact)
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    alone = len(parts) == 1 or all(unit for _, unit in parts)
+    # A pattern of the whole would try each number of digits for each part before it refuses a long number.
+    if not parts or not alone or compact != "".join(map("".join, parts)) or not math.isfinite(seconds):
         raise ValueError(f"{text!r} is no length of time: write 60s, 5m, 1h or 1h30m")
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    return seconds
 
 
 def spoken(seconds: float) -> str:

@@ -4,7 +4,8 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from typing import Literal
 
 import anyio
@@ -73,7 +74,7 @@ def build(role: Role, bus: Bus, settings: Settings, options: Options) -> Actor:
     engines = options.engines or registry.names()
     sandbox = choose(options.sandbox or mode(settings.sandbox))
     spectators = options.observation.spectators(role)
-    sandbox, environments = observed_tools(sandbox, UvEnvironments(settings.cache), spectators)
+    sandbox, environments = observed_tools(sandbox, _environments(settings.cache), spectators)
     judge = judging(Bench(sandbox, environments), spectators)
     slots = places(options.concurrency, SLOT_MB, free_mb())
     if slots < options.concurrency and role in {"generator", "verifier"}:
@@ -96,6 +97,12 @@ def build(role: Role, bus: Bus, settings: Settings, options: Options) -> Actor:
     return builders[role]()
 
 
+@cache
+def _environments(folder: Path) -> UvEnvironments:
+    """Return one for all actors of this process: what is known of the machine's interpreters is found out once."""
+    return UvEnvironments(folder)
+
+
 def workflow_tools(
     settings: Settings, functions: Mapping[str, Function] | None = None, *, sandbox: Sandbox | None = None
 ) -> Tools:
@@ -107,7 +114,7 @@ def workflow_tools(
         sandbox: where foreign code runs; by default what the settings ask for.
     """
     sandbox = sandbox or choose(mode(settings.sandbox))
-    bench = Bench(sandbox, UvEnvironments(settings.cache))
+    bench = Bench(sandbox, _environments(settings.cache))
     return Tools(clock=clock.now, worker=settings.worker, judge=bench, sandbox=sandbox, functions=functions or {})
 
 

@@ -105,10 +105,11 @@ class AttemptStarted(TaskEvent, frozen=True, kw_only=True):
 
 
 class TaskProgressed(TaskEvent, frozen=True, kw_only=True):
-    """A sign of life: what the attempt is doing, rate-limited by its sender."""
+    """A sign of life: what the attempt is doing, and which ``worker`` is at it; rate-limited by its sender."""
 
     attempt: int
     phase: Phase
+    worker: str = ""
     message: str = ""
     tests: Count | None = None
     coverage: float | None = None

@@ -91,7 +91,7 @@ def build(role: Role, bus: Bus, settings: Settings, options: Options) -> Actor:
             slots=slots,
             charges=registry.charges,
         ),
-        "verifier": lambda: verifier(bus, clock.now, judge, slots=slots),
+        "verifier": lambda: verifier(bus, clock.now, judge, worker=settings.worker, slots=slots),
         "workflow": lambda: workflow(bus, workflow_tools(settings, sandbox=sandbox)),
     }
     return builders[role]()

@@ -27,10 +27,14 @@ class Reporter:
         number: of the attempt.
         phase: of the work.
         cause: headers of the work item.
+        worker: name of who does it.
     """
 
-    def __init__(self, voice: Voice, item: WorkItem, number: int, phase: Phase, cause: Mapping[str, str]) -> None:
+    def __init__(
+        self, voice: Voice, item: WorkItem, number: int, phase: Phase, cause: Mapping[str, str], *, worker: str
+    ) -> None:
         self._voice = voice
+        self._worker = worker
         self._item = item
         self._number = number
         self._phase: Phase = phase
@@ -53,6 +57,7 @@ class Reporter:
             task_id=self._item.task_id,
             attempt=self._number,
             phase=self._phase,
+            worker=self._worker,
             message=message[:500],
             tests=tests,
             coverage=coverage,

@@ -56,9 +56,10 @@ class Watched:
         self.page.on("dialog", opened)
         self.page.on("request", asked)
 
-    async def violations(self) -> list[str]:
-        """Return what axe finds wrong on the page as it is."""
-        found: Any = await Axe().run(self.page, options={"resultTypes": ["violations"]})
+    async def violations(self, *rules: str) -> list[str]:
+        """Return what axe finds wrong on the page as it is, by these rules or by all."""
+        only = {"runOnly": list(rules)} if rules else {}
+        found: Any = await Axe().run(self.page, options={"resultTypes": ["violations"], **only})
         return [
             f"{one['id']}: {node['target']} {node.get('failureSummary', '')}"
             for one in found.response["violations"]

@@ -3,10 +3,11 @@
 import json
 import os
 import signal
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from tests.support.browser import PATIENCE_MS, chromium, needs_chromium, opened
 from tests.support.processes import POLICY, Child, Plant, local_plant, project
@@ -40,6 +41,12 @@ def token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TESTWRIGHT_GATEWAY_TOKEN", TOKEN)
 
 
+@pytest.fixture(scope="module")
+async def browser() -> AsyncGenerator[Browser]:
+    async with chromium() as made:
+        yield made
+
+
 async def gateway(plant: Plant, port: int) -> tuple[Child, str]:
     child = await plant.run("run", "gateway", "--json", "--listen", f"127.0.0.1:{port}")
     page = json.loads(await child.says('"running"'))["page"]
@@ -63,10 +70,12 @@ async def states(page: Page) -> dict[str, str]:
     return dict(zip(modules, await page.locator(".row .pill").all_text_contents(), strict=True))
 
 
-async def test_a_task_appears_progresses_and_completes_on_the_page_with_no_reload(tmp_path: Path) -> None:
+async def test_a_task_appears_progresses_and_completes_on_the_page_with_no_reload(
+    browser: Browser, tmp_path: Path
+) -> None:
     path = project(tmp_path)
     path.write_text(MODULE, encoding="utf-8")
-    async with local_plant() as plant, chromium() as browser:
+    async with local_plant() as plant:
         await plant.start_all()
         _, address = await gateway(plant, 0)
         async with opened(browser, address) as watched:
@@ -79,7 +88,7 @@ async def test_a_task_appears_progresses_and_completes_on_the_page_with_no_reloa
             await plant.client.submit([path], policy)
             call = await plant.stage.call()
             await expect(page.locator(".row .pill")).to_have_text("running")
-            await expect(page.locator(".worker[data-state=busy] a")).to_have_text("calc")
+            await expect(page.locator(".worker[data-role=generator][data-state=busy] a")).to_have_text("calc")
             await page.locator(".row").click()
             await expect(page.locator("#detail h2 .pill")).to_have_text("running")
             await call.deliver(SUITE)
@@ -87,7 +96,8 @@ async def test_a_task_appears_progresses_and_completes_on_the_page_with_no_reloa
 
             await expect(page.locator(".timeline li[data-kind=task-finished] b")).to_have_text("completed")
             assert await page.locator(".timeline b").first.text_content() == "submitted"
-            await expect(page.locator(".worker")).to_contain_text("idle")
+            for role in ("generator", "verifier"):
+                await expect(page.locator(f".worker[data-role={role}]")).to_contain_text("idle")
             await page.get_by_role("tab", name="Tests").click()
             await expect(page.locator(".tests")).to_contain_text("kept")
             await page.get_by_role("tab", name="Source").click()
@@ -102,8 +112,8 @@ async def test_a_task_appears_progresses_and_completes_on_the_page_with_no_reloa
             assert await page.evaluate("window.marked")
 
 
-async def test_the_page_goes_on_without_gaps_when_the_gateway_comes_back(tmp_path: Path) -> None:
-    async with local_plant() as plant, chromium() as browser:
+async def test_the_page_goes_on_without_gaps_when_the_gateway_comes_back(browser: Browser, tmp_path: Path) -> None:
+    async with local_plant() as plant:
         await plant.start_all()
         port = free_port()
         child, address = await gateway(plant, port)
@@ -138,8 +148,8 @@ async def test_the_page_goes_on_without_gaps_when_the_gateway_comes_back(tmp_pat
             assert await page.evaluate("window.marked")
 
 
-async def test_a_killed_worker_shows_and_so_does_who_took_its_work(tmp_path: Path) -> None:
-    async with local_plant() as plant, chromium() as browser:
+async def test_a_killed_worker_shows_and_so_does_who_took_its_work(browser: Browser, tmp_path: Path) -> None:
+    async with local_plant() as plant:
         await plant.start_all()
         await plant.lose_patience()
         _, address = await gateway(plant, 0)

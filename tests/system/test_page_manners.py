@@ -1,25 +1,23 @@
 """The live page in a real browser: what it withstands, whom it serves, and what it never does."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Literal
-from uuid import uuid4
 
 import pytest
 from msgspec.structs import replace
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
 from tests.support import tasks
-from tests.support.browser import PATIENCE_MS, Watched, chromium, needs_chromium, opened
+from tests.support.browser import PATIENCE_MS, chromium, needs_chromium, opened
 from tests.support.gateways import TOKEN, Site, gateway
+from tests.support.pages import IDS, of, say, stored, submitted, visited, waiting
 from testwright import clock
 from testwright.bus import Bus
 from testwright.bus.memory import MemoryServer
 from testwright.bus.topology import declare
 from testwright.snapshots import archive
 from testwright_schemas import (
-    Artifact,
     CaseVerdict,
     CollectSuites,
     EventMessage,
@@ -32,9 +30,7 @@ from testwright_schemas import (
     StageStarted,
     SubmitModules,
     TaskProgressed,
-    TaskSubmitted,
     WorkflowStarted,
-    envelope,
     subjects,
 )
 
@@ -42,7 +38,6 @@ pytestmark = [pytest.mark.slow, needs_chromium]
 
 expect.set_options(timeout=PATIENCE_MS)
 
-IDS: dict[str, Any] = {**tasks.IDS}
 HOSTILE = '<img src=x onerror="alert(1)">"><script>alert(2)</script>'
 
 
@@ -58,40 +53,15 @@ async def site(bus: Bus) -> AsyncGenerator[Site]:
         yield made
 
 
-@asynccontextmanager
-async def visited(
-    site: Site, place: str = "tasks", scheme: Literal["light", "dark"] = "light"
-) -> AsyncGenerator[Watched]:
-    async with chromium() as browser, opened(browser, f"{site.place.url}#token={TOKEN}", scheme) as watched:
-        await expect(watched.page.locator("#link")).to_have_text("live")
-        await watched.page.evaluate(f"location.hash = '#/{place}'")
-        yield watched
+@pytest.fixture(scope="module")
+async def browser() -> AsyncGenerator[Browser]:
+    async with chromium() as made:
+        yield made
 
 
-async def say(bus: Bus, *events: EventMessage) -> None:
-    for event in events:
-        await bus.publish(subjects.event(event), envelope.encode(event), message_id=uuid4().hex)
-
-
-def of(event: Any, task_id: str = "task-1", **changes: Any) -> Any:
-    return replace(event, namespace="default", task_id=task_id, **changes)
-
-
-def submitted(number: int, module: str) -> TaskSubmitted:
-    event = tasks.submitted()
-    target = replace(event.target, module=module)
-    made: TaskSubmitted = of(
-        event, f"task-{number:05}", target=target, created_at=event.created_at + timedelta(seconds=number)
-    )
-    return made
-
-
-async def stored(bus: Bus, name: str, content: bytes) -> Artifact:
-    digest = await bus.put(subjects.ARTIFACTS, content)
-    return Artifact(name=name, digest=digest, size=len(content))
-
-
-async def test_hostile_names_messages_sources_and_logs_are_texts_and_nothing_else(bus: Bus, site: Site) -> None:
+async def test_hostile_names_messages_sources_and_logs_are_texts_and_nothing_else(
+    browser: Browser, bus: Bus, site: Site
+) -> None:
     log = await stored(bus, f"{HOSTILE}.log", HOSTILE.encode())
     source = archive.pack({"calc.py": f"# {HOSTILE}\n".encode()})
     event = submitted(1, HOSTILE)
@@ -101,17 +71,22 @@ async def test_hostile_names_messages_sources_and_logs_are_texts_and_nothing_els
     failed = of(tasks.failed(), event.task_id, log=log)
     await say(
         bus,
+        *waiting(HOSTILE, timedelta(hours=1)),
         replace(event, snapshot=snapshot, target=target),
         of(tasks.started(worker=HOSTILE), event.task_id),
         of(TaskProgressed(**IDS, attempt=1, phase="generate", message=HOSTILE), event.task_id),
+        of(TaskProgressed(**IDS, attempt=1, phase="verify", worker=HOSTILE), event.task_id),
         replace(failed, failure=replace(failed.failure, cause=HOSTILE, message=HOSTILE)),
         of(tasks.finished("failed"), event.task_id, module=HOSTILE, tests=(case,)),
     )
 
-    async with visited(site) as watched:
+    async with visited(browser, site) as watched:
         page = watched.page
         await expect(page.locator(".row .module")).to_contain_text(HOSTILE)
-        await expect(page.locator(".worker b")).to_have_text(HOSTILE)
+        await expect(page.locator(".worker b")).to_have_text([HOSTILE, HOSTILE])
+        await page.evaluate("location.hash = '#/waiting'")
+        await expect(page.locator(".waiting", has_text=HOSTILE)).to_have_count(3)
+        await page.evaluate("location.hash = '#/tasks'")
         await page.locator(".row").click()
         await expect(page.locator("#detail h2")).to_contain_text(HOSTILE)
         await expect(page.locator(".timeline")).to_contain_text(HOSTILE)
@@ -154,7 +129,9 @@ def run() -> list[EventMessage]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_every_view_is_accessible_in_both_themes(bus: Bus, site: Site, scheme: Literal["light", "dark"]) -> None:
+async def test_every_view_is_accessible_in_both_themes(
+    browser: Browser, bus: Bus, site: Site, scheme: Literal["light", "dark"]
+) -> None:
     kinds = (tasks.started(), tasks.generated(), tasks.failed(), tasks.finished(), tasks.finished("failed"))
     source = await bus.put(subjects.SNAPSHOTS, archive.pack({"calc.py": b"def add(a, b):\n    return a + b\n"}))
     for number, kind in enumerate((*kinds, tasks.finished("cancelled"), None), start=1):
@@ -166,25 +143,31 @@ async def test_every_view_is_accessible_in_both_themes(bus: Bus, site: Site, sch
             *([of(tasks.started(worker=f"worker-{number}"), event.task_id), of(kind, event.task_id)] if kind else []),
         )
     await say(bus, of(tasks.started(tasks.first(2), worker="worker-9"), "task-00001"))
+    judged = TaskProgressed(**IDS, attempt=1, phase="verify", worker="judge", message="running the tests")
+    await say(bus, of(judged, "task-00002"), *waiting("a reason", timedelta(hours=1)))
     await say(
         bus, JobSubmitted(namespace="default", job_id="job-1", task_ids=("task-1",), created_at=tasks.NOW), *run()
     )
 
-    async with visited(site, scheme=scheme) as watched:
+    # What differs from the light one are the colours.
+    rules = ("color-contrast",) if scheme == "dark" else ()
+    async with visited(browser, site, scheme=scheme) as watched:
         page = watched.page
         await expect(page.locator(".row")).to_have_count(7)
         await expect(page.locator(".worker[data-state=lost]")).to_have_count(1)
-        found = await watched.violations()
+        found = await watched.violations(*rules)
         await page.locator(".row", has_text="module_4").click()
         for tab in ("Timeline", "Tests", "Source", "Log", "Files"):
             await page.get_by_role("tab", name=tab).click()
             await expect(page.locator(".panel > *").first).to_be_visible()
-            found += await watched.violations()
-        for view, shown in (("Jobs", ".card"), ("Workflow runs", ".stages")):
+            found += await watched.violations(*rules)
+        for view, shown in (("Jobs", ".card"), ("Workflow runs", ".stages"), ("Waiting", ".waiting")):
             await page.get_by_role("link", name=view).click()
             await expect(page.locator(shown).first).to_be_visible()
-            found += await watched.violations()
+            found += await watched.violations(*rules)
         assert found == []
+        await expect(page.locator(".waiting")).to_have_count(4)
+        await page.get_by_role("link", name="Workflow runs").click()
         await expect(page.locator(".run")).to_contain_text("Critical path: build")
         if scheme == "light":
             await watched.picture("page-runs")
@@ -194,11 +177,13 @@ async def test_every_view_is_accessible_in_both_themes(bus: Bus, site: Site, sch
         await watched.picture(f"page-{scheme}")
 
 
-async def test_ten_thousand_tasks_are_searched_and_walked_through_from_the_keyboard(bus: Bus, site: Site) -> None:
+async def test_ten_thousand_tasks_are_searched_and_walked_through_from_the_keyboard(
+    browser: Browser, bus: Bus, site: Site
+) -> None:
     await say(bus, *(submitted(number, f"package{number % 100}.module_{number}") for number in range(10_000)))
     await say(bus, of(tasks.finished("failed"), "task-01234"))
 
-    async with visited(site) as watched:
+    async with visited(browser, site) as watched:
         page = watched.page
         active = page.locator(".row.active .module")
         await expect(page.locator(".count")).to_have_text("10000 tasks")
@@ -233,10 +218,10 @@ async def test_ten_thousand_tasks_are_searched_and_walked_through_from_the_keybo
         await expect(other.locator("#detail h2")).to_contain_text("module_42")
 
 
-async def test_a_link_leads_to_a_part_of_a_task_and_back_to_its_job(bus: Bus, site: Site) -> None:
+async def test_a_link_leads_to_a_part_of_a_task_and_back_to_its_job(browser: Browser, bus: Bus, site: Site) -> None:
     again = replace(submitted(2, "shop"), retry_of="task-00001")
     await say(bus, submitted(1, "calc"), again, of(tasks.finished("failed"), "task-00001"))
-    async with visited(site, "task/default/task-00002/files") as watched:
+    async with visited(browser, site, "task/default/task-00002/files") as watched:
         page = watched.page
         await expect(page.get_by_role("tab", name="Files")).to_have_attribute("aria-selected", "true")
         assert await page.title() == "shop queued · testwright"
@@ -250,18 +235,9 @@ async def test_a_link_leads_to_a_part_of_a_task_and_back_to_its_job(bus: Bus, si
         assert f"text={again.job_id}" in page.url
 
 
-async def test_a_worker_of_several_namespaces_is_one_worker(bus: Bus, site: Site) -> None:
-    for namespace in ("default", "team"):
-        event = submitted(1, f"of_{namespace}")
-        start = of(tasks.started(worker="both"), event.task_id)
-        await say(bus, *(replace(each, namespace=namespace) for each in (event, start)))
-    async with visited(site) as watched:
-        await expect(watched.page.locator(".worker")).to_have_count(1)
-        await expect(watched.page.locator(".worker a")).to_have_text(["of_default", "of_team"])
-        await expect(watched.page.locator(".workers h2")).to_have_text("1 worker")
-
-
-async def test_a_log_stays_where_it_is_read_and_follows_who_reads_its_end(bus: Bus, site: Site) -> None:
+async def test_a_log_stays_where_it_is_read_and_follows_who_reads_its_end(
+    browser: Browser, bus: Bus, site: Site
+) -> None:
     async def progress(number: int) -> None:
         told: dict[str, Any] = {**IDS, "task_id": "task-00001", "message": f"step {number}"}
         await say(bus, TaskProgressed(**told, attempt=1, phase="generate", elapsed_s=float(number)))
@@ -269,7 +245,7 @@ async def test_a_log_stays_where_it_is_read_and_follows_who_reads_its_end(bus: B
     await say(bus, submitted(1, "calc"))
     for number in range(60):
         await progress(number)
-    async with visited(site, "task/default/task-00001/log") as watched:
+    async with visited(browser, site, "task/default/task-00001/log") as watched:
         panel = watched.page.locator("#panel")
         rest = "one => one.scrollHeight - one.scrollTop - one.clientHeight"
         await expect(panel.locator(".log")).to_contain_text("step 59")
@@ -282,45 +258,23 @@ async def test_a_log_stays_where_it_is_read_and_follows_who_reads_its_end(bus: B
         assert await panel.evaluate("one => one.scrollTop") == 40
 
 
-async def test_a_telephone_shows_all_of_it(bus: Bus, site: Site) -> None:
-    await say(bus, submitted(1, "a.module.with.a.long.name.that.goes.on"), *run())
-    async with visited(site) as watched:
+async def test_a_telephone_shows_all_of_it(browser: Browser, bus: Bus, site: Site) -> None:
+    await say(
+        bus, submitted(1, "a.module.with.a.long.name.that.goes.on"), *run(), *waiting("a" * 80, timedelta(hours=1))
+    )
+    async with visited(browser, site) as watched:
         page = watched.page
         await page.set_viewport_size({"width": 360, "height": 740})
-        for place in ("tasks", "task/default/task-00001", "jobs", "runs"):
+        for place in ("tasks", "task/default/task-00001", "jobs", "runs", "waiting"):
             await page.evaluate(f"location.hash = '#/{place}'")
             await expect(page.locator("#panes")).to_be_visible()
             assert await page.evaluate("document.scrollingElement.scrollWidth") <= 360
         assert await watched.violations() == []
 
 
-async def test_the_page_asks_once_and_is_told_the_rest(bus: Bus, site: Site) -> None:
-    await say(bus, submitted(1, "calc"))
-    async with visited(site) as watched:
-        page = watched.page
-        await page.locator(".row").click()
-        await expect(page.locator(".timeline li")).to_have_count(1)
-        asked = len(watched.requests)
-
-        for number in range(20):
-            message: dict[str, Any] = {
-                **IDS,
-                "task_id": "task-00001",
-                "message": f"step {number}",
-                "elapsed_s": float(number),
-            }
-            await say(bus, TaskProgressed(**message, attempt=1, phase="generate"))
-            await expect(page.locator(".timeline li")).to_have_count(number + 2)
-
-        assert watched.requests[asked:] == []
-        assert all(address.startswith(site.place.url) for address in watched.requests)
-        assert await page.evaluate("document.cookie") == ""
-        assert TOKEN not in page.url
-
-
-async def test_a_task_is_cancelled_and_done_again_from_the_page(bus: Bus, site: Site) -> None:
+async def test_a_task_is_cancelled_and_done_again_from_the_page(browser: Browser, bus: Bus, site: Site) -> None:
     await say(bus, submitted(1, "calc"), submitted(2, "shop"), of(tasks.finished("failed"), "task-00002"))
-    async with visited(site, "task/task-00001") as watched:
+    async with visited(browser, site, "task/task-00001") as watched:
         page = watched.page
         filters = [subjects.command_filter(verb, "default") for verb in ("cancel", "retry")]
         async with bus.feed(subjects.COMMANDS, filters) as commands:
@@ -334,8 +288,8 @@ async def test_a_task_is_cancelled_and_done_again_from_the_page(bus: Bus, site: 
     assert b'"retry_of":"task-00002"' in retry.data
 
 
-async def test_whoever_has_no_token_is_asked_for_one(site: Site) -> None:
-    async with chromium() as browser, opened(browser, site.place.url) as watched:
+async def test_whoever_has_no_token_is_asked_for_one(browser: Browser, site: Site) -> None:
+    async with opened(browser, site.place.url) as watched:
         page = watched.page
         await page.get_by_label("Token").fill("wrong")
         await page.get_by_role("button", name="Open").click()

@@ -17,6 +17,8 @@ from testwright.history import status
 from testwright_schemas import (
     EventMessage,
     JobFinished,
+    LanePaused,
+    MessageDeadLettered,
     NoWork,
     OutcomeCounts,
     Plan,
@@ -133,12 +135,47 @@ def test_it_tells_who_is_at_work_who_is_idle_and_who_was_lost(screen: Screen) ->
             replace(tasks.submitted(), task_id="task-2"),
             other,
             replace(tasks.generated(), task_id="task-2"),
+            replace(progressed(), task_id="task-2", phase="verify", worker="judge"),
         )
         view.take(progressed(), "")
+    shown = " ".join(screen.look().split())
+
+    assert "3 workers: generator worker-1 lost, its work went to worker-2; generator worker-2 shop.pricing; " in shown
+    assert "verifier judge shop.pricing; generator worker-3 idle" in shown
+    assert "tasks: 1 running, 1 verifying" in shown
+
+
+def test_it_tells_what_waits_and_for_how_long(screen: Screen) -> None:
+    until, past = tasks.NOW + timedelta(minutes=5), tasks.NOW - timedelta(minutes=5)
+    letter = MessageDeadLettered(
+        namespace="default",
+        letter_id="letter-1",
+        stream="S",
+        subject="s",
+        sequence=1,
+        consumer="collector",
+        reason="no\x1b JSON",
+        deliveries=3,
+        data=b"?",
+    )
+    view = watching(screen)
+    with view.shown():
+        noted(
+            view,
+            tasks.submitted(),
+            tasks.started(),
+            tasks.failed(),
+            LanePaused(namespace="default", lane="openhands", until=until, reason="busy"),
+            LanePaused(namespace="default", lane="other", until=past, reason="was busy"),
+            letter,
+        )
+        view.take(letter, "")
     shown = screen.look()
 
-    assert "2 workers: worker-1 lost, its work went to worker-2; worker-2 shop.pricing; worker-3 idle" in shown
-    assert "tasks: 1 running, 1 verifying" in shown
+    assert f"paused: openhands until {until.astimezone():%H:%M:%S} (busy)" in shown
+    assert "was busy" not in shown
+    assert "to be tried again: shop.pricing at " in shown
+    assert "1 dead letter, the last one: no  JSON" in shown
 
 
 def test_a_run_of_a_workflow_is_a_timeline_with_its_critical_path(screen: Screen) -> None:

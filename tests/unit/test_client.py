@@ -198,7 +198,7 @@ async def test_what_is_raised_beside_a_client_comes_out_as_itself(world: MemoryW
 
 async def test_progress_that_cannot_be_said_holds_up_the_work_for_a_moment_only(world: MemoryWorld) -> None:
     bus = await world.connect("worker")
-    report = Reporter(Voice(bus, "generator", world.server.now), to_generate(), 1, "generate", {})
+    report = Reporter(Voice(bus, "generator", world.server.now), to_generate(), 1, "generate", {}, worker="worker")
     bus.partition()
 
     began = anyio.current_time()

@@ -20,8 +20,8 @@ from tests.support.tasks import (
     submitted,
     verified,
 )
-from testwright.collector.attempts import retry_delay_s
 from testwright.collector.core import Collected, ahead, decide
+from testwright.retries import retry_delay_s
 from testwright_schemas import (
     Effect,
     GenerateSuite,

@@ -20,8 +20,9 @@ from tests.support.tasks import (
     submitted,
     verified,
 )
-from testwright.collector.attempts import MAX_PAUSE_S, MIN_SEARCH_S, pause_s
+from testwright.collector.attempts import MIN_SEARCH_S
 from testwright.collector.core import Collected, decide
+from testwright.retries import MAX_PAUSE_S, pause_s
 from testwright_schemas import (
     Attempt,
     AttemptFailed,

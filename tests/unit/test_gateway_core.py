@@ -12,9 +12,11 @@ from msgspec.structs import replace
 from tests.support import tasks
 from testwright.bus import Stored
 from testwright.gateway import core, frames
-from testwright.gateway.core import ALL, Board, Change, WorkerRow
+from testwright.gateway.core import Board, Change
 from testwright.gateway.rows import TaskRow
 from testwright.gateway.selection import Wanted, page
+from testwright.gateway.tables import ALL
+from testwright.gateway.workers import WorkerRow
 from testwright_schemas import (
     EventMessage,
     Plan,
@@ -56,6 +58,15 @@ def the_task(board: Board) -> TaskRow:
 
 def progressed(message: str) -> TaskProgressed:
     return TaskProgressed(**tasks.IDS, attempt=1, phase="generate", message=message, tests=3, coverage=50.0)
+
+
+def judging(worker: str, for_s: float = 0.0) -> TaskProgressed:
+    """Return what a verifier says that has judged for so many seconds when the event is stored."""
+    return TaskProgressed(**tasks.IDS, attempt=1, phase="verify", worker=worker, elapsed_s=for_s)
+
+
+def the_workers(board: Board) -> dict[str, WorkerRow]:
+    return {row.name: row for row in board.since(None, (ALL,)).workers}
 
 
 @pytest.mark.parametrize(
@@ -141,6 +152,8 @@ EVENTS = st.lists(
                 tasks.started(),
                 tasks.started(worker="worker-2"),
                 tasks.generated(),
+                judging("judge-1"),
+                judging("judge-2", for_s=-1.0),
                 tasks.verified(),
                 tasks.failed(),
                 tasks.cancel_requested(),
@@ -170,7 +183,7 @@ def test_whoever_is_cut_off_anywhere_ends_up_with_the_same_rows_as_whoever_never
 
 def copied(mirror: dict[str, Any], change: Change, cursor: int | None) -> int:
     rows: dict[str, TaskRow | WorkerRow] = {f"task {row.id}": row for row in change.tasks}
-    rows |= {f"worker {row.name}": row for row in change.workers}
+    rows |= {f"{row.role} {row.name}": row for row in change.workers}
     assert all(row.sequence > (cursor or 0) for row in rows.values())
     mirror.update(rows)
     return change.sequence

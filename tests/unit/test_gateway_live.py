@@ -13,8 +13,9 @@ from testwright.bus import Bus, Stored
 from testwright.bus.memory import MemoryServer
 from testwright.bus.topology import declare
 from testwright.errors import RequestRefusedError
-from testwright.gateway.core import ALL, Change
+from testwright.gateway.core import Change
 from testwright.gateway.live import Live
+from testwright.gateway.tables import ALL
 from testwright_schemas import TaskMessage, envelope, subjects
 
 

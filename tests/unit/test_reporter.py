@@ -17,7 +17,7 @@ def told_within(seconds: int, a_second: int) -> list[str]:
 
     async def main() -> list[str]:
         async with MemoryServer(declare(["echo"])) as server, server.connect("worker") as bus:
-            reporter = Reporter(Voice(bus, "generator", server.now), to_generate(), 1, "generate", {})
+            reporter = Reporter(Voice(bus, "generator", server.now), to_generate(), 1, "generate", {}, worker="worker")
             for count in range(seconds * a_second):
                 await reporter(f"report {count}")
                 await until(trio.current_time() + 1 / a_second)

@@ -4,13 +4,17 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from testwright.cli.duration import spoken
-from testwright.cli.output import counted
-from testwright.gateway.core import WorkerRow
+from testwright.cli.output import counted, moment
+from testwright.gateway.core import Change
 from testwright.gateway.rows import TaskRow
 from testwright.gateway.runs import RunRow, StageRow
+from testwright.gateway.workers import WorkerRow
 
 MAX_WORKERS = 12
 """Workers in the line; those that are lost or busy come first."""
+
+MAX_WAITS = 3
+"""Things of one kind in the line about what waits: those that come first."""
 
 MAX_RUNS = 3
 """Runs shown with their stages: those that go on, the newest first."""
@@ -35,11 +39,31 @@ def workers(rows: Iterable[WorkerRow], modules: dict[str, str]) -> str:
         rows: of one namespace.
         modules: by id of the task.
     """
-    known = sorted(rows, key=lambda row: (row.lost_at is None, not row.tasks, row.name))
+    known = sorted(rows, key=lambda row: (row.lost_at is None, not row.tasks, row.role, row.name))
     told = [_worker(row, modules) for row in known[:MAX_WORKERS]]
     more = [f"and {len(known) - len(told)} more"] if len(known) > len(told) else []
     here = sum(row.lost_at is None for row in known)
     return f"{counted(here, 'worker')}: " + "; ".join([*told, *more]) if known else ""
+
+
+def waits(change: Change, now: datetime) -> Iterator[str]:
+    """Yield a line for each kind of what waits: lanes that rest, tries and submissions to come, dead letters.
+
+    Args:
+        change: everything that the board shows, of one namespace.
+        now: time of day.
+    """
+    lanes = [row for row in change.lanes if row.until > now]
+    if lanes:
+        yield "paused: " + _told([f"{row.name} until {_clock(row.until)} ({row.reason})" for row in lanes])
+    tries = sorted((row.retry_at, row.module) for row in change.tasks if row.retry_at)
+    if tries:
+        yield "to be tried again: " + _told([f"{module} at {_clock(at)}" for at, module in tries])
+    due = sorted((row.status.next_at, row.id) for row in change.schedules if row.status.next_at)
+    if due:
+        yield f"{counted(len(due), 'schedule')}: " + _told([f"{id_} at {moment(at)}" for at, id_ in due])
+    if change.letters:
+        yield f"{counted(len(change.letters), 'dead letter')}, the last one: {change.letters[-1].reason}"
 
 
 def runs(rows: Iterable[RunRow], now: datetime) -> Iterator[tuple[str, ...]]:
@@ -68,10 +92,20 @@ def critical_path(run: RunRow, now: datetime) -> tuple[str, ...]:
     return max(longest.values(), default=(0.0, ()))[1]
 
 
+def _told(parts: list[str]) -> str:
+    more = [f"and {len(parts) - MAX_WAITS} more"] if len(parts) > MAX_WAITS else []
+    return "; ".join([*parts[:MAX_WAITS], *more])
+
+
+def _clock(time: datetime) -> str:
+    return f"{time.astimezone():%H:%M:%S}"
+
+
 def _worker(row: WorkerRow, modules: dict[str, str]) -> str:
+    who = f"{row.role} {row.name}"
     if row.lost_at:
-        return f"{row.name} lost, its work went to {row.lost_to}"
-    return f"{row.name} " + (", ".join(modules.get(task, task) for task in row.tasks) or "idle")
+        return f"{who} lost, its work went to {row.lost_to}"
+    return f"{who} " + (", ".join(modules.get(task, task) for task in row.tasks) or "idle")
 
 
 def _span(stage: StageRow, now: datetime) -> tuple[float, float] | None:

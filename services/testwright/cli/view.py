@@ -1,4 +1,4 @@
-"""The live view of ``watch`` on a terminal: tasks, workers and runs that change in place, what has ended above them.
+"""The live view of ``watch`` on a terminal: tasks, workers, runs and waits change in place, what has ended above.
 
 It is drawn anew when something happens, and only then.
 """
@@ -16,7 +16,8 @@ from testwright.cli import overview
 from testwright.cli.output import plain, table
 from testwright.cli.progress import Row, evolve
 from testwright.cli.screen import picture
-from testwright.gateway.core import ALL, Board
+from testwright.gateway.core import Board
+from testwright.gateway.tables import ALL
 from testwright.history import TaskStatus
 from testwright_schemas import EventMessage, TaskEvent, TaskFinished, TaskSubmitted
 
@@ -76,7 +77,11 @@ class View:
             return shown
         change = self._board.since(None, [ALL])
         modules = {task.id: task.module for task in change.tasks}
-        told = (overview.states(change.tasks), overview.workers(change.workers, modules))
+        told = (
+            overview.states(change.tasks),
+            overview.workers(change.workers, modules),
+            *overview.waits(change, now),
+        )
         lines = [Text(plain(line), style="dim") for line in told if line]
         stages = [tuple(plain(cell) for cell in line) for line in overview.runs(reversed(change.runs), now)]
         return Group(shown, *([table([""] * 5, stages, short=True)] if stages else []), *lines)

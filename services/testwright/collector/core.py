@@ -22,6 +22,7 @@ failure, and a failure for more than nothing kept, so that one path is taken and
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from testwright import retries
 from testwright.collector import attempts, budgets
 from testwright.collector.finishing import Ending, end, finish, meets
 from testwright.history import TaskHistory
@@ -165,7 +166,7 @@ def _after_failure(history: TaskHistory, task: TaskSubmitted, event: AttemptFail
     attempt, accepted = event.attempt, history.accepted
     if attempt.number < history.attempts or (accepted and accepted.attempt.number == attempt.number):
         return ()
-    delay_s = attempts.delay_s(task.policy.retry, event)
+    delay_s = retries.delay_s(task.policy.retry, event)
     if delay_s is None or budgets.exhausted(task.policy, history.spent):
         return _next_engine(history, task, attempt, at, _error(event.failure, event.log))
     timer = TimerFired(namespace=task.namespace, task_id=task.task_id, kind="retry", attempt=attempt.number)

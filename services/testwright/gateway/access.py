@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from testwright.gateway.core import ALL
+from testwright.gateway.tables import ALL
 from testwright_schemas import Record
 
 COOKIE = "testwright-session"

@@ -17,10 +17,10 @@ from testwright.gateway import openapi
 from testwright.gateway.access import Grant
 from testwright.gateway.api import Api
 from testwright.gateway.asking import answer
-from testwright.gateway.core import ALL
 from testwright.gateway.guard import Guard, refusal
 from testwright.gateway.problems import FORESEEN, MEDIA_TYPE, problem_for
 from testwright.gateway.routes import OPERATIONS, Operation
+from testwright.gateway.tables import ALL
 from testwright.observe.health import METRICS, PATHS, Health
 
 STATIC = Path(__file__).with_name("static")

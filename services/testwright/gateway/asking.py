@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from testwright.errors import RequestRefusedError
 from testwright.gateway.access import Grant
-from testwright.gateway.core import ALL
+from testwright.gateway.tables import ALL
 from testwright_schemas import is_word
 
 T = TypeVar("T")

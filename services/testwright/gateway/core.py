@@ -7,55 +7,32 @@ stream are the same, whoever keeps them.
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
-from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
 
-from testwright.gateway import rows, runs
+from testwright.gateway import rows, runs, waits, workers
 from testwright.gateway.rows import TaskRow
 from testwright.gateway.runs import RunRow
+from testwright.gateway.tables import Table
+from testwright.gateway.waits import Calendar, LaneRow, LetterRow, ScheduleRow
+from testwright.gateway.workers import Told, WorkerRow
 from testwright_schemas import (
     AttemptFailed,
-    AttemptStarted,
     EventMessage,
+    LanePaused,
+    MessageDeadLettered,
     Record,
-    SuiteGenerated,
+    RetryPolicy,
+    ScheduleEvent,
     TaskEvent,
-    TaskFinished,
     TaskMessage,
+    TaskSubmitted,
     WorkflowEvent,
     WorkflowMessage,
 )
 
 MAX_ROWS = 50_000
 """Tasks kept on the board; of more, those that have not changed for longest are left out."""
-
-ALL = "*"
-"""Stands for every namespace."""
-
-
-class WorkerRow(Record, frozen=True, kw_only=True):
-    """A generator's worker, by what events tell of it.
-
-    Attributes:
-        name: of the worker.
-        namespace: of the tasks; a worker that serves several has a row in each.
-        engine: of its last attempt.
-        tasks: whose attempts it runs now.
-        seen_at: when it last began or ended something.
-        lost_at: when another worker took over an attempt that this one had not ended; ``None`` once it begins anew.
-        lost_to: that other worker.
-        sequence: of the last event that changed the row.
-    """
-
-    name: str
-    namespace: str
-    engine: str = ""
-    tasks: tuple[str, ...] = ()
-    seen_at: datetime
-    lost_at: datetime | None = None
-    lost_to: str | None = None
-    sequence: int
 
 
 class Change(Record, frozen=True, kw_only=True):
@@ -69,6 +46,14 @@ class Change(Record, frozen=True, kw_only=True):
     tasks: tuple[TaskRow, ...] = ()
     workers: tuple[WorkerRow, ...] = ()
     runs: tuple[RunRow, ...] = ()
+    lanes: tuple[LaneRow, ...] = ()
+    letters: tuple[LetterRow, ...] = ()
+    schedules: tuple[ScheduleRow, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether there are no rows in it."""
+        return not any((self.tasks, self.workers, self.runs, self.lanes, self.letters, self.schedules))
 
 
 class Board:
@@ -76,9 +61,13 @@ class Board:
 
     def __init__(self) -> None:
         self.sequence = 0
-        self._tasks: dict[str, TaskRow] = {}
-        self._workers: dict[str, WorkerRow] = {}
-        self._runs: dict[str, RunRow] = {}
+        self._tasks: Table[TaskRow] = Table(MAX_ROWS)
+        self._workers: Table[WorkerRow] = Table()
+        self._runs: Table[RunRow] = Table()
+        self._lanes: Table[LaneRow] = Table()
+        self._letters: Table[LetterRow] = Table(waits.MAX_LETTERS)
+        self._calendar = Calendar()
+        self._retry: dict[str, RetryPolicy] = {}
 
     def apply(self, sequence: int, time: datetime, event: EventMessage) -> None:
         """Take in the next event of the stream; one that was taken in before changes nothing.
@@ -96,6 +85,12 @@ class Board:
                 self._apply_task(sequence, time, event)
             case WorkflowEvent():
                 self._apply_run(sequence, event)
+            case ScheduleEvent():
+                self._calendar.take(sequence, time, event)
+            case LanePaused():
+                waits.rest(self._lanes, sequence, event)
+            case MessageDeadLettered():
+                waits.bury(self._letters, sequence, time, event)
             case _:
                 pass
 
@@ -105,11 +100,11 @@ class Board:
 
     def tasks(self, namespaces: Collection[str]) -> Iterator[TaskRow]:
         """Yield the rows of all tasks of these namespaces, the last one that changed first."""
-        return _of(reversed(self._tasks.values()), namespaces)
+        return self._tasks.of(namespaces)
 
     def runs(self, namespaces: Collection[str]) -> Iterator[RunRow]:
         """Yield the rows of all workflow runs of these namespaces, the last one that changed first."""
-        return _of(reversed(self._runs.values()), namespaces)
+        return self._runs.of(namespaces)
 
     def since(self, sequence: int | None, namespaces: Collection[str]) -> Change:
         """Return what changed behind a sequence; everything for ``None``, or where it is not of this stream's past."""
@@ -118,92 +113,35 @@ class Board:
         return Change(
             sequence=self.sequence,
             reset=reset,
-            tasks=_behind(self._tasks, after, namespaces),
-            workers=_behind(self._workers, after, namespaces),
-            runs=_behind(self._runs, after, namespaces),
+            tasks=self._tasks.behind(after, namespaces),
+            workers=self._workers.behind(after, namespaces),
+            runs=self._runs.behind(after, namespaces),
+            lanes=self._lanes.behind(after, namespaces),
+            letters=self._letters.behind(after, namespaces),
+            schedules=self._calendar.rows.behind(after, namespaces),
         )
 
     def _apply_task(self, sequence: int, time: datetime, event: TaskMessage) -> None:
         key = _key(event.namespace, event.task_id)
         before = self._tasks.get(key)
-        after = rows.evolve(before, sequence, event)
+        if isinstance(event, TaskSubmitted):
+            self._retry[key] = event.policy.retry
+        after = rows.evolve(before, sequence, time, event)
         if after is None or after is before:
             return
-        _put(self._tasks, key, after)
-        if len(self._tasks) > MAX_ROWS:
-            del self._tasks[next(iter(self._tasks))]
-        self._apply_worker(sequence, time, event, before)
-
-    def _apply_worker(self, sequence: int, time: datetime, event: TaskMessage, before: TaskRow | None) -> None:
-        holder = before.worker if before else None
-        if isinstance(event, AttemptStarted):
-            if holder and holder != event.worker:
-                # An attempt that ends says so: one that is followed by another without a word was cut off.
-                self._let_go(sequence, time, event, holder, event.worker)
-            self._take(sequence, time, event)
-        elif holder and isinstance(event, SuiteGenerated | AttemptFailed | TaskFinished):
-            self._let_go(sequence, time, event, holder, None)
-
-    def _take(self, sequence: int, time: datetime, event: AttemptStarted) -> None:
-        key = _key(event.namespace, event.worker)
-        known = self._workers.get(key)
-        tasks = dict.fromkeys((*(known.tasks if known else ()), event.task_id))
-        row = WorkerRow(
-            name=event.worker,
-            namespace=event.namespace,
-            engine=event.attempt.engine,
-            tasks=tuple(tasks),
-            seen_at=time,
-            sequence=sequence,
-        )
-        _put(self._workers, key, row)
-
-    def _let_go(self, sequence: int, time: datetime, event: TaskEvent, worker: str, lost_to: str | None) -> None:
-        key = _key(event.namespace, worker)
-        row = self._workers.get(key)
-        if row is None or event.task_id not in row.tasks:
-            return
-        row = replace(row, tasks=tuple(one for one in row.tasks if one != event.task_id), sequence=sequence)
-        # What another worker says is no sign of life of this one.
-        row = replace(row, lost_at=time, lost_to=lost_to) if lost_to else replace(row, seen_at=time)
-        _put(self._workers, key, row)
+        if isinstance(event, AttemptFailed) and (retry := self._retry.get(key)):
+            after = replace(after, retry_at=rows.retry_at(event, retry, time))
+        if forgotten := self._tasks.put(key, after):
+            self._retry.pop(forgotten, None)
+        workers.follow(self._workers, Told(sequence, time, event, before, after))
 
     def _apply_run(self, sequence: int, event: WorkflowMessage) -> None:
         key = _key(event.namespace, event.run_id)
         before = self._runs.get(key)
         after = runs.evolve(before, sequence, event)
         if after is not None and after is not before:
-            _put(self._runs, key, after)
-
-
-Row = TypeVar("Row", bound="_HasPlace")
-
-
-class _HasPlace(Protocol):
-    @property
-    def namespace(self) -> str: ...
-    @property
-    def sequence(self) -> int: ...
+            self._runs.put(key, after)
 
 
 def _key(namespace: str, name: str) -> str:
     return f"{namespace}/{name}"
-
-
-def _put(table: dict[str, Row], key: str, row: Row) -> None:
-    """Have the last row of a table be the one that changed last."""
-    table.pop(key, None)
-    table[key] = row
-
-
-def _of(found: Iterator[Row], namespaces: Collection[str]) -> Iterator[Row]:
-    return (row for row in found if ALL in namespaces or row.namespace in namespaces)
-
-
-def _behind(table: dict[str, Row], sequence: int, namespaces: Collection[str]) -> tuple[Row, ...]:
-    found: list[Row] = []
-    for row in reversed(table.values()):
-        if row.sequence <= sequence:
-            break
-        found.append(row)
-    return tuple(_of(reversed(found), namespaces))

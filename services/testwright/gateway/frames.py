@@ -37,6 +37,9 @@ def changes(change: Change) -> Iterator[bytes]:
             tasks=change.tasks[start : start + CHUNK],
             workers=change.workers if last else (),
             runs=change.runs if last else (),
+            lanes=change.lanes if last else (),
+            letters=change.letters if last else (),
+            schedules=change.schedules if last else (),
         )
         yield frame(part, event="change", id_=change.sequence if last else None)
 

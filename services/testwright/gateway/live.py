@@ -89,7 +89,7 @@ class Live:
                 await news.wait()
                 continue
             change = self.board.since(change.sequence, namespaces)
-            if change.tasks or change.workers or change.runs:
+            if not change.empty:
                 for chunk in frames.changes(change):
                     yield chunk
 

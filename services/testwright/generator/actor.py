@@ -182,7 +182,7 @@ class _Generator:
         Raises:
             WorkError: to nothing.
         """
-        reporter = Reporter(self._voice, item, start.attempt.number, "generate", stored.headers)
+        reporter = Reporter(self._voice, item, start.attempt.number, "generate", stored.headers, worker=self._worker)
         try:
             with anyio.fail_after(item.policy.timeout_s):
                 snapshot = await self._sources.fetch(item.snapshot.digest)

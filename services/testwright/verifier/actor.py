@@ -63,8 +63,9 @@ Join = Callable[[Mapping[str, bytes], bytes], Awaitable[bytes]]
 
 
 class _Verifier:
-    def __init__(self, bus: Bus, voice: Voice, judge: Judge, join: Join) -> None:
+    def __init__(self, bus: Bus, voice: Voice, judge: Judge, join: Join, worker: str) -> None:
         self._bus = bus
+        self._worker = worker
         self._sources = Sources(bus)
         self._archive = Archive(bus)
         self._voice = voice
@@ -103,7 +104,7 @@ class _Verifier:
             await self._voice.say(too_large, stored.headers)
 
     async def _outcome(self, item: VerifySuite, history: TaskHistory, stored: Stored) -> Publish:
-        reporter = Reporter(self._voice, item, item.attempt.number, "verify", stored.headers)
+        reporter = Reporter(self._voice, item, item.attempt.number, "verify", stored.headers, worker=self._worker)
         try:
             with anyio.fail_after(item.policy.timeout_s):
                 snapshot, candidate = await together(
@@ -166,18 +167,21 @@ class _Verifier:
         return Artifact(name=name, digest=await self._bus.put(subjects.ARTIFACTS, data), size=len(data))
 
 
-def verifier(bus: Bus, clock: Clock, judge: Judge, *, slots: int = 1, join: Join = merging.joined) -> Actor:
+def verifier(
+    bus: Bus, clock: Clock, judge: Judge, *, worker: str = "", slots: int = 1, join: Join = merging.joined
+) -> Actor:
     """Return a verifier.
 
     Args:
         bus: its connection.
         clock: time of day.
         judge: what judges candidates.
+        worker: name of this process, for whoever watches.
         slots: candidates at a time.
         join: what puts a candidate together with what was accepted before.
     """
     voice = Voice(bus, "verifier", clock)
-    part = _Verifier(bus, voice, judge, join)
+    part = _Verifier(bus, voice, judge, join, worker)
     consumers = tuple(subjects.verify_consumer(priority) for priority in PRIORITIES)
     reaction = Reaction(stream=subjects.WORK, consumers=consumers, type_=VerifySuite, handle=part.handle, slots=slots)
     return Actor("verifier", bus, voice, (reaction,), background=(part.endings.follow,))

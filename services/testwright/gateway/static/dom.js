@@ -33,8 +33,8 @@ export function percent(share) {
   return share === null || share === undefined ? "" : `${Math.floor(share)} %`;
 }
 
-export function counted(number, noun) {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+export function counted(number, noun, plural = `${noun}s`) {
+  return `${number} ${number === 1 ? noun : plural}`;
 }
 
 /** A time of day, with the date unless it is today's. */

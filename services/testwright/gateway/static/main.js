@@ -10,11 +10,12 @@ import { Runs } from "./runs.js";
 import { key, Store } from "./store.js";
 import { Tasks } from "./tasks.js";
 import { followTheme } from "./theme.js";
+import { Waiting } from "./waiting.js";
 
 const part = (id) => document.getElementById(id);
 const store = new Store();
-const overview = new Overview(store, part("tiles"), part("workers"));
-const views = { tasks: new Tasks(store), jobs: new Jobs(store), runs: new Runs(store) };
+const overview = new Overview(store, { tiles: part("tiles"), workers: part("workers"), waits: part("waits") });
+const views = { tasks: new Tasks(store), jobs: new Jobs(store), runs: new Runs(store), waiting: new Waiting(store) };
 let detail = null;
 
 function draw() {

@@ -1,5 +1,5 @@
 // The address of the page: `#/tasks?state=failed&text=shop`, `#/task/NAMESPACE/ID`, `#/task/NAMESPACE/ID/source`, `#/jobs`,
-// `#/runs`.
+// `#/runs`, `#/waiting`.
 
 export function read(hash = location.hash) {
   const [path, query = ""] = hash.replace(/^#\/?/, "").split("?");
@@ -9,7 +9,7 @@ export function read(hash = location.hash) {
     const [namespace, id, tab = ""] = parts.length > 2 ? parts.slice(1) : [undefined, parts[1]];
     return { view: "tasks", task: { namespace, id }, tab, filter };
   }
-  return { view: ["jobs", "runs"].includes(parts[0]) ? parts[0] : "tasks", task: null, filter };
+  return { view: ["jobs", "runs", "waiting"].includes(parts[0]) ? parts[0] : "tasks", task: null, filter };
 }
 
 function decodePart(part) {

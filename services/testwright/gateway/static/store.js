@@ -1,17 +1,22 @@
-// What the page knows: rows of tasks, workers and runs, as the gateway streams them. The browser comes again by itself
+// What the page knows: rows of tasks, workers, runs and of what waits, as the gateway streams them. The browser comes again by itself
 // when the stream breaks, and says how far it was; the gateway then sends the rows that have changed since.
 
 import { beforeNextPicture } from "./dom.js";
 
 export const STATES = ["queued", "running", "verifying", "waiting", "completed", "failed", "cancelled"];
 
-export const key = (row) => `${row.namespace}/${row.id ?? row.name}`;
+const TABLES = ["workers", "runs", "lanes", "letters", "schedules"];
+
+export const key = (row) => [row.namespace, row.role, row.id ?? row.name].filter(Boolean).join("/");
 export const ended = (row) => ["completed", "failed", "cancelled"].includes(row.state);
 
 export class Store {
   tasks = new Map();
   workers = new Map();
   runs = new Map();
+  lanes = new Map();
+  letters = new Map();
+  schedules = new Map();
   counts = new Map();
   order = []; // tasks, newest first
   sequence = 0;
@@ -47,6 +52,11 @@ export class Store {
     return this.order.find((row) => row.id === id);
   }
 
+  /** Tasks that wait for another try. */
+  get tries() {
+    return this.order.filter((row) => row.retry_at);
+  }
+
   get namespaces() {
     return [...new Set(this.order.map((row) => row.namespace))].sort();
   }
@@ -59,11 +69,10 @@ export class Store {
   #apply(change) {
     if (change.reset) {
       this.resets += 1;
-      for (const table of [this.tasks, this.workers, this.runs, this.counts]) table.clear();
+      for (const table of [this.tasks, this.counts, ...TABLES.map((name) => this[name])]) table.clear();
     }
     for (const row of change.tasks) this.#put(row);
-    for (const row of change.workers) this.workers.set(key(row), row);
-    for (const row of change.runs) this.runs.set(key(row), row);
+    for (const name of TABLES) for (const row of change[name]) this[name].set(key(row), row);
     this.sequence = change.sequence;
     this.#tell();
   }

@@ -19,6 +19,7 @@ function fits(row, { state, module, namespace, text: words = "" }) {
 
 /** When a task began to wait or to be worked on, or what it has taken. */
 function time(row) {
+  if (row.retry_at) return `again at ${clock(row.retry_at)}`;
   const begun = row.started_at ?? row.created_at;
   return row.completed_at ? `took ${spoken(Date.parse(row.completed_at) - Date.parse(begun))}` : `since ${clock(begun)}`;
 }

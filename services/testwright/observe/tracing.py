@@ -24,10 +24,10 @@ from testwright.observe import core
 from testwright.observe.spectator import Answer, Said, Step
 from testwright_schemas import Usage, envelope, subjects
 
-MAX_LINKS = 32
-"""Links of one span: a job of many tasks has as many messages behind it."""
+MAX_LINKS = 128
+"""Links of one span, as many as OpenTelemetry keeps by default: what many tasks lead to has many messages behind it."""
 
-_LINKED = frozenset({"attempt-failed", "verified"})
+_LINKED = frozenset({"attempt-failed", "verified", "finished"})
 _PARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 
 _LINKS: ContextVar[set[str] | None] = ContextVar("testwright-links", default=None)

@@ -1,15 +1,16 @@
 """The live page in a real browser: what it shows of who works and of what waits, and how it comes to know."""
 
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from tests.support import tasks
-from tests.support.browser import PATIENCE_MS, chromium, needs_chromium
+from tests.support.browser import PATIENCE_MS, chromium, needs_chromium, opened
 from tests.support.gateways import TOKEN, Site, gateway
 from tests.support.pages import IDS, of, say, submitted, visited, waiting
 from testwright import clock
@@ -111,3 +112,60 @@ async def test_the_page_asks_once_and_is_told_the_rest(browser: Browser, bus: Bu
         assert all(address.startswith(site.place.url) for address in watched.requests)
         assert await page.evaluate("document.cookie") == ""
         assert TOKEN not in page.url
+
+
+@dataclass
+class Mishap:
+    """What happens to the first request of a kind: it is lost, or refused with a status."""
+
+    path: str
+    method: str = "GET"
+    status: int | None = None
+
+    async def befall(self, route: Route) -> None:
+        """Do it to a request."""
+        if route.request.method != self.method:
+            await route.fallback()
+        elif self.status is None:
+            await route.abort("connectionreset")
+        else:
+            await route.fulfill(status=self.status, body="{}", headers={"Retry-After": "1"})
+
+
+MISHAPS = {
+    "a module of the page": Mishap("**/static/story.js"),
+    "the request to sign in": Mishap("**/api/v1/session", "POST"),
+    "the request to sign in, as one too many": Mishap("**/api/v1/session", "POST", 429),
+    "the question who is signed in": Mishap("**/api/v1/session"),
+    "the stream": Mishap("**/api/v1/board"),
+    "the stream, as one too many": Mishap("**/api/v1/board", status=503),
+}
+
+
+@pytest.mark.parametrize("mishap", MISHAPS.values(), ids=MISHAPS)
+async def test_whatever_is_lost_at_the_beginning_the_page_comes_again(
+    browser: Browser, bus: Bus, site: Site, mishap: Mishap
+) -> None:
+    await say(bus, submitted(1, "calc"))
+    async with opened(browser, "about:blank") as watched:
+        page = watched.page
+        # The question who is signed in comes after the sign-in has taken one of these times.
+        times = 2 if mishap.path.endswith("session") and mishap.method == "GET" else 1
+        await page.route(mishap.path, mishap.befall, times=times)
+        await page.goto(f"{site.place.url}#token={TOKEN}")
+
+        await expect(page.locator("#link")).to_have_text("live")
+        await expect(page.locator(".row .module")).to_contain_text("calc")
+        assert TOKEN not in page.url
+        watched.complaints.clear()  # the browser notes each refusal
+
+
+async def test_a_tab_behind_others_has_no_pictures_and_knows_what_happens_all_the_same(
+    browser: Browser, bus: Bus, site: Site
+) -> None:
+    async with opened(browser, "about:blank") as watched:
+        await watched.page.add_init_script("window.requestAnimationFrame = () => 0")
+        await watched.page.goto(f"{site.place.url}#token={TOKEN}")
+        await expect(watched.page.locator("#link")).to_have_text("live")
+        await say(bus, submitted(1, "calc"), of(tasks.started(), "task-00001"))
+        await expect(watched.page).to_have_title("1 at work · testwright")

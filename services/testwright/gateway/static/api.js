@@ -1,5 +1,7 @@
 // The only place that asks the gateway for something; what happens comes by itself, see store.js.
 
+const PATIENCE = 10_000; // milliseconds for an answer on who is signed in
+
 export class Refused extends Error {
   constructor(status, detail) {
     super(detail);
@@ -7,12 +9,16 @@ export class Refused extends Error {
   }
 }
 
-async function ask(method, path, { namespace, headers, body } = {}) {
+/** Whether the same may go well a little later: nobody has answered, or was too busy to. */
+export const passing = (error) => !(error instanceof Refused) || [429, 503].includes(error.status);
+
+async function ask(method, path, { namespace, headers, body, signal } = {}) {
   const query = namespace ? `?namespace=${encodeURIComponent(namespace)}` : "";
   const response = await fetch(`/api/v1/${path}${query}`, {
     method,
     headers: body ? { "Content-Type": "application/json", ...headers } : headers,
     body: body && JSON.stringify(body),
+    signal,
   });
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({}));
@@ -20,11 +26,12 @@ async function ask(method, path, { namespace, headers, body } = {}) {
 }
 
 /** Trade a token for a cookie that no script can read. */
-export const signIn = (token) => ask("POST", "session", { headers: { Authorization: `Bearer ${token}` } });
+export const signIn = (token) => 
+  ask("POST", "session", { headers: { Authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(PATIENCE) });
 
 /** Whether the cookie opens anything. */
 export const signedIn = () =>
-  ask("GET", "session").then(
+  ask("GET", "session", { signal: AbortSignal.timeout(PATIENCE) }).then(
     () => true,
     (error) => error.status !== 401,
   );

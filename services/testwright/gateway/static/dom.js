@@ -1,5 +1,7 @@
 // The only place that makes elements. Texts become text nodes: nothing is ever read as markup.
 
+import { at } from "./pacing.js";
+
 /** Make an element. `on…` properties are listeners, `style` sets single properties, `data` sets data attributes. */
 export function h(tag, properties, ...children) {
   const element = document.createElement(tag);
@@ -60,10 +62,15 @@ export function beforeNextPicture(action) {
   return () => {
     if (asked) return;
     asked = true;
-    requestAnimationFrame(() => {
+    const once = () => {
+      cancelAnimationFrame(frame);
+      callOff();
       asked = false;
       action();
-    });
+    };
+    const frame = requestAnimationFrame(once);
+    // A tab behind others has no next picture, and its name is read all the same.
+    const callOff = at(Date.now() + 500, once);
   };
 }
 

@@ -1,10 +1,11 @@
 // Puts the page together: who is signed in, which view is shown, and which keys do what.
 
-import { signedIn, signIn } from "./api.js";
+import { passing, signedIn, signIn } from "./api.js";
 import { Detail } from "./detail.js";
 import { show, tell, text } from "./dom.js";
 import { Jobs } from "./jobs.js";
 import { Overview } from "./overview.js";
+import { Pause } from "./pacing.js";
 import { read, toView } from "./route.js";
 import { Runs } from "./runs.js";
 import { key, Store } from "./store.js";
@@ -16,9 +17,11 @@ const part = (id) => document.getElementById(id);
 const store = new Store();
 const overview = new Overview(store, { tiles: part("tiles"), workers: part("workers"), waits: part("waits") });
 const views = { tasks: new Tasks(store), jobs: new Jobs(store), runs: new Runs(store), waiting: new Waiting(store) };
+const pause = new Pause();
 let detail = null;
 
 function draw() {
+  drawLink();
   const route = read();
   overview.draw(route);
   const view = views[route.view];
@@ -30,7 +33,6 @@ function draw() {
     if (link.dataset.view === route.view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  drawLink();
 }
 
 function drawDetail(route) {
@@ -67,6 +69,7 @@ function drawLink() {
   part("link").dataset.state = store.link;
   text(part("link"), store.link);
   part("reconnect").hidden = store.link !== "closed";
+  if (store.link === "live") pause.reset();
   document.body.dataset.sequence = store.sequence;
   document.body.dataset.resets = store.resets;
 }
@@ -75,7 +78,7 @@ async function open() {
   const welcome = await signedIn().catch(() => true);
   part("signin").hidden = welcome;
   for (const id of ["now", "panes"]) part(id).hidden = !welcome;
-  if (welcome) store.connect();
+  if (welcome) store.connect(() => pause.then(open));
   else part("token").focus();
 }
 
@@ -84,6 +87,7 @@ async function enter(token) {
     await signIn(token);
     text(document.querySelector("#signin .notice"), "");
   } catch (error) {
+    if (passing(error)) return pause.then(() => enter(token));
     text(document.querySelector("#signin .notice"), error.message);
   }
   await open();

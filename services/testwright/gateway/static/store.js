@@ -2,8 +2,11 @@
 // when the stream breaks, and says how far it was; the gateway then sends the rows that have changed since.
 
 import { beforeNextPicture } from "./dom.js";
+import { at } from "./pacing.js";
 
 export const STATES = ["queued", "running", "verifying", "waiting", "completed", "failed", "cancelled"];
+
+const PATIENCE = 20_000; // milliseconds until the stream that was asked for begins
 
 const TABLES = ["workers", "runs", "lanes", "letters", "schedules"];
 
@@ -24,6 +27,7 @@ export class Store {
   link = "connecting";
   #listeners = new Set();
   #source = null;
+  #callOff = () => {};
   #sorted = true;
   #tell = beforeNextPicture(() => {
     this.#sort();
@@ -36,13 +40,27 @@ export class Store {
     this.#tell();
   }
 
-  connect() {
+  /** Follow the board from its beginning; `refused` is called where the browser does not come again by itself. */
+  connect(refused) {
     this.#source?.close();
     const source = (this.#source = new EventSource("/api/v1/board"));
-    source.addEventListener("open", () => this.#linked("live"));
-    source.addEventListener("error", () =>
-      this.#linked(source.readyState === EventSource.CLOSED ? "closed" : "reconnecting"),
-    );
+    // A browser waits for an answer for ever.
+    const expect = () => {
+      this.#callOff();
+      this.#callOff = at(Date.now() + PATIENCE, () => this.connect(refused));
+    };
+    expect();
+    source.addEventListener("open", () => {
+      this.#callOff();
+      this.#linked("live");
+    });
+    source.addEventListener("error", () => {
+      const closed = source.readyState === EventSource.CLOSED;
+      this.#linked(closed ? "closed" : "reconnecting");
+      if (!closed) return expect();
+      this.#callOff();
+      refused();
+    });
     source.addEventListener("change", (event) => this.#apply(JSON.parse(event.data)));
   }
 

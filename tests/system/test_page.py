@@ -114,7 +114,7 @@ async def test_a_task_appears_progresses_and_completes_on_the_page_with_no_reloa
 
 async def test_the_page_goes_on_without_gaps_when_the_gateway_comes_back(browser: Browser, tmp_path: Path) -> None:
     async with local_plant() as plant:
-        await plant.start_all()
+        await plant.start_all("submitter", "collector", "generator")
         port = free_port()
         child, address = await gateway(plant, port)
         async with opened(browser, address) as watched:
@@ -150,7 +150,7 @@ async def test_the_page_goes_on_without_gaps_when_the_gateway_comes_back(browser
 
 async def test_a_killed_worker_shows_and_so_does_who_took_its_work(browser: Browser, tmp_path: Path) -> None:
     async with local_plant() as plant:
-        await plant.start_all()
+        await plant.start_all("submitter", "collector", "generator")
         await plant.lose_patience()
         _, address = await gateway(plant, 0)
         async with opened(browser, address) as watched:
@@ -169,6 +169,6 @@ async def test_a_killed_worker_shows_and_so_does_who_took_its_work(browser: Brow
             await page.locator(".row").click()
             await expect(page.locator(".timeline")).to_contain_text(f"{lost} was lost")
             await watched.picture("page-lost-worker")
-            await again.deliver()
+            await again.fail("gave-up", retryable=False)
             await plant.client.wait(job.tasks[0].id, timeout=60)
-            await expect(page.locator("#detail h2 .pill")).to_have_text("completed")
+            await expect(page.locator("#detail h2 .pill")).to_have_text("failed")

@@ -138,3 +138,51 @@ async def test_examples_of_the_documentation_become_tests(tmp_path: Path) -> Non
 
     assert "assert shop.price(4) == 25" in text
     assert "with pytest.raises(ZeroDivisionError):\n        shop.price(0)" in text
+
+
+DUE = """
+from datetime import timedelta
+
+
+class Term:
+    def __init__(self, days):
+        self.days = days
+
+    def __repr__(self):
+        return f"Term({self.days})"
+
+    def after(self, start):
+        if start is None:
+            return self
+        return start + timedelta(days=self.days)
+
+    def length(self, unit):
+        return timedelta(self.days) if unit == "days" else NotImplemented
+"""
+
+
+async def test_values_that_the_module_deals_in_become_tests_and_so_does_what_shows_itself(tmp_path: Path) -> None:
+    work = assignment(tmp_path, {"pkg/__init__.py": "", "pkg/shop.py": DUE}, "pkg.shop")
+    body = (
+        "    term = shop.Term(days=1)\n    result = term.after(start=None)\n    assert isinstance(result, shop.Term)\n"
+    )
+
+    shown = "def test_2():\n    shop.Term(days=2)\n\n\ndef test_3():\n    shop.Term(days=2).length(unit='x')\n"
+
+    text = await varied(work, f"{HEAD}def test_1():\n{body}\n\n{shown}", ast.parse(DUE))
+
+    assert "import datetime" in text
+    assert "assert shop.Term(days=2).length(unit='x') is NotImplemented" in text
+    assert "assert shop.Term(days=2).length(unit='days') == shop.timedelta(days=2)" in text
+    assert (
+        "result = term.after(start=datetime.date(2024, 2, 29))\n    assert result == datetime.date(2024, 3, 1)" in text
+    )
+    assert "assert repr(shop.Term(days=2)) == 'Term(2)'" in text
+
+
+async def test_a_value_that_cannot_show_itself_is_no_error_of_the_call(tmp_path: Path) -> None:
+    mute = "class Mute:\n    def __repr__(self):\n        raise ValueError\n\n\ndef mute():\n    return Mute()\n"
+    work = assignment(tmp_path, {"pkg/__init__.py": "", "pkg/shop.py": mute}, "pkg.shop")
+    suite = f"{HEAD}def test_1():\n    shop.mute()\n"
+
+    assert await varied(work, suite, ast.parse(mute)) == suite

@@ -134,3 +134,34 @@ def test_texts_become_tests_where_their_outcome_is_their_own() -> None:
 
 def test_what_came_to_nothing_is_no_side_of_a_change() -> None:
     assert outcomes((1, "1"), (2, ""), (3, "1")) == []
+
+
+DATED = "import datetime\n\n\ndef due(start, days=3, *rest):\n    return start + datetime.timedelta(days)\n"
+
+
+def test_each_parameter_gets_values_of_the_types_that_the_module_deals_in_once() -> None:
+    body = """
+        def test_1():
+            value = shop.due(None, days=3)
+            assert value is None
+        def test_2():
+            assert shop.due(None) is None
+    """
+    tests = [each for each in ast.parse(dedent(body)).body if isinstance(each, ast.FunctionDef)]
+
+    found = [each.statements for each in variations(tests, ast.parse(DATED)) if "datetime" in each.statements[0]]
+
+    assert found == [
+        ("import datetime", "value = shop.due(datetime.date(2024, 2, 29), days=3)", "value"),
+        ("import datetime", "value = shop.due(datetime.datetime(2023, 12, 31, 23, 59), days=3)", "value"),
+        ("import datetime", "value = shop.due(datetime.timedelta(days=40), days=3)", "value"),
+        ("import datetime", "value = shop.due(None, days=datetime.date(2024, 2, 29))", "value"),
+        ("import datetime", "value = shop.due(None, days=datetime.datetime(2023, 12, 31, 23, 59))", "value"),
+        ("import datetime", "value = shop.due(None, days=datetime.timedelta(days=40))", "value"),
+    ]
+
+
+def test_a_module_that_deals_in_plain_values_gets_no_others() -> None:
+    assert not [
+        each for each in tried("def test_1():\n    shop.greeting(name=None)\n") if "import" in each.statements[0]
+    ]

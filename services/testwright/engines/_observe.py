@@ -23,7 +23,7 @@ LONGEST = 200
 """Characters of a value that is worth an assertion."""
 
 _FLAT = (bool, int, float, str, bytes, type(None))
-_SINGLE = ("None", "True", "False")
+_SINGLE = ("None", "True", "False", "NotImplemented")
 _OF_THE_MACHINE = (MemoryError, RecursionError)
 
 
@@ -69,30 +69,67 @@ def observed(statements: list[str], names: dict[str, Any], module: str) -> dict[
     for text in statements:
         statement = ast.parse(text).body[0]
         try:
-            said = _said(statement, text, names)
+            said, line = _said(statement, text, names, module)
         except (Exception, SystemExit) as error:  # noqa: BLE001  a call may raise anything
             name = _name_of(type(error), names, module)
             raising = ast.unparse(getattr(statement, "value", statement))
             end = [f"with pytest.raises({name}):", f"    {raising}"]
             return {"lines": [*lines, *end], "seen": [*seen, name]} if name else {}
         if said:
-            lines.append(f"assert {text} {'is' if said in _SINGLE else '=='} {said}")
+            lines.append(line)
             seen.append(said)
         elif not isinstance(statement, ast.Expr) or isinstance(statement.value, ast.Call):
             lines.append(text)
     return {"lines": lines, "seen": seen} if seen else {}
 
 
-def _said(statement: ast.stmt, text: str, names: dict[str, Any]) -> str:
-    """Run a statement; return the source of its value, empty where it has none that is plain."""
-    if isinstance(statement, ast.Expr):
-        return plain(eval(text, names))  # noqa: S307  running it is the point, and the sandbox the place
-    exec(text, names)  # noqa: S102  as above
-    return ""
+def _said(statement: ast.stmt, text: str, names: dict[str, Any], module: str) -> tuple[str, str]:
+    """Run a statement; return what is seen of its value, and an assertion of it; empty where it has none to show."""
+    if not isinstance(statement, ast.Expr):
+        exec(text, names)  # noqa: S102  running it is the point, and the sandbox the place
+        return "", ""
+    value = eval(text, names)  # noqa: S307  as above
+    try:
+        return _described(value, text, names, module)
+    except Exception:  # noqa: BLE001  it does not show itself, or is like nothing
+        return "", ""
+
+
+def _described(value: Any, text: str, names: dict[str, Any], module: str) -> tuple[str, str]:
+    source = plain(value) or _of_class(value, names, module)
+    if source:
+        return source, f"assert {text} {'is' if source in _SINGLE else '=='} {source}"
+    shown = _shown(value)
+    return shown, f"assert repr({text}) == {shown!r}"
+
+
+def _of_class(value: Any, names: dict[str, Any], module: str) -> str:
+    """Return the source of a value whose class the test can name, empty where its own words are none."""
+    kind = type(value)
+    homes = [sys.modules.get(module), sys.modules.get(kind.__module__)]
+    places = (name for name, place in names.items() if any(place is home for home in homes))
+    place = next((name for name in places if getattr(names[name], kind.__name__, None) is kind), "")
+    source = f"{place}.{repr(value).removeprefix(f'{kind.__module__}.')}"
+    try:
+        same = bool(place) and len(source) <= LONGEST and eval(source, names) == value  # noqa: S307  as above
+    except Exception:  # noqa: BLE001  it is not a source
+        return ""
+    return source if same is True else ""
+
+
+def _shown(value: Any) -> str:
+    """Return how a value shows itself, empty where its class does not say, or says where it lies."""
+    kind: Any = type(value)
+    if kind.__repr__ is object.__repr__ or isinstance(value, type):
+        return ""
+    shown = repr(value)
+    return shown if len(shown) <= LONGEST and not shown.startswith("<") and " at 0x" not in shown else ""
 
 
 def plain(value: Any) -> str:
     """Return the source of a value that equals itself and has a short one, otherwise the empty string."""
+    if value is NotImplemented:
+        return "NotImplemented"
     if not _is_plain(value):
         return ""
     text = repr(value)

@@ -2,8 +2,9 @@
 
 A search is content with any argument that takes a branch; whether ``< 5000`` or ``<= 5000`` stands there shows only at
 5000. So each literal that a test passes to the module is replaced by the constants of what is called and by their
-neighbours, a number also by zero and by one that is larger than any table. What is called with these is observed, and
-becomes a test where the outcome changes from one to the next.
+neighbours, a number also by zero and by one that is larger than any table. Each parameter is also given values of the
+types that the module deals in. What is called with these is observed, and becomes a test where the outcome changes from
+one to the next.
 """
 
 import ast
@@ -12,7 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from testwright.engines._worlds import values
+
 Value = bool | int | float | str
+Place = tuple[int, int]
+"""A statement, and a node in it as ``ast.walk`` counts."""
 
 MOST = 400
 """Lists of statements that are tried."""
@@ -56,10 +61,12 @@ def variations(tests: Iterable[ast.FunctionDef], target: ast.Module) -> list[Var
         tests: whose calls are varied.
         target: the module under test.
     """
-    constants = _Constants(target)
+    constants, worldly = _Constants(target), values(target)
     families: dict[str, list[Variation]] = {}
     for test in tests:
         actions = _actions(test)
+        for place, parameter in _parameters(actions, constants) if worldly else ():
+            families.setdefault(parameter, list(_of_types(actions, place, worldly)))
         if actions and not any(isinstance(each, ast.Assert | ast.With) for each in test.body):
             # It asserts nothing, and may as it is once it was seen what comes of it.
             same = tuple(map(ast.unparse, actions))
@@ -121,16 +128,42 @@ def _is_type(node: ast.expr) -> bool:
     return any(isinstance(each, ast.Name) and each.id == "type" for each in ast.walk(node))
 
 
-def _places(actions: Sequence[ast.stmt], constants: "_Constants") -> Iterator[tuple[tuple[int, int], str]]:
-    """Yield where literals are passed to the module (statement, and node as ``ast.walk`` counts), and to what."""
+def _places(actions: Sequence[ast.stmt], constants: "_Constants") -> Iterator[tuple[Place, str]]:
+    """Yield where literals are passed to the module, and to what."""
+    for place, call, argument in _arguments(actions, constants):
+        if _literal(argument.value) is not None:
+            yield place, _called(call)
+
+
+def _parameters(actions: Sequence[ast.stmt], constants: "_Constants") -> Iterator[tuple[Place, str]]:
+    """Yield where anything is passed to the module, and the parameter that takes it."""
+    for place, call, argument in _arguments(actions, constants):
+        name = argument.arg or str([*call.args, argument.value].index(argument.value))
+        yield place, f"{_called(call)}: {name}"
+
+
+def _arguments(actions: Sequence[ast.stmt], constants: "_Constants") -> Iterator[tuple[Place, ast.Call, ast.keyword]]:
     for row, action in enumerate(actions):
         nodes = list(ast.walk(action))
         for call in nodes:
-            callee = _called(call)
-            if isinstance(call, ast.Call) and callee in constants:
-                for argument in (*call.args, *(keyword.value for keyword in call.keywords)):
-                    if _literal(argument) is not None:
-                        yield (row, nodes.index(argument)), callee
+            if isinstance(call, ast.Call) and _called(call) in constants:
+                for argument in (*(ast.keyword(None, each) for each in call.args), *call.keywords):
+                    yield (row, nodes.index(argument.value)), call, argument
+
+
+def _of_types(actions: Sequence[ast.stmt], place: Place, worldly: Sequence[tuple[str, str]]) -> Iterator[Variation]:
+    """Yield the statements up to there with values of the types that the module deals in, and a look at the result."""
+    actions = actions[: place[0] + 1]
+    family = "\n".join(("of a type", *_with(actions, place, ast.Name("_"))))
+    result: tuple[str, ...] = ()
+    match actions[-1]:
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            result = (name,)
+        case _:
+            pass
+    for module, source in worldly:
+        statements = _with(actions, place, ast.parse(source, mode="eval").body)
+        yield Variation(family, source, (f"import {module}", *statements, *result))
 
 
 def _called(node: ast.AST) -> str:
@@ -151,7 +184,7 @@ def _literal(node: ast.AST) -> Value | None:
             return None
 
 
-def _variants(actions: Sequence[ast.stmt], place: tuple[int, int], known: Sequence[Value]) -> Iterator[Variation]:
+def _variants(actions: Sequence[ast.stmt], place: Place, known: Sequence[Value]) -> Iterator[Variation]:
     row, column = place
     old = _literal(list(ast.walk(actions[row]))[column])
     family = "\n".join(_with(actions, place, ast.Name("_")))
@@ -160,7 +193,7 @@ def _variants(actions: Sequence[ast.stmt], place: tuple[int, int], known: Sequen
             yield Variation(family, value, _with(actions, place, ast.parse(repr(value), mode="eval").body))
 
 
-def _with(actions: Sequence[ast.stmt], place: tuple[int, int], new: ast.expr) -> tuple[str, ...]:
+def _with(actions: Sequence[ast.stmt], place: Place, new: ast.expr) -> tuple[str, ...]:
     row, column = place
     action = copy.deepcopy(actions[row])
     changed = _Replacement(list(ast.walk(action))[column], new).visit(action)

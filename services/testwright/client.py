@@ -123,7 +123,7 @@ class Client:
     async def submit_bundle(self, bundled: Bundle, policy: Policy | None = None, terms: Terms | None = None) -> Job:
         """Submit the targets of a bundle; see ``submit``."""
         job, command = prepare(bundled, policy, terms, namespace=self.namespace, new_id=self._new_id, now=self._clock())
-        await self.bus.put(subjects.SNAPSHOTS, bundled.data)
+        await self.bus.put(subjects.SNAPSHOTS, self.namespace, bundled.data)
         return await self._order(job, command)
 
     async def retry(self, *task_ids: str) -> Job:
@@ -209,7 +209,8 @@ class Client:
         Raises:
             BlobNotFoundError: they have expired.
         """
-        return {file.name: await self.bus.fetch(subjects.ARTIFACTS, file.digest) for file in result.files}
+        bucket, namespace = subjects.ARTIFACTS, result.namespace
+        return {file.name: await self.bus.fetch(bucket, namespace, file.digest) for file in result.files}
 
     @asynccontextmanager
     async def watch(self, *ids: str, past: bool = True) -> AsyncGenerator[AsyncIterator[tuple[Stored, EventMessage]]]:
@@ -275,10 +276,8 @@ class Client:
         return job
 
     async def _result(self, task_id: str, prospect: Prospect) -> TaskFinished:
-        if not prospect.own:
-            result = await self._known(task_id, prospect)
-            if result:
-                return result
+        if not prospect.own and (result := await self._known(task_id, prospect)):
+            return result
         await prospect.ended.wait()
         if prospect.refusal:
             raise prospect.refusal

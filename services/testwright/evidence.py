@@ -47,6 +47,6 @@ async def _fetched(client: Client, bucket: str, digest: str) -> bytes:
     if not digest:
         return b""
     try:
-        return await client.bus.fetch(bucket, digest)
+        return await client.bus.fetch(bucket, client.namespace, digest)
     except BlobNotFoundError:
         return b""

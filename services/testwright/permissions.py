@@ -94,7 +94,8 @@ def as_configured(granted: Rights, prefix: str) -> dict[str, Any]:
 
 
 def _client(namespace: str = "*") -> Rights:
-    return _commands(_ASKED, namespace) + _following(namespace) + _upload() + _download()
+    stored = _upload(subjects.SNAPSHOTS, namespace) + _download(namespace)
+    return _commands(_ASKED, namespace) + _following(namespace) + stored
 
 
 def _gateway() -> Rights:
@@ -253,18 +254,27 @@ def _following(namespace: str, filters: Sequence[str] = ()) -> Rights:
     )
 
 
-def _download() -> Rights:
-    return _contents(subjects.SNAPSHOTS) + _contents(subjects.ARTIFACTS)
+def _download(namespace: str = "*") -> Rights:
+    return _contents(subjects.SNAPSHOTS, namespace) + _contents(subjects.ARTIFACTS, namespace)
 
 
-def _contents(bucket: str) -> Rights:
+def _contents(bucket: str, namespace: str = "*") -> Rights:
+    """Return the right to read contents; those of one namespace are read through consumers only, as its events are."""
     stream = _store(bucket)
-    verbs = (f"DIRECT.GET.{stream}", f"STREAM.MSG.GET.{stream}", f"CONSUMER.CREATE.{stream}.*.$O.{bucket}.C.*")
-    return Rights(publish=(*(f"{_API}.{verb}" for verb in verbs), f"$JS.FC.{stream}.>"))
+    at_large = (f"DIRECT.GET.{stream}", f"STREAM.MSG.GET.{stream}") if namespace == "*" else ()
+    created = (f"CONSUMER.CREATE.{stream}.*.{place}" for place in _places(bucket, namespace))
+    return Rights(publish=(*(f"{_API}.{verb}" for verb in (*at_large, *created)), f"$JS.FC.{stream}.>"))
 
 
-def _upload(bucket: str = subjects.SNAPSHOTS) -> Rights:
-    return Rights(publish=(f"{_API}.STREAM.MSG.GET.{_store(bucket)}", f"$O.{bucket}.C.*", f"$O.{bucket}.M.*"))
+def _upload(bucket: str = subjects.SNAPSHOTS, namespace: str = "*") -> Rights:
+    # Whether it is there already is looked up first.
+    return _contents(bucket, namespace) + Rights(publish=_places(bucket, namespace))
+
+
+def _places(bucket: str, namespace: str) -> tuple[str, ...]:
+    """Return where chunks and entries are: of one namespace, or of each and those that earlier versions have stored."""
+    tails = ("*.*", "*") if namespace == "*" else (f"{namespace}.*",)
+    return tuple(f"$O.{bucket}.{kind}.{tail}" for kind in "CM" for tail in tails)
 
 
 def _queues() -> Rights:

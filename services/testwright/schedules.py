@@ -78,7 +78,7 @@ class Schedules:
             timetable=timetable,
         )
         check(command)
-        await self._bus.put(subjects.SNAPSHOTS, bundled.data)
+        await self._bus.put(subjects.SNAPSHOTS, self._namespace, bundled.data)
         await self._voice.say(Publish(message=command), {})
         return command
 

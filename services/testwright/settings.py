@@ -204,6 +204,11 @@ def gateway() -> GatewaySettings:
     return GatewaySettings(tokens=tokens, hosts=tuple(filter(None, map(str.strip, hosts))))
 
 
+def shared_contents() -> bool:
+    """Return whether to store contents where earlier versions look for them: ``TESTWRIGHT_SHARED_CONTENTS=1``."""
+    return _said("TESTWRIGHT_SHARED_CONTENTS") == "1"
+
+
 def telemetry() -> Telemetry:
     """Return what the surroundings say of how we are watched."""
     return Telemetry.read(_said)

@@ -13,13 +13,13 @@ class Sources:
 
     def __init__(self, bus: Blobs) -> None:
         self._bus = bus
-        self._last = ("", b"")
+        self._last = (("", ""), b"")
 
-    async def fetch(self, digest: str) -> bytes:
-        """Return a snapshot by its digest; raises as ``Blobs.fetch`` does."""
+    async def fetch(self, namespace: str, digest: str) -> bytes:
+        """Return a snapshot of a namespace by its digest; raises as ``Blobs.fetch`` does."""
         last, snapshot = self._last
-        if last == digest:
+        if last == (namespace, digest):
             return snapshot
-        snapshot = await self._bus.fetch(subjects.SNAPSHOTS, digest)
-        self._last = digest, snapshot
+        snapshot = await self._bus.fetch(subjects.SNAPSHOTS, namespace, digest)
+        self._last = (namespace, digest), snapshot
         return snapshot

@@ -145,12 +145,12 @@ def _check_jobs(made: Audit, book: Book, ends: Sequence[TaskFinished], jobs: Seq
 
 
 async def _check_files(made: Audit, bus: Bus, ends: Sequence[TaskFinished]) -> None:
-    digests = {file.digest for end in ends for file in end.files}
+    digests = {(end.namespace, file.digest) for end in ends for file in end.files}
     made.expect("completed without files", [end.task_id for end in ends if _bare(end)], [])
     missing: list[str] = []
-    for digest in sorted(digests):
+    for namespace, digest in sorted(digests):
         try:
-            await bus.fetch(subjects.ARTIFACTS, digest)
+            await bus.fetch(subjects.ARTIFACTS, namespace, digest)
         except (BlobNotFoundError, BusError) as error:
             missing.append(str(error))
     made.counts["files named in results"] = sum(len(end.files) for end in ends)

@@ -86,7 +86,7 @@ class Customer:
         )
         while True:
             try:
-                await bus.put(subjects.SNAPSHOTS, bundled.data)
+                await bus.put(subjects.SNAPSHOTS, "default", bundled.data)
                 # Under another id of the message, so that the server cannot know it.
                 await bus.publish(subjects.command(command), envelope.encode(command), message_id=uuid4().hex)
             except BusError:

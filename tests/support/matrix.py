@@ -16,6 +16,17 @@ from testwright.bus._nats_client import Callbacks, dial
 from testwright.bus._nats_wire import denied
 from testwright_schemas import subjects
 
+
+def storing(bucket: str, *scopes: str) -> tuple[str, ...]:
+    """Return what storing in a bucket publishes on: chunks, and the entry that makes them known."""
+    return tuple(f"$O.{bucket}.{kind}.{scope}n1" for scope in scopes for kind in "CM")
+
+
+def fetching(bucket: str, *scopes: str) -> tuple[str, ...]:
+    """Return what fetching from a bucket publishes on, where it is held to what is named."""
+    return tuple(f"$JS.API.CONSUMER.CREATE.OBJ_{bucket}.x.{place}" for place in storing(bucket, *scopes))
+
+
 ROWS: dict[str, tuple[str, ...]] = {
     # what is published
     "commands of its namespace": tuple(
@@ -104,13 +115,22 @@ ROWS: dict[str, tuple[str, ...]] = {
         for stream in ("TESTWRIGHT_COMMANDS", "TESTWRIGHT_WORK", "TESTWRIGHT_TIMERS")
         for verb in ("DIRECT.GET", "STREAM.MSG.GET", "CONSUMER.CREATE")
     ),
-    "snapshots: store": ("$O.testwright-snapshots.C.n1", "$O.testwright-snapshots.M.d1"),
-    "snapshots: fetch": (
+    "snapshots of its namespace: store": storing("testwright-snapshots", "acme."),
+    "snapshots of its namespace: fetch": fetching("testwright-snapshots", "acme."),
+    "snapshots of another, or of all: store": storing("testwright-snapshots", "other.", ""),
+    "snapshots of another, or of all: fetch": (
+        *fetching("testwright-snapshots", "other.", "*.", ""),
         "$JS.API.STREAM.MSG.GET.OBJ_testwright-snapshots",
         "$JS.API.DIRECT.GET.OBJ_testwright-snapshots",
     ),
-    "artifacts: store": ("$O.testwright-artifacts.C.n1", "$O.testwright-artifacts.M.d1"),
-    "artifacts: fetch": tuple(f"$JS.API.{verb}.OBJ_testwright-artifacts" for verb in ("STREAM.MSG.GET", "DIRECT.GET")),
+    "artifacts of its namespace: store": storing("testwright-artifacts", "acme."),
+    "artifacts of its namespace: fetch": fetching("testwright-artifacts", "acme."),
+    "artifacts of another, or of all: store": storing("testwright-artifacts", "other.", ""),
+    "artifacts of another, or of all: fetch": (
+        *fetching("testwright-artifacts", "other.", "*.", ""),
+        "$JS.API.STREAM.MSG.GET.OBJ_testwright-artifacts",
+        "$JS.API.DIRECT.GET.OBJ_testwright-artifacts",
+    ),
     # what is arranged
     "lengths of queues": ("$JS.API.CONSUMER.LIST.TESTWRIGHT_WORK",),
     "figures of streams": ("$JS.API.STREAM.INFO.TESTWRIGHT_EVENTS", "$JS.API.STREAM.LIST", "$JS.API.INFO"),
@@ -130,6 +150,7 @@ ROWS: dict[str, tuple[str, ...]] = {
         "$JS.API.STREAM.PURGE.NONE",
         "$JS.API.STREAM.DELETE.NONE",
         "$JS.API.STREAM.MSG.DELETE.NONE",
+        "$JS.API.STREAM.MSG.DELETE.OBJ_testwright-artifacts",
         "$JS.API.STREAM.SNAPSHOT.NONE",
     ),
     "ask services who they are": ("$SRV.PING",),

@@ -60,7 +60,7 @@ def submitted(number: int, module: str) -> TaskSubmitted:
 
 
 async def stored(bus: Bus, name: str, content: bytes) -> Artifact:
-    digest = await bus.put(subjects.ARTIFACTS, content)
+    digest = await bus.put(subjects.ARTIFACTS, "default", content)
     return Artifact(name=name, digest=digest, size=len(content))
 
 

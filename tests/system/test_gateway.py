@@ -176,7 +176,7 @@ async def test_a_token_opens_its_own_namespace_only(site: Site) -> None:
 async def test_what_is_no_file_of_a_task_is_not_to_be_had_through_it(made: World, site: Site) -> None:
     [task_id] = await submit(site)
     own = (await result(site, task_id)).json()["files"][0]["digest"]
-    other = await made.bus.put(subjects.ARTIFACTS, b"a file of somebody else's task")
+    other = await made.bus.put(subjects.ARTIFACTS, "default", b"a file of somebody else's task")
 
     assert (await site.http.get(f"/api/v1/tasks/{task_id}/artifacts/{own}")).status_code == 200
     assert problem(await site.http.get(f"/api/v1/tasks/{task_id}/artifacts/{other}")) == (404, "content-not-found")

@@ -54,7 +54,7 @@ async def messages(world: World, stream: str, subject: str) -> int:
 
 
 def entry(digest: str) -> str:
-    return f"$O.{subjects.ARTIFACTS}.M.{urlsafe_b64encode(digest.encode()).decode()}"
+    return f"$O.{subjects.ARTIFACTS}.M.default.{urlsafe_b64encode(digest.encode()).decode()}"
 
 
 async def test_a_message_may_be_exactly_as_large_as_the_server_takes(bus: NatsBus) -> None:
@@ -137,8 +137,8 @@ async def test_content_of_64_megabytes_is_kept_in_seconds(world: World, bus: Nat
     content = os.urandom(64 * 1024 * 1024)
 
     with anyio.fail_after(30):
-        digest = await bus.put(subjects.ARTIFACTS, content)
-        fetched = await (await world.connect("other")).fetch(subjects.ARTIFACTS, digest)
+        digest = await bus.put(subjects.ARTIFACTS, "default", content)
+        fetched = await (await world.connect("other")).fetch(subjects.ARTIFACTS, "default", digest)
 
     assert fetched == content
 
@@ -148,24 +148,24 @@ async def test_content_that_is_put_again_costs_others_one_look_up_and_whoever_pu
 ) -> None:
     content = b"x" * 1_500_000
     other = await world.connect("other")
-    await bus.put(subjects.ARTIFACTS, content)
+    await bus.put(subjects.ARTIFACTS, "default", content)
     before = [await world.sent_by(name) for name in ("tester", "other")]
 
-    await bus.put(subjects.ARTIFACTS, content)
-    await other.put(subjects.ARTIFACTS, content)
+    await bus.put(subjects.ARTIFACTS, "default", content)
+    await other.put(subjects.ARTIFACTS, "default", content)
 
     assert [await world.sent_by(name) for name in ("tester", "other")] == [before[0], before[1] + 1]
 
 
 async def test_content_is_put_again_on_a_server_that_has_lost_it(world: World, bus: NatsBus) -> None:
-    digest = await bus.put(subjects.ARTIFACTS, b"hello")
+    digest = await bus.put(subjects.ARTIFACTS, "default", b"hello")
     await bus.unschedule(entry(digest))  # a purge by subject
     await world.restart()
     await bus.last(subjects.EVENTS, "testwright.event.default.task.t1.finished")  # the connection is back
 
-    await bus.put(subjects.ARTIFACTS, b"hello")
+    await bus.put(subjects.ARTIFACTS, "default", b"hello")
 
-    assert await bus.fetch(subjects.ARTIFACTS, digest) == b"hello"
+    assert await bus.fetch(subjects.ARTIFACTS, "default", digest) == b"hello"
 
 
 async def test_the_same_content_put_by_many_at_once_is_kept_once(world: World, bus: NatsBus) -> None:
@@ -174,28 +174,42 @@ async def test_the_same_content_put_by_many_at_once_is_kept_once(world: World, b
 
     async with anyio.create_task_group() as tasks:
         for other in others:
-            tasks.start_soon(other.put, subjects.ARTIFACTS, content)
+            tasks.start_soon(other.put, subjects.ARTIFACTS, "default", content)
 
     assert await messages(world, BLOBS, CHUNKS) == 3
-    assert await bus.fetch(subjects.ARTIFACTS, hashlib.sha256(content).hexdigest()) == content
+    assert await bus.fetch(subjects.ARTIFACTS, "default", hashlib.sha256(content).hexdigest()) == content
+
+
+@pytest.mark.parametrize("content", [b"hello", b"x" * 5_000_000], ids=["one chunk", "many chunks"])
+async def test_what_earlier_versions_have_stored_for_all_namespaces_is_found(
+    world: World, bus: NatsBus, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    monkeypatch.setenv("TESTWRIGHT_SHARED_CONTENTS", "1")
+    earlier = await world.connect("earlier")
+    digest = await earlier.put(subjects.ARTIFACTS, "default", content)
+
+    assert await bus.last(BLOBS, entry(digest).replace(".default.", ".")) is not None
+    assert await bus.last(BLOBS, entry(digest)) is None
+    assert await bus.fetch(subjects.ARTIFACTS, "acme", digest) == content
+    assert await earlier.fetch(subjects.ARTIFACTS, "default", await bus.put(subjects.ARTIFACTS, "default", b"new"))
 
 
 async def test_content_whose_chunks_are_gone_is_not_found(bus: NatsBus) -> None:
-    digest = await bus.put(subjects.ARTIFACTS, b"hello")
+    digest = await bus.put(subjects.ARTIFACTS, "default", b"hello")
     await bus.unschedule(CHUNKS)  # a purge by subject
 
     with anyio.fail_after(5), pytest.raises(BlobNotFoundError):
-        await bus.fetch(subjects.ARTIFACTS, digest)
+        await bus.fetch(subjects.ARTIFACTS, "default", digest)
 
 
 async def test_content_that_was_changed_is_refused(bus: NatsBus) -> None:
-    good, bad = hashlib.sha256(b"good").hexdigest(), await bus.put(subjects.ARTIFACTS, b"bad")
+    good, bad = hashlib.sha256(b"good").hexdigest(), await bus.put(subjects.ARTIFACTS, "default", b"bad")
     stored = await bus.last(BLOBS, entry(bad))
     assert stored is not None
     await bus.publish(entry(good), stored.data, message_id="forged")
 
     with pytest.raises(BlobCorruptError, match=good):
-        await bus.fetch(subjects.ARTIFACTS, good)
+        await bus.fetch(subjects.ARTIFACTS, "default", good)
 
 
 async def test_an_expectation_is_kept_by_those_who_race(world: World) -> None:

@@ -65,7 +65,7 @@ async def test_hostile_names_messages_sources_and_logs_are_texts_and_nothing_els
     log = await stored(bus, f"{HOSTILE}.log", HOSTILE.encode())
     source = archive.pack({"calc.py": f"# {HOSTILE}\n".encode()})
     event = submitted(1, HOSTILE)
-    snapshot = replace(event.snapshot, digest=await bus.put(subjects.SNAPSHOTS, source))
+    snapshot = replace(event.snapshot, digest=await bus.put(subjects.SNAPSHOTS, "default", source))
     target = replace(event.target, path="calc.py")
     case = CaseVerdict(id=HOSTILE, verdict="failing", reason=HOSTILE)
     failed = of(tasks.failed(), event.task_id, log=log)
@@ -133,7 +133,9 @@ async def test_every_view_is_accessible_in_both_themes(
     browser: Browser, bus: Bus, site: Site, scheme: Literal["light", "dark"]
 ) -> None:
     kinds = (tasks.started(), tasks.generated(), tasks.failed(), tasks.finished(), tasks.finished("failed"))
-    source = await bus.put(subjects.SNAPSHOTS, archive.pack({"calc.py": b"def add(a, b):\n    return a + b\n"}))
+    source = await bus.put(
+        subjects.SNAPSHOTS, "default", archive.pack({"calc.py": b"def add(a, b):\n    return a + b\n"})
+    )
     for number, kind in enumerate((*kinds, tasks.finished("cancelled"), None), start=1):
         event = submitted(number, f"shop.module_{number}")
         target = replace(event.target, path="calc.py")

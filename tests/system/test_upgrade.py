@@ -14,6 +14,7 @@ from tests.support.processes import POLICY, Child, Plant, plant, project
 from tests.support.stage import ENGINES
 from tests.support.versions import LAST, PREVIOUS, sources
 from testwright.app import Role
+from testwright.client import Client
 from testwright.submission import Terms
 
 pytestmark = [pytest.mark.nats, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -34,8 +35,10 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def site(old: Path) -> AsyncIterator[Plant]:
+async def site(old: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Plant]:
     """Run a server with the topology of the old version on it, and this version's over that."""
+    # As docs/upgrading.md says, for as long as processes of either version run.
+    monkeypatch.setenv("TESTWRIGHT_SHARED_CONTENTS", "1")
     async with nats_world() as world:
         path = os.pathsep.join(str(old / root) for root in ("services", "schemas"))
         command = [sys.executable, "-m", "testwright", *APPLY]
@@ -96,6 +99,22 @@ class Upgrade:
             ended = await self._site.client.wait(task, timeout=90)
             assert (ended.outcome, [test.verdict for test in ended.tests]) == ("completed", ["kept"]), ended
 
+    async def part(self, folder: Path) -> None:
+        """Keep contents apart from now on: what was stored before is found, and the old version finds nothing new."""
+        await self.start(("verifier", "generator"), NEW)
+        async with Client.connect(self._site.url) as client:
+            job = await client.submit([self._module], POLICY, Terms(join=False))
+            self.tasks.append(job.tasks[0].id)
+            await self.deliver(1)
+            await self.end(self.tasks)
+            for task in self.tasks:
+                ended = await client.results(task)
+                assert ended is not None
+                assert await client.files(ended)
+        old = await self._site.run("result", self.tasks[-1], "--output", str(folder), sources=self._old)
+        assert "testwright-artifacts" in await old.whole()
+        assert await old.ended() == 4
+
     async def check(self) -> None:
         """See that both versions know of every task, that each has ended once, and that nobody was at a loss."""
         for version in (self._old, NEW):
@@ -111,7 +130,7 @@ class Upgrade:
 
 @pytest.mark.parametrize(("old", "back"), [*((version, False) for version in PREVIOUS), (LAST, True)], indirect=["old"])
 async def test_processes_are_replaced_one_by_one_and_every_task_ends_once(
-    site: Plant, old: Path, tmp_path: Path, back: bool
+    site: Plant, old: Path, tmp_path: Path, back: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, after, order = (NEW, old, ORDER[::-1]) if back else (old, NEW, ORDER)
     upgrade = Upgrade(site, project(tmp_path / "a project"), old)
@@ -135,6 +154,9 @@ async def test_processes_are_replaced_one_by_one_and_every_task_ends_once(
     await upgrade.end(under_way)
 
     await upgrade.check()
+    if not back:
+        monkeypatch.delenv("TESTWRIGHT_SHARED_CONTENTS")
+        await upgrade.part(tmp_path / "suites")
 
 
 async def test_two_versions_share_the_queues(site: Plant, old: Path, tmp_path: Path) -> None:

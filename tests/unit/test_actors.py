@@ -29,7 +29,7 @@ from testwright.bus.topology import declare
 from testwright.collector.actor import collector
 from testwright.endings import Endings
 from testwright.engines import Progress
-from testwright.errors import WorkError
+from testwright.errors import BlobNotFoundError, WorkError
 from testwright.generator.actor import Product, generator
 from testwright.pacing import until
 from testwright.sources import Sources
@@ -256,7 +256,7 @@ async def test_an_item_that_a_dead_worker_left_behind_is_in_no_later_ones_way(wo
 
 async def test_a_result_too_large_for_a_message_fails_its_attempt_and_says_so(world: MemoryWorld) -> None:
     bus = await world.connect("client")
-    digest = await bus.put(subjects.SNAPSHOTS, b"sources")
+    digest = await bus.put(subjects.SNAPSHOTS, "default", b"sources")
     item = to_generate()
     item = replace(item, snapshot=replace(item.snapshot, digest=digest))
     await say(world, submitted(), item)
@@ -269,7 +269,7 @@ async def test_a_result_too_large_for_a_message_fails_its_attempt_and_says_so(wo
 
 async def test_what_one_engine_is_told_by_its_provider_keeps_all_workers_from_asking_again(world: MemoryWorld) -> None:
     bus = await world.connect("client")
-    digest = await bus.put(subjects.SNAPSHOTS, b"sources")
+    digest = await bus.put(subjects.SNAPSHOTS, "default", b"sources")
     one = replace(to_generate(), snapshot=replace(to_generate().snapshot, digest=digest))
     asked: list[str] = []
 
@@ -300,7 +300,7 @@ async def test_an_engine_that_costs_money_is_not_asked_for_a_task_that_ended_whi
     world: MemoryWorld,
 ) -> None:
     bus = await world.connect("client")
-    digest = await bus.put(subjects.SNAPSHOTS, b"sources")
+    digest = await bus.put(subjects.SNAPSHOTS, "default", b"sources")
     item = replace(to_generate(), snapshot=replace(to_generate().snapshot, digest=digest))
     item = replace(item, policy=replace(item.policy, max_cost_usd=1.0))
     asked: list[str] = []
@@ -323,13 +323,23 @@ async def test_an_engine_that_costs_money_is_not_asked_for_a_task_that_ended_whi
 
 async def test_the_tasks_of_a_job_fetch_their_sources_once(world: MemoryWorld) -> None:
     bus = Counting(await world.connect("worker"))
-    one, two = [await bus.put(subjects.SNAPSHOTS, data) for data in (b"one", b"two")]
+    one, two = [await bus.put(subjects.SNAPSHOTS, "default", data) for data in (b"one", b"two")]
     sources = Sources(cast("Bus", bus))
 
-    fetched = [await sources.fetch(digest) for digest in (one, one, two, two, one)]
+    fetched = [await sources.fetch("default", digest) for digest in (one, one, two, two, one)]
 
     assert fetched == [b"one", b"one", b"two", b"two", b"one"]
     assert bus.fetches == 3
+
+
+async def test_sources_that_were_fetched_for_one_namespace_are_not_handed_to_another(world: MemoryWorld) -> None:
+    bus = await world.connect("worker")
+    digest = await bus.put(subjects.SNAPSHOTS, "acme", b"theirs")
+    sources = Sources(bus)
+    await sources.fetch("acme", digest)
+
+    with pytest.raises(BlobNotFoundError):
+        await sources.fetch("other", digest)
 
 
 async def test_an_actor_that_never_ran_comes_to_rest_at_once(world: MemoryWorld) -> None:
@@ -364,9 +374,9 @@ class Counting:
         found: AsyncIterator[Stored] = self._bus.last_per_subject(stream, filters, at_least=at_least)
         return found
 
-    async def fetch(self, bucket: str, digest: str, most: int = MOST_BYTES) -> bytes:
+    async def fetch(self, bucket: str, namespace: str, digest: str, most: int = MOST_BYTES) -> bytes:
         self.fetches += 1
-        content: bytes = await self._bus.fetch(bucket, digest, most)
+        content: bytes = await self._bus.fetch(bucket, namespace, digest, most)
         return content
 
     def __getattr__(self, name: str) -> Any:

@@ -189,10 +189,10 @@ async def test_a_result_whose_files_are_gone_is_not_returned_again(world: World,
     first = await world.client.wait(await ask(world), timeout=60)
     fetch = MemoryBus.fetch
 
-    async def gone(bus: MemoryBus, bucket: str, digest: str) -> bytes:
+    async def gone(bus: MemoryBus, bucket: str, namespace: str, digest: str) -> bytes:
         if digest == first.files[0].digest:
             raise BlobNotFoundError(bucket, digest)
-        return await fetch(bus, bucket, digest)
+        return await fetch(bus, bucket, namespace, digest)
 
     with monkeypatch.context() as patch:
         patch.setattr(MemoryBus, "fetch", gone)

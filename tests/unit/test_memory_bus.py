@@ -69,12 +69,12 @@ async def test_an_id_may_be_used_again_once_the_window_has_passed(world: MemoryW
 async def test_messages_and_content_are_forgotten_when_they_are_too_old(world: MemoryWorld) -> None:
     bus = await world.connect("tester")
     await told(bus, FINISHED, b"done")
-    digest = await bus.put(subjects.SNAPSHOTS, b"hello")
+    digest = await bus.put(subjects.SNAPSHOTS, "default", b"hello")
     await until(anyio.current_time() + timedelta(days=30, seconds=1).total_seconds())
 
     assert await bus.last(subjects.EVENTS, FINISHED) is None
     with pytest.raises(BlobNotFoundError):
-        await bus.fetch(subjects.SNAPSHOTS, digest)
+        await bus.fetch(subjects.SNAPSHOTS, "default", digest)
 
 
 async def test_a_queue_hands_out_no_more_than_may_be_unanswered() -> None:
@@ -99,12 +99,12 @@ async def test_a_queue_hands_out_no_more_than_may_be_unanswered() -> None:
 
 async def test_content_that_was_tampered_with_is_not_handed_out(world: MemoryWorld) -> None:
     bus = await world.connect("tester")
-    digest = await bus.put(subjects.SNAPSHOTS, b"hello")
+    digest = await bus.put(subjects.SNAPSHOTS, "default", b"hello")
     blobs = bus._core._blobs  # pyright: ignore[reportPrivateUsage]  no honest way leads to a rotten disk
-    blobs[subjects.SNAPSHOTS, digest] = type(blobs[subjects.SNAPSHOTS, digest])(b"other", EPOCH)
+    blobs[subjects.SNAPSHOTS, "default", digest] = type(blobs[subjects.SNAPSHOTS, "default", digest])(b"other", EPOCH)
 
     with pytest.raises(BlobCorruptError):
-        await bus.fetch(subjects.SNAPSHOTS, digest)
+        await bus.fetch(subjects.SNAPSHOTS, "default", digest)
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ async def one_task(world: MemoryWorld, provider: TracerProvider) -> None:
     work = producing(produce, (Tracing(provider, "generator"),))
     client = await bus("client")
     task = submitted(POLICY)
-    digest = await client.put(subjects.SNAPSHOTS, b"snapshot")
+    digest = await client.put(subjects.SNAPSHOTS, "default", b"snapshot")
     spec = TaskSpec(task_id=task.task_id, target=task.target)
     command = SubmitJob(
         namespace="default",

@@ -61,7 +61,7 @@ async def test_commands_run_in_the_folder_and_their_output_is_kept(here: World, 
     assert end.outcome == "completed"
     assert (ends["a"].outcome, ends["a"].exit_code, ends["a"].output) == ("completed", 0, "said\nwarned\n")
     assert ends["a"].log is not None
-    assert await here.bus.fetch(subjects.ARTIFACTS, ends["a"].log.digest) == b"said\nwarned\n"
+    assert await here.bus.fetch(subjects.ARTIFACTS, "default", ends["a"].log.digest) == b"said\nwarned\n"
     assert end.timing.critical_path == ("a", "b")
 
 

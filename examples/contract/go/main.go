@@ -117,7 +117,7 @@ func run(ctx context.Context, project string, module target) error {
 	}
 	defer events.Stop()
 
-	sources, err := put(ctx, js, project)
+	sources, err := put(ctx, js, namespace, project)
 	if err != nil {
 		return err
 	}
@@ -155,14 +155,20 @@ func run(ctx context.Context, project string, module target) error {
 		}
 		finished = event.Type == "job-finished"
 	}
-	return collect(ctx, js, fmt.Sprintf("testwright.event.%s.task.%s.finished", namespace, taskID))
+	return collect(ctx, js, namespace, taskID)
 }
 
-// put stores a project as a gzipped tar of regular files under the digest of its content.
+// entryOf returns the subject of what makes an object known.
 //
-// The object store takes no roll-ups, so that nobody can replace what others have stored. What clients call "put" asks
-// for one; these publishes are the same without it: the content in chunks, then the entry that makes it known.
-func put(ctx context.Context, js jetstream.JetStream, project string) (snapshot, error) {
+// Contents are laid out as in any object store, with the namespace as one more token of each subject: the server holds a
+// client of one namespace to it. What client libraries call "put" and "get" knows no such token.
+func entryOf(bucket, namespace, name string) string {
+	return fmt.Sprintf("$O.%s.M.%s.%s", bucket, namespace, base64.URLEncoding.EncodeToString([]byte(name)))
+}
+
+// put stores a project as a gzipped tar of regular files under the digest of its content: in chunks, then what makes
+// them known.
+func put(ctx context.Context, js jetstream.JetStream, namespace, project string) (snapshot, error) {
 	const bucket, step = "testwright-snapshots", 512 * 1024
 	data, files, err := pack(project)
 	if err != nil {
@@ -170,7 +176,7 @@ func put(ctx context.Context, js jetstream.JetStream, project string) (snapshot,
 	}
 	sum := sha256.Sum256(data)
 	stored := snapshot{hex.EncodeToString(sum[:]), len(data), files}
-	entry := "$O." + bucket + ".M." + base64.URLEncoding.EncodeToString([]byte(stored.Digest))
+	entry := entryOf(bucket, namespace, stored.Digest)
 	stream, err := js.Stream(ctx, "OBJ_"+bucket)
 	if err != nil {
 		return stored, err
@@ -181,7 +187,7 @@ func put(ctx context.Context, js jetstream.JetStream, project string) (snapshot,
 	nuid, chunks := strings.ToLower(rand.Text()), 0
 	for start := 0; start < len(data); start += step {
 		chunk := data[start:min(start+step, len(data))]
-		if _, err := js.Publish(ctx, "$O."+bucket+".C."+nuid, chunk); err != nil {
+		if _, err := js.Publish(ctx, "$O."+bucket+".C."+namespace+"."+nuid, chunk); err != nil {
 			return stored, err
 		}
 		chunks++
@@ -195,6 +201,44 @@ func put(ctx context.Context, js jetstream.JetStream, project string) (snapshot,
 	}
 	_, err = js.Publish(ctx, entry, about)
 	return stored, err
+}
+
+// fetch returns a file by the digest of its content.
+func fetch(ctx context.Context, js jetstream.JetStream, namespace, name string) ([]byte, error) {
+	const bucket = "testwright-artifacts"
+	stream, err := js.Stream(ctx, "OBJ_"+bucket)
+	if err != nil {
+		return nil, err
+	}
+	last, err := stream.GetLastMsgForSubject(ctx, entryOf(bucket, namespace, name))
+	if err != nil {
+		return nil, err
+	}
+	var about struct {
+		NUID   string `json:"nuid"`
+		Chunks int    `json:"chunks"`
+	}
+	if err := json.Unmarshal(last.Data, &about); err != nil {
+		return nil, err
+	}
+	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{"$O." + bucket + ".C." + namespace + "." + about.NUID},
+	})
+	if err != nil {
+		return nil, err
+	}
+	var content []byte
+	for range about.Chunks {
+		chunk, err := consumer.Next()
+		if err != nil {
+			return nil, err
+		}
+		content = append(content, chunk.Data()...)
+	}
+	if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != name {
+		return nil, fmt.Errorf("%s has been changed", name)
+	}
+	return content, nil
 }
 
 func pack(project string) ([]byte, int, error) {
@@ -225,12 +269,12 @@ func pack(project string) ([]byte, int, error) {
 }
 
 // collect writes what a task has ended with: one message, the last on its subject.
-func collect(ctx context.Context, js jetstream.JetStream, subject string) error {
+func collect(ctx context.Context, js jetstream.JetStream, namespace, taskID string) error {
 	stream, err := js.Stream(ctx, "TESTWRIGHT_EVENTS")
 	if err != nil {
 		return err
 	}
-	last, err := stream.GetLastMsgForSubject(ctx, subject)
+	last, err := stream.GetLastMsgForSubject(ctx, fmt.Sprintf("testwright.event.%s.task.%s.finished", namespace, taskID))
 	if err != nil {
 		return err
 	}
@@ -245,12 +289,8 @@ func collect(ctx context.Context, js jetstream.JetStream, subject string) error 
 		}
 	}
 	fmt.Println("finished", result.Outcome, kept, "tests kept")
-	artifacts, err := js.ObjectStore(ctx, "testwright-artifacts")
-	if err != nil {
-		return err
-	}
 	for _, file := range result.Files {
-		content, err := artifacts.GetBytes(ctx, file.Digest)
+		content, err := fetch(ctx, js, namespace, file.Digest)
 		if err != nil {
 			return err
 		}

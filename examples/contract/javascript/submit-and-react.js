@@ -13,7 +13,6 @@ import { basename } from "node:path";
 import process from "node:process";
 
 import { jetstream, jetstreamManager } from "@nats-io/jetstream";
-import { Objm } from "@nats-io/obj";
 import { connect } from "@nats-io/transport-node";
 
 const namespace = process.env.TESTWRIGHT_NAMESPACE ?? "default";
@@ -29,7 +28,6 @@ const connection = await connect({
 });
 const js = jetstream(connection);
 const manager = await jetstreamManager(connection);
-const buckets = new Objm(js);
 
 // Ids are yours to choose: letters, digits, "-" and "_". Sending a job twice under one id does it once.
 const jobId = `job-${randomUUID()}`;
@@ -78,26 +76,41 @@ const last = await manager.streams.getMessage("TESTWRIGHT_EVENTS", {
 const result = last.json();
 const kept = (result.tests ?? []).filter((test) => test.verdict === "kept").length;
 console.log("finished", result.outcome, `${kept} tests kept`);
-const artifacts = await buckets.open("testwright-artifacts");
 for (const file of result.files ?? []) {
-  writeFileSync(basename(file.name), await artifacts.getBlob(file.digest));
+  writeFileSync(basename(file.name), await fetched("testwright-artifacts", file.digest));
   console.log("wrote", basename(file.name));
 }
 await connection.close();
 process.exitCode = result.outcome === "completed" ? 0 : 1;
 
-// The object store takes no roll-ups, so that nobody can replace what others have stored. What clients call "put" asks
-// for one; these publishes are the same without it: the content in chunks, then the entry that makes it known.
+// Contents are laid out as in any object store, with the namespace as one more token of each subject: the server holds a
+// client of one namespace to it. What client libraries call "put" and "get" knows no such token.
+function entryOf(bucket, name) {
+  const encoded = Buffer.from(name).toString("base64url").padEnd(Math.ceil(name.length / 3) * 4, "=");
+  return `$O.${bucket}.M.${namespace}.${encoded}`;
+}
+
+// The content in chunks, then the entry that makes it known.
 async function put(bucket, name, data) {
-  const entry = `$O.${bucket}.M.${Buffer.from(name).toString("base64url").padEnd(Math.ceil(name.length / 3) * 4, "=")}`;
+  const entry = entryOf(bucket, name);
   if ((await manager.streams.getMessage(`OBJ_${bucket}`, { last_by_subj: entry })) !== null) return;
   const nuid = randomUUID().replaceAll("-", "");
   const step = 512 * 1024;
   let chunks = 0;
   for (let start = 0; start < data.length; start += step, chunks++) {
-    await js.publish(`$O.${bucket}.C.${nuid}`, data.subarray(start, start + step));
+    await js.publish(`$O.${bucket}.C.${namespace}.${nuid}`, data.subarray(start, start + step));
   }
   const sum = Buffer.from(name, "hex").toString("base64url").padEnd(44, "=");
   const about = { name, bucket, nuid, size: data.length, chunks, digest: `SHA-256=${sum}` };
   await js.publish(entry, JSON.stringify(about));
+}
+
+async function fetched(bucket, name) {
+  const { nuid, chunks } = (await manager.streams.getMessage(`OBJ_${bucket}`, { last_by_subj: entryOf(bucket, name) })).json();
+  const consumer = await js.consumers.get(`OBJ_${bucket}`, { filter_subjects: `$O.${bucket}.C.${namespace}.${nuid}` });
+  const parts = [];
+  for await (const part of chunks ? await consumer.fetch({ max_messages: chunks }) : []) parts.push(part.data);
+  const data = Buffer.concat(parts);
+  if (createHash("sha256").update(data).digest("hex") !== name) throw new Error(`${name} has been changed`);
+  return data;
 }

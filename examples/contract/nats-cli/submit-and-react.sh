@@ -22,17 +22,17 @@ digest=$(sha256sum "$folder/sources" | cut -d' ' -f1)
 size=$(stat -c %s "$folder/sources")
 files=$(tar -tzf "$folder/sources" | grep -cv '/$')
 
-# The object store takes no roll-ups, so that nobody can replace what others have stored. `nats object put` asks for
-# one; these publishes are the same without it: the content in chunks, then the entry that makes it known.
+# Contents are laid out as in any object store, with the namespace as one more token of each subject: the server holds a
+# client of one namespace to it. `nats object` knows no such token. The content in chunks, then what makes it known:
 bucket=testwright-snapshots chunks=0
 sum=$(printf '%s' "$digest" | xxd -r -p | basenc --base64url)
-entry=$(printf '%s' "$digest" | basenc --base64url --wrap 0)
+entry_of() { printf '$O.%s.M.%s.%s' "$1" "$namespace" "$(printf '%s' "$2" | basenc --base64url --wrap 0)"; }
 split --bytes=512K "$folder/sources" "$folder/chunk-"
 for chunk in "$folder"/chunk-*; do
-  publish "\$O.$bucket.C.$job" --force-stdin <"$chunk"
+  publish "\$O.$bucket.C.$namespace.$job" --force-stdin <"$chunk"
   chunks=$((chunks + 1))
 done
-publish "\$O.$bucket.M.$entry" "{\"name\": \"$digest\", \"bucket\": \"$bucket\", \"nuid\": \"$job\", \"size\": $size,
+publish "$(entry_of "$bucket" "$digest")" "{\"name\": \"$digest\", \"bucket\": \"$bucket\", \"nuid\": \"$job\", \"size\": $size,
  \"chunks\": $chunks, \"digest\": \"SHA-256=$sum\"}"
 
 publish -H "Nats-Msg-Id:$namespace/job/$job/submit" "testwright.command.$namespace.submit" "$(
@@ -66,10 +66,21 @@ done
 outcome=$(sed -n 's/.*"outcome":"\([a-z]*\)".*/\1/p' "$folder/result.json")
 kept=$(grep -o '"verdict":"kept"' "$folder/result.json" | wc -l)
 echo "finished $outcome $kept tests kept"
+
+# A file is found the other way round: what makes it known says where its chunks are, and how many.
+fetch() {
+  local bucket=testwright-artifacts entry nuid chunks
+  entry=$(nats sub --stream "OBJ_$bucket" --last-per-subject --raw --count 1 "$(entry_of "$bucket" "$1")" 2>/dev/null)
+  nuid=$(sed 's/.*"nuid": *"\([^"]*\)".*/\1/' <<<"$entry") chunks=$(sed 's/.*"chunks": *\([0-9]*\).*/\1/' <<<"$entry")
+  nats sub --stream "OBJ_$bucket" --all --raw --translate "base64 --wrap=0" --count "$chunks" \
+    "\$O.$bucket.C.$namespace.$nuid" 2>/dev/null | base64 --decode
+}
+
 grep -o '"files":\[[^]]*\]' "$folder/result.json" | grep -o '"name":"[^"]*","digest":"[0-9a-f]*"' |
   sed 's/"name":"\(.*\)","digest":"\(.*\)"/\2 \1/' |
   while read -r found name; do
-    nats object get testwright-artifacts "$found" --output "$(basename "$name")" --force --no-progress >/dev/null
+    fetch "$found" >"$(basename "$name")"
+    sha256sum --check --quiet <<<"$found  $(basename "$name")"
     echo "wrote $(basename "$name")"
   done
 [ "$outcome" = completed ]

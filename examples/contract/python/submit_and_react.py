@@ -40,26 +40,44 @@ def pack(project: Path) -> tuple[bytes, int]:
     return packed.getvalue(), len(files)
 
 
-async def put(js: JetStreamContext, data: bytes) -> str:
-    """Store sources under the digest of their content; return the digest.
+def entry_of(bucket: str, name: str) -> str:
+    """Return the subject of what makes an object known.
 
-    The object store takes no roll-ups, so that nobody can replace what others have stored. What clients call "put" asks
-    for one; these publishes are the same without it: the content in chunks, then the entry that makes it known.
+    Contents are laid out as in any object store, with the namespace as one more token of each subject: the server holds
+    a client of one namespace to it. What client libraries call "put" and "get" knows no such token.
     """
+    return f"$O.{bucket}.M.{NAMESPACE}.{base64.urlsafe_b64encode(name.encode()).decode()}"
+
+
+async def put(js: JetStreamContext, data: bytes) -> str:
+    """Store sources under the digest of their content: in chunks, then what makes them known; return the digest."""
     bucket, chunk_bytes, nuid = "testwright-snapshots", 512 * 1024, uuid.uuid4().hex
     digest = hashlib.sha256(data).digest()
     name = digest.hex()
-    entry = f"$O.{bucket}.M.{base64.urlsafe_b64encode(name.encode()).decode()}"
+    entry = entry_of(bucket, name)
     try:
         await js.get_last_msg(f"OBJ_{bucket}", entry)
     except NotFoundError:
         chunks = [data[start : start + chunk_bytes] for start in range(0, len(data), chunk_bytes)]
         for chunk in chunks:
-            await js.publish(f"$O.{bucket}.C.{nuid}", chunk)
+            await js.publish(f"$O.{bucket}.C.{NAMESPACE}.{nuid}", chunk)
         about = {"name": name, "bucket": bucket, "nuid": nuid, "size": len(data), "chunks": len(chunks)}
         about["digest"] = f"SHA-256={base64.urlsafe_b64encode(digest).decode()}"
         await js.publish(entry, json.dumps(about).encode())
     return name
+
+
+async def fetch(js: JetStreamContext, name: str) -> bytes:
+    """Return a file by the digest of its content."""
+    bucket = "testwright-artifacts"
+    about = json.loads((await js.get_last_msg(f"OBJ_{bucket}", entry_of(bucket, name))).data or b"")
+    where = f"$O.{bucket}.C.{NAMESPACE}.{about['nuid']}"
+    chunks = await js.subscribe(where, stream=f"OBJ_{bucket}", ordered_consumer=True)
+    data = b"".join([(await chunks.next_msg(timeout=10)).data for _ in range(about["chunks"])])
+    await chunks.unsubscribe()
+    if hashlib.sha256(data).hexdigest() != name:
+        raise ValueError(f"{name} has been changed")
+    return data
 
 
 async def main(project: Path, path: str, module: str, import_root: str) -> int:
@@ -102,10 +120,9 @@ async def main(project: Path, path: str, module: str, import_root: str) -> int:
     result = json.loads(last.data or b"")
     kept = sum(test["verdict"] == "kept" for test in result.get("tests", []))
     print("finished", result["outcome"], f"{kept} tests kept")
-    artifacts = await js.object_store("testwright-artifacts")
     for file in result.get("files", []):
         written = Path(Path(file["name"]).name)
-        written.write_bytes((await artifacts.get(file["digest"])).data or b"")
+        written.write_bytes(await fetch(js, file["digest"]))
         print("wrote", written)
     await connection.close()
     return 0 if result["outcome"] == "completed" else 1

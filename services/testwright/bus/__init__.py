@@ -186,17 +186,17 @@ MOST_BYTES = 256 << 20
 
 
 class Blobs(Protocol):
-    """Keeps content by digest."""
+    """Keeps content by digest, that of each namespace apart."""
 
-    async def put(self, bucket: str, data: bytes) -> str:
+    async def put(self, bucket: str, namespace: str, data: bytes) -> str:
         """Store content once and return its SHA-256 in hexadecimal; storing it again costs one look-up at most."""
         ...
 
-    async def fetch(self, bucket: str, digest: str, most: int = MOST_BYTES) -> bytes:
-        """Return content by digest, checked.
+    async def fetch(self, bucket: str, namespace: str, digest: str, most: int = MOST_BYTES) -> bytes:
+        """Return content of a namespace by digest, checked.
 
         Raises:
-            BlobNotFoundError: there is none (any more).
+            BlobNotFoundError: the namespace has none (any more).
             BlobCorruptError: it does not have the digest.
             BlobTooLargeError: it has more than ``most`` bytes.
         """

@@ -58,7 +58,7 @@ class Core:
         self._streams: dict[str, MemoryStream] = {}
         self._queues: dict[tuple[str, str], Queue] = {}
         self._buckets: dict[str, Bucket] = {}
-        self._blobs: dict[tuple[str, str], _Blob] = {}
+        self._blobs: dict[tuple[str, str, str], _Blob] = {}
         self.apply(topology)
 
     def now(self) -> datetime:
@@ -142,16 +142,16 @@ class Core:
         """Take back what is scheduled on ``subject``, if anything."""
         self._stream_of(subject).purge(subject)
 
-    def put(self, bucket: str, data: bytes) -> str:
-        """Keep content in a bucket and return its digest."""
+    def put(self, bucket: str, namespace: str, data: bytes) -> str:
+        """Keep content of a namespace in a bucket and return its digest."""
         digest = hashlib.sha256(data).hexdigest()
-        if self._find(bucket, digest) is None:
-            self._blobs[bucket, digest] = _Blob(data, self.now())
+        if self._find(bucket, namespace, digest) is None:
+            self._blobs[bucket, namespace, digest] = _Blob(data, self.now())
         return digest
 
-    def fetch(self, bucket: str, digest: str, most: int) -> bytes:
+    def fetch(self, bucket: str, namespace: str, digest: str, most: int) -> bytes:
         """Return content by digest, as ``Blobs.fetch`` says."""
-        blob = self._find(bucket, digest)
+        blob = self._find(bucket, namespace, digest)
         if blob is None:
             raise BlobNotFoundError(bucket, digest)
         if len(blob.data) > most:
@@ -185,10 +185,10 @@ class Core:
         about = {"Nats-Scheduler": scheduled.subject, "Nats-Schedule-Next": following}
         stream.store(target, scheduled.data, {**own, **about}, time=self.now())
 
-    def _find(self, bucket: str, digest: str) -> _Blob | None:
+    def _find(self, bucket: str, namespace: str, digest: str) -> _Blob | None:
         if bucket not in self._buckets:
             raise StreamNotFoundError(bucket)
-        blob = self._blobs.get((bucket, digest))
+        blob = self._blobs.get((bucket, namespace, digest))
         age = timedelta(seconds=self._buckets[bucket].max_age_s)
         return blob if blob is not None and self.now() - blob.stored_at <= age else None
 

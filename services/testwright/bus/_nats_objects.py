@@ -1,8 +1,13 @@
-"""Content by digest, in the layout of a NATS object store, so that its tools can list and read it.
+"""Content by digest, in the layout of a NATS object store, with the namespace as one more token of its subjects.
+
+The server holds against those subjects what a client of one namespace stores, and what it reads: a consumer's filter is
+a part of the subject that creates it. Where a chunk is, is said by the reader's namespace and not by the entry.
 
 nats-py's own class is not used: its ``get`` copies what it has with each chunk and waits for ever for one that is gone,
 and concurrent puts of one name leave chunks behind. Here an object's name is its digest, the entry that makes it known
 is published last and only by one writer, and a fetch ends when the stream has no more.
+
+Before there was such a token, contents of all namespaces were in one place: it is looked at where a namespace has none.
 """
 
 import asyncio
@@ -11,6 +16,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Annotated, NamedTuple
 from uuid import uuid4
 
 import anyio
@@ -52,7 +58,7 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     bucket: str
-    nuid: str
+    nuid: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]+$")]
     size: int
     chunks: int
     digest: str
@@ -63,14 +69,27 @@ def stream_of(bucket: str) -> str:
     return f"OBJ_{bucket}"
 
 
-def entry_subject(bucket: str, name: str) -> str:
-    """Return where an object's entry is."""
-    return f"$O.{bucket}.M.{urlsafe_b64encode(name.encode()).decode()}"
+class Place(NamedTuple):
+    """Where contents are.
 
+    Attributes:
+        bucket: its name.
+        namespace: whose; ``None`` for those of all namespaces.
+    """
 
-def chunk_subject(bucket: str, nuid: str) -> str:
-    """Return where an object's chunks are."""
-    return f"$O.{bucket}.C.{nuid}"
+    bucket: str
+    namespace: str | None
+
+    def entry(self, name: str) -> str:
+        """Return the subject of an object's entry."""
+        return self._subject("M", urlsafe_b64encode(name.encode()).decode())
+
+    def chunks(self, nuid: str) -> str:
+        """Return the subject of an object's chunks."""
+        return self._subject("C", nuid)
+
+    def _subject(self, kind: str, last: str) -> str:
+        return ".".join(filter(None, ("$O", self.bucket, kind, self.namespace, last)))
 
 
 class Objects:
@@ -79,38 +98,51 @@ class Objects:
     Args:
         link: the connection.
         within_s: how long an operation is tried again while the server does not answer.
+        shared: whether to store where contents of all namespaces are, for versions that look nowhere else.
     """
 
-    def __init__(self, link: Link, within_s: float) -> None:
+    def __init__(self, link: Link, within_s: float, *, shared: bool = False) -> None:
         self._link = link
         self._within_s = within_s
-        self._sure_until: dict[tuple[str, str, str], float] = {}
+        self._shared = shared
+        self._sure_until: dict[tuple[Place, str, str], float] = {}
 
-    async def put(self, bucket: str, data: bytes) -> str:
+    async def put(self, bucket: str, namespace: str, data: bytes) -> str:
         """Store content once and return its SHA-256 in hexadecimal."""
+        place = Place(bucket, None if self._shared else namespace)
         digest = await _sha256(data)
         name = digest.hex()
         # A server that was started anew, without what it had, is another connection.
-        known_as, loop = (bucket, name, self._link.identity), asyncio.get_running_loop()
+        known_as, loop = (place, name, self._link.identity), asyncio.get_running_loop()
         if self._link.connected and self._sure_until.get(known_as, 0.0) > loop.time():
             return name
         sure_until = loop.time() + _SURE_S
-        await self._store(bucket, digest, data)
+        await self._store(place, digest, data)
         if len(self._sure_until) >= _REMEMBERED:
             self._sure_until.clear()
         self._sure_until[known_as] = sure_until
         return name
 
-    async def fetch(self, bucket: str, digest: str, most: int) -> bytes:
-        """Return content by digest, checked; not much more than ``most`` bytes of it are read."""
-        stored = await self._entry(bucket, digest)
+    async def fetch(self, bucket: str, namespace: str, digest: str, most: int) -> bytes:
+        """Return content of a namespace by digest, checked; not much more than ``most`` bytes of it are read."""
+        place = Place(bucket, namespace)
+        stored = await self._entry(place, digest)
+        if stored is None:
+            place = Place(bucket, None)
+            # Who is held to one namespace may not look there.
+            with suppress(PermissionDeniedError):
+                stored = await self._entry(place, digest)
         if stored is None:
             raise BlobNotFoundError(bucket, digest)
+        return await self._content(place, stored, digest, most)
+
+    async def _content(self, place: Place, stored: Stored, digest: str, most: int) -> bytes:
+        bucket = place.bucket
         try:
             entry = envelope.decode(stored.data, _Entry)
         except msgspec.DecodeError as error:
             raise BlobCorruptError(f"{bucket} says nothing readable about {digest}: {error}") from error
-        parts = await self._parts(bucket, entry, most) if entry.chunks else []
+        parts = await self._parts(place, entry, most) if entry.chunks else []
         if sum(map(len, parts)) > most:
             raise BlobTooLargeError(bucket, digest, most)
         if len(parts) < entry.chunks:
@@ -123,10 +155,10 @@ class Objects:
             )
         return content
 
-    async def _parts(self, bucket: str, entry: _Entry, most: int) -> list[bytes]:
+    async def _parts(self, place: Place, entry: _Entry, most: int) -> list[bytes]:
         link, within_s = self._link, self._within_s
-        stream, subject = stream_of(bucket), chunk_subject(bucket, entry.nuid)
-        if entry.chunks <= _FEW:
+        stream, subject = stream_of(place.bucket), place.chunks(entry.nuid)
+        if entry.chunks <= _FEW and stream not in link.narrow:
             parts = await first_on(link, stream, subject, entry.chunks, within_s)
             if len(parts) == entry.chunks:
                 return parts
@@ -140,9 +172,9 @@ class Objects:
                 break
         return found
 
-    async def _store(self, bucket: str, digest: bytes, data: bytes) -> None:
+    async def _store(self, place: Place, digest: bytes, data: bytes) -> None:
         name = digest.hex()
-        known = await self._entry(bucket, name)
+        known = await self._entry(place, name)
         if known is not None and datetime.now(UTC) - known.time < _FRESH:
             return
         nuid = uuid4().hex
@@ -150,16 +182,16 @@ class Objects:
         chunks = [data[start : start + step] for start in range(0, len(data), step)]
         # One after the other: their order in the stream is their order in the object.
         for number, chunk in enumerate(chunks):
-            await self._publish(chunk_subject(bucket, nuid), chunk, message_headers(f"{nuid}/{number}", None))
+            await self._publish(place.chunks(nuid), chunk, message_headers(f"{nuid}/{number}", None))
         entry = _Entry(
             name=name,
-            bucket=bucket,
+            bucket=place.bucket,
             nuid=nuid,
             size=len(data),
             chunks=len(chunks),
             digest=f"SHA-256={urlsafe_b64encode(digest).decode()}",
         )
-        subject = entry_subject(bucket, name)
+        subject = place.entry(name)
         expect = Expect(subject=subject, sequence=0 if known is None else known.sequence)
         try:
             await self._publish(subject, msgspec.json.encode(entry), message_headers(nuid, None, expect))
@@ -167,17 +199,17 @@ class Objects:
             # Another writer was first with the same content. Who may not purge leaves the chunks, until they are too
             # old.
             with suppress(PermissionDeniedError):
-                await purge(self._link, stream_of(bucket), chunk_subject(bucket, nuid), self._within_s)
+                await purge(self._link, stream_of(place.bucket), place.chunks(nuid), self._within_s)
 
     async def _publish(self, subject: str, data: bytes, headers: Mapping[str, str]) -> None:
         await Publishing(self._link, subject, data, headers).run(self._within_s)
 
-    async def _entry(self, bucket: str, name: str) -> Stored | None:
-        selector = {"last_by_subj": entry_subject(bucket, name)}
+    async def _entry(self, place: Place, name: str) -> Stored | None:
+        selector = {"last_by_subj": place.entry(name)}
         try:
-            return await message_get(self._link, stream_of(bucket), selector, self._within_s)
+            return await message_get(self._link, stream_of(place.bucket), selector, self._within_s)
         except StreamNotFoundError:
-            raise StreamNotFoundError(f"bucket {bucket}") from None
+            raise StreamNotFoundError(f"bucket {place.bucket}") from None
 
 
 async def _sha256(data: bytes) -> bytes:

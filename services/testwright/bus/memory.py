@@ -185,13 +185,13 @@ class MemoryBus:
         queues = await self._link.ask(stream, lambda: self._core.queues(stream, consumers))
         yield _MemorySlot(self._link, queues)
 
-    async def put(self, bucket: str, data: bytes) -> str:
+    async def put(self, bucket: str, namespace: str, data: bytes) -> str:
         """Store content once."""
-        return await self._link.ask(bucket, lambda: self._core.put(bucket, data))
+        return await self._link.ask(bucket, lambda: self._core.put(bucket, namespace, data))
 
-    async def fetch(self, bucket: str, digest: str, most: int = MOST_BYTES) -> bytes:
-        """Return content by digest."""
-        return await self._link.ask(bucket, lambda: self._core.fetch(bucket, digest, most))
+    async def fetch(self, bucket: str, namespace: str, digest: str, most: int = MOST_BYTES) -> bytes:
+        """Return content of a namespace by digest."""
+        return await self._link.ask(bucket, lambda: self._core.fetch(bucket, namespace, digest, most))
 
 
 class _MemorySlot:

@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import anyio
 from anyio.abc import TaskStatus
 
+from testwright import settings
 from testwright.bus import MOST_BYTES, Receipt, Slot, Stored, When
 from testwright.bus._nats_feed import feed
 from testwright.bus._nats_link import Link
@@ -35,13 +36,14 @@ class NatsBus:
         link: an open connection.
         timeout_s: how long an operation is tried again while the server does not answer.
         leased: whether slots say which deliveries they hold.
+        shared: whether contents are stored where those of all namespaces are.
     """
 
-    def __init__(self, link: Link, timeout_s: float, *, leased: bool = False) -> None:
+    def __init__(self, link: Link, timeout_s: float, *, leased: bool = False, shared: bool = False) -> None:
         self._link = link
         self._leased = leased
         self._timeout_s = timeout_s
-        self._objects = Objects(link, timeout_s)
+        self._objects = Objects(link, timeout_s, shared=shared)
         self._timers: str | None = None
 
     async def publish(
@@ -95,13 +97,13 @@ class NatsBus:
         """Open a slot over durable consumers, highest priority first."""
         return open_slot(self._link, stream, consumers, self._timeout_s, leased=self._leased, ahead=ahead)
 
-    async def put(self, bucket: str, data: bytes) -> str:
+    async def put(self, bucket: str, namespace: str, data: bytes) -> str:
         """Store content once and return its SHA-256 in hexadecimal; storing it again costs one look-up at most."""
-        return await self._objects.put(bucket, data)
+        return await self._objects.put(bucket, namespace, data)
 
-    async def fetch(self, bucket: str, digest: str, most: int = MOST_BYTES) -> bytes:
-        """Return content by digest, checked."""
-        return await self._objects.fetch(bucket, digest, most)
+    async def fetch(self, bucket: str, namespace: str, digest: str, most: int = MOST_BYTES) -> bytes:
+        """Return content of a namespace by digest, checked."""
+        return await self._objects.fetch(bucket, namespace, digest, most)
 
     @property
     def connected(self) -> bool:
@@ -155,7 +157,7 @@ async def connect(
     link = Link(inbox_prefix, on_state)
     try:
         await link.open(url, name)
-        yield NatsBus(link, publish_timeout_s, leased=leased)
+        yield NatsBus(link, publish_timeout_s, leased=leased, shared=settings.shared_contents())
     finally:
         with anyio.CancelScope(shield=True):
             await link.close()

@@ -34,7 +34,7 @@ async def write(client: Client, result: TaskFinished, report: Path | None, bundl
     if report is not None and result.report is None:
         said.append("nothing was verified: there is no report")
     elif report is not None and result.report is not None:
-        data = await client.bus.fetch(subjects.ARTIFACTS, result.report.digest)
+        data = await client.bus.fetch(subjects.ARTIFACTS, result.namespace, result.report.digest)
         _put(report, _FORMS[report.suffix](data))
         said.append(f"report written to {report}")
     if bundle is not None:

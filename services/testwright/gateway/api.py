@@ -95,13 +95,14 @@ class Api:
         """Store a project's files."""
         data = await body(request, MAX_SNAPSHOT)
         files = await run_sync(archive.read, data, LIMITS)
-        digest = await self._bus.put(subjects.SNAPSHOTS, data)
+        digest = await self._bus.put(subjects.SNAPSHOTS, namespace_of(request, self._namespace), data)
         return answer(Snapshot(digest=digest, size=len(data), files=len(files)), 201)
 
     async def submit_job(self, request: Request) -> Response:
         """Submit modules of a stored snapshot."""
         wanted = await read(request, Submission)
-        data = await self._bus.fetch(subjects.SNAPSHOTS, wanted.snapshot)
+        namespace = namespace_of(request, self._namespace)
+        data = await self._bus.fetch(subjects.SNAPSHOTS, namespace, wanted.snapshot)
         bundled = await run_sync(_bundle, data, wanted.paths)
         job = await self._client(request).submit_bundle(bundled, wanted.policy)
         return self._submitted(job, dict(bundled.skipped))
@@ -134,10 +135,10 @@ class Api:
         if history.submitted is None:
             raise TaskNotFoundError(self._row(request).id)
         target, snapshot = history.submitted.target, history.submitted.snapshot
-        data = await self._bus.fetch(subjects.SNAPSHOTS, snapshot.digest)
+        data = await self._bus.fetch(subjects.SNAPSHOTS, history.submitted.namespace, snapshot.digest)
         source = await run_sync(_source, data, target, snapshot.digest)
         report = content.report_of(history)
-        told = await self._bus.fetch(subjects.ARTIFACTS, report.digest) if report else None
+        told = await self._bus.fetch(subjects.ARTIFACTS, history.submitted.namespace, report.digest) if report else None
         view: SourceView = await run_sync(content.view, history.submitted, source, told)
         return answer(view)
 
@@ -147,7 +148,7 @@ class Api:
         artifact = content.artifacts(await self._history(request)).get(digest)
         if artifact is None:
             raise BlobNotFoundError(subjects.ARTIFACTS, digest)
-        found = await self._bus.fetch(subjects.ARTIFACTS, digest)
+        found = await self._bus.fetch(subjects.ARTIFACTS, self._row(request).namespace, digest)
         return download(found, artifact.name, shown=b"\0" not in found[:8192])
 
     async def cancel_task(self, request: Request) -> Response:

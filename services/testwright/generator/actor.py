@@ -185,7 +185,7 @@ class _Generator:
         reporter = Reporter(self._voice, item, start.attempt.number, "generate", stored.headers, worker=self._worker)
         try:
             with anyio.fail_after(item.policy.timeout_s):
-                snapshot = await self._sources.fetch(item.snapshot.digest)
+                snapshot = await self._sources.fetch(item.namespace, item.snapshot.digest)
                 product = await self._produce(item, snapshot, reporter)
             return await self._generated(item, start, fence, product)
         except (BlobNotFoundError, BlobCorruptError) as error:
@@ -208,12 +208,12 @@ class _Generator:
             job_id=item.job_id,
             task_id=item.task_id,
             attempt=attempt,
-            candidate=await self._keep("candidate.tar.gz", product.archive),
+            candidate=await self._keep(item, "candidate.tar.gz", product.archive),
             files=product.files,
             fence=fence,
             requirements=product.requirements,
             usage=product.usage,
-            log=await self._keep(f"{attempt.engine}.log", product.log) if product.log else None,
+            log=await self._keep(item, f"{attempt.engine}.log", product.log) if product.log else None,
             isolation=product.isolation,
             rounds=product.rounds,
             spent=item.spent.plus(product.usage),
@@ -222,7 +222,7 @@ class _Generator:
         return Publish(message=message, expect=core.under(item, fence))
 
     async def _failed(self, item: GenerateSuite, attempt: Attempt, fence: int, error: WorkError) -> Publish:
-        artifact = await self._keep(f"{attempt.engine}.log", error.log) if error.log else None
+        artifact = await self._keep(item, f"{attempt.engine}.log", error.log) if error.log else None
         failure = Failure(
             cause=error.cause,
             message=brief(str(error)),
@@ -236,8 +236,9 @@ class _Generator:
         setback = core.Setback(phase="generate", failure=failure, usage=usage, log=artifact)
         return core.failed(item, attempt, setback, fence)
 
-    async def _keep(self, name: str, data: bytes) -> Artifact:
-        return Artifact(name=name, digest=await self._bus.put(subjects.ARTIFACTS, data), size=len(data))
+    async def _keep(self, item: GenerateSuite, name: str, data: bytes) -> Artifact:
+        digest = await self._bus.put(subjects.ARTIFACTS, item.namespace, data)
+        return Artifact(name=name, digest=digest, size=len(data))
 
 
 def generator(

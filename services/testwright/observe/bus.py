@@ -85,13 +85,13 @@ class ObservedBus:
             finally:
                 observed.leave()
 
-    async def put(self, bucket: str, data: bytes) -> str:
+    async def put(self, bucket: str, namespace: str, data: bytes) -> str:
         """Store content once and return its digest."""
-        return await self._bus.put(bucket, data)
+        return await self._bus.put(bucket, namespace, data)
 
-    async def fetch(self, bucket: str, digest: str, most: int = MOST_BYTES) -> bytes:
-        """Return content by digest, checked."""
-        return await self._bus.fetch(bucket, digest, most)
+    async def fetch(self, bucket: str, namespace: str, digest: str, most: int = MOST_BYTES) -> bytes:
+        """Return content of a namespace by digest, checked."""
+        return await self._bus.fetch(bucket, namespace, digest, most)
 
     def _tell(self, said: Said) -> None:
         for spectator in self._spectators:

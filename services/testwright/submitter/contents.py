@@ -80,7 +80,7 @@ class Contents:
         """Return whether the files of a result are still there: equal ones may have been stored long before it."""
         try:
             for file in result.files:
-                await self._bus.fetch(subjects.ARTIFACTS, file.digest)
+                await self._bus.fetch(subjects.ARTIFACTS, result.namespace, file.digest)
         except (BlobNotFoundError, BlobCorruptError):
             return False
         return True

@@ -109,14 +109,14 @@ class _Verifier:
             with anyio.fail_after(item.policy.timeout_s):
                 snapshot, candidate = await together(
                     [
-                        partial(self._sources.fetch, item.snapshot.digest),
-                        partial(self._bus.fetch, subjects.ARTIFACTS, item.candidate.digest),
+                        partial(self._sources.fetch, item.namespace, item.snapshot.digest),
+                        partial(self._bus.fetch, subjects.ARTIFACTS, item.namespace, item.candidate.digest),
                     ]
                 )
                 if history.accepted:
                     item, candidate = await self._joined(item, candidate, history.accepted)
                 finding = await self._judge(item, snapshot, candidate, reporter)
-            return core.verified(item, await self._judgement(finding), history)
+            return core.verified(item, await self._judgement(item, finding), history)
         except (BlobNotFoundError, BlobCorruptError, SnapshotError) as error:
             return await self._failed(item, WorkError("candidate-lost", str(error)))
         except TimeoutError:
@@ -133,17 +133,17 @@ class _Verifier:
     async def _joined(self, item: VerifySuite, candidate: bytes, accepted: SuiteVerified) -> tuple[VerifySuite, bytes]:
         """Return the item for a candidate together with what was accepted, and that as an archive, which is kept."""
         files = accepted.judgement.files
-        before = {file.name: await self._bus.fetch(subjects.ARTIFACTS, file.digest) for file in files}
+        before = {file.name: await self._bus.fetch(subjects.ARTIFACTS, item.namespace, file.digest) for file in files}
         archive = await self._join(before, candidate)
-        kept = await self._keep("candidate.tar.gz", archive)
+        kept = await self._keep(item, "candidate.tar.gz", archive)
         needed = merging.united(accepted.requirements, item.requirements)
         return replace(item, candidate=kept, requirements=needed), archive
 
-    async def _judgement(self, finding: Finding) -> Judgement:
+    async def _judgement(self, item: VerifySuite, finding: Finding) -> Judgement:
         *files, report = await together(
             [
-                *(partial(self._keep, name, content) for name, content in sorted(finding.files.items())),
-                partial(self._keep, "report.json", finding.report),
+                *(partial(self._keep, item, name, content) for name, content in sorted(finding.files.items())),
+                partial(self._keep, item, "report.json", finding.report),
             ]
         )
         return Judgement(
@@ -160,11 +160,12 @@ class _Verifier:
 
     async def _failed(self, item: VerifySuite, error: WorkError) -> Publish:
         failure = Failure(cause=error.cause, message=brief(str(error)), retryable=error.retryable)
-        kept = await self._keep("verification.log", error.log) if error.log else item.log
+        kept = await self._keep(item, "verification.log", error.log) if error.log else item.log
         return core.failed(item, failure, kept)
 
-    async def _keep(self, name: str, data: bytes) -> Artifact:
-        return Artifact(name=name, digest=await self._bus.put(subjects.ARTIFACTS, data), size=len(data))
+    async def _keep(self, item: VerifySuite, name: str, data: bytes) -> Artifact:
+        digest = await self._bus.put(subjects.ARTIFACTS, item.namespace, data)
+        return Artifact(name=name, digest=digest, size=len(data))
 
 
 def verifier(

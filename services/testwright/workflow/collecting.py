@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from anyio.to_thread import run_sync
@@ -106,7 +107,8 @@ class Collector:
             message = f"{end.error.cause}: {end.error.message}" if end.error else ""
             return _Found(ModuleResult(task_id=task_id, module=end.module, fate=end.outcome, message=message), end)
         try:
-            suite = {file.name: await self.bus.fetch(subjects.ARTIFACTS, file.digest) for file in end.files}
+            fetch = partial(self.bus.fetch, subjects.ARTIFACTS, self.namespace)
+            suite = {file.name: await fetch(file.digest) for file in end.files}
             files, stale = await self._rechecked(history, task, suite, now)
             belong = targets(files, Path(task.policy.output or default_output(self.root)))
         except (BlobNotFoundError, SnapshotError) as error:

@@ -155,7 +155,7 @@ async def command(place: Place, tools: Tools, work: RunCommand, basis: StageFini
                 break
             await pace.pause()
     outcome, message = _judged(work, ended)
-    digest = await place.bus.put(subjects.ARTIFACTS, ended.output) if ended.output else None
+    digest = await place.bus.put(subjects.ARTIFACTS, place.namespace, ended.output) if ended.output else None
     return Report(
         outcome=outcome,
         message=message,

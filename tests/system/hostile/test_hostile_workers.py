@@ -138,7 +138,7 @@ class Arena:
         """Look at the host, at what a task left, and whether the same workers do the next one well."""
         self.host.assert_unharmed()
         for digest in await self.artifacts(ended):
-            assert SECRET.encode() not in await self.plant.client.bus.fetch(subjects.ARTIFACTS, digest)
+            assert SECRET.encode() not in await self.plant.client.bus.fetch(subjects.ARTIFACTS, "default", digest)
         job = await self.plant.client.submit_bundle(self.project({"calc.py": CALC}), POLICY)
         await (await self.plant.stage.call()).deliver({"test_innocent.py": INNOCENT})
         following = await self.plant.client.wait(job.tasks[0].id, timeout=LAST_S)
@@ -372,7 +372,7 @@ async def test_a_submission_that_names_a_file_elsewhere_is_refused(arena: Arena,
     client = arena.plant.client
     job, command = prepare(honest, POLICY, None, namespace="default", new_id=clock.new_id, now=clock.now())
     data = envelope.encode(command).replace(b'"path":"calc.py"', f'"path":"{path}"'.encode())
-    await client.bus.put(subjects.SNAPSHOTS, honest.data)
+    await client.bus.put(subjects.SNAPSHOTS, "default", honest.data)
     async with client.watch() as events:
         await client.bus.publish(subjects.command(command), data, message_id=job.id)
         refused = await first(events, JobRejected)

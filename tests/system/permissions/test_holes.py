@@ -52,6 +52,7 @@ def consumer(**config: Any) -> dict[str, Any]:
         "testwright.command.other.submit",
         "testwright.event.other.task.t1.finished",
         "testwright.timer.set.other.t1.deadline-1",
+        "$O.testwright-snapshots.M.other.d1",
         f"$JS.API.STREAM.PURGE.{subjects.EVENTS}",
         f"$JS.API.STREAM.DELETE.{subjects.EVENTS}",
         f"$JS.API.CONSUMER.DELETE.{subjects.EVENTS}.collector",
@@ -84,7 +85,7 @@ async def test_a_consumer_is_what_the_subject_says_that_creates_it(guard: Guarde
     assert made["error"]["code"] == 400
 
 
-@pytest.mark.parametrize("subject", ["testwright.command.acme.submit", "$O.testwright-snapshots.C.n1"])
+@pytest.mark.parametrize("subject", ["testwright.command.acme.submit", "$O.testwright-snapshots.C.acme.n1"])
 @pytest.mark.parametrize(
     "headers",
     [

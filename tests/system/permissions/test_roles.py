@@ -125,7 +125,11 @@ async def _pull(bus: Bus) -> None:
 
 
 async def _list(bus: Bus, *filters: str) -> list[object]:
-    return [stored async for stored in bus.last_per_subject(subjects.EVENTS, filters)]
+    return await _list_of(bus, subjects.EVENTS, *filters)
+
+
+async def _list_of(bus: Bus, stream: str, *filters: str) -> list[object]:
+    return [stored async for stored in bus.last_per_subject(stream, filters)]
 
 
 def _soon() -> datetime:
@@ -156,9 +160,13 @@ FORBIDDEN: dict[str, tuple[str, Operation]] = {
     ),
     "take work": ("client", _pull),
     "take work of another role": ("generator", _pull),
-    "store sources": ("observer", lambda bus: bus.put(subjects.SNAPSHOTS, b"x")),
-    "store results": ("client-acme", lambda bus: bus.put(subjects.ARTIFACTS, b"x")),
-    "fetch sources": ("submitter", lambda bus: bus.fetch(subjects.SNAPSHOTS, "0" * 64)),
+    "store sources for others": ("client-acme", lambda bus: bus.put(subjects.SNAPSHOTS, "other", b"x")),
+    "fetch sources of others": ("client-acme", lambda bus: bus.fetch(subjects.SNAPSHOTS, "other", "0" * 64)),
+    "fetch results of others": ("client-acme", lambda bus: bus.fetch(subjects.ARTIFACTS, "other", "0" * 64)),
+    "list sources of all": ("client-acme", lambda bus: _list_of(bus, "OBJ_testwright-snapshots", "$O.>")),
+    "store sources": ("observer", lambda bus: bus.put(subjects.SNAPSHOTS, "acme", b"x")),
+    "store results": ("client-acme", lambda bus: bus.put(subjects.ARTIFACTS, "acme", b"x")),
+    "fetch sources": ("submitter", lambda bus: bus.fetch(subjects.SNAPSHOTS, "acme", "0" * 64)),
     "change streams": ("submitter", lambda bus: bus.apply(declare(["echo"]))),  # type: ignore[attr-defined]  # of the real one
 }
 
@@ -217,15 +225,15 @@ async def test_content_that_two_clients_store_at_once_is_stored_by_both(guard: G
     async with anyio.create_task_group() as tasks:
 
         async def put(bus: Bus) -> None:
-            digests.append(await bus.put(subjects.SNAPSHOTS, b"the same"))
+            digests.append(await bus.put(subjects.SNAPSHOTS, "acme", b"the same"))
 
         for bus in buses * 4:
             tasks.start_soon(put, bus)
 
     assert len(set(digests)) == 1
-    assert await buses[0].fetch(subjects.SNAPSHOTS, digests[0]) == b"the same"
+    assert await buses[0].fetch(subjects.SNAPSHOTS, "acme", digests[0]) == b"the same"
     with pytest.raises(BlobNotFoundError):
-        await buses[0].fetch(subjects.SNAPSHOTS, "0" * 64)
+        await buses[0].fetch(subjects.SNAPSHOTS, "acme", "0" * 64)
 
 
 async def test_nobody_comes_in_without_credentials(guard: Guarded) -> None:

@@ -214,14 +214,14 @@ async def test_tenants_with_accounts_of_their_own_know_nothing_of_each_other(tmp
         subject = subjects.task_event("default", "t1", "finished")
 
         await told(mine, subject, b"done")
-        digest = await mine.put(subjects.ARTIFACTS, b"secret")
+        digest = await mine.put(subjects.ARTIFACTS, "default", b"secret")
 
         assert await theirs.last(subjects.EVENTS, subject) is None
-        assert await mine.fetch(subjects.ARTIFACTS, digest) == b"secret"
+        assert await mine.fetch(subjects.ARTIFACTS, "default", digest) == b"secret"
         listed = [stored async for stored in theirs.last_per_subject(f"OBJ_{subjects.ARTIFACTS}", ["$O.>"])]
         assert listed == []
         with pytest.raises(BlobNotFoundError):
-            await theirs.fetch(subjects.ARTIFACTS, digest)
+            await theirs.fetch(subjects.ARTIFACTS, "default", digest)
 
 
 @pytest.mark.parametrize("form", ["nkeys", "jwt"])
@@ -233,6 +233,6 @@ async def test_a_tenant_that_has_used_up_its_disk_leaves_others_theirs(tmp_path:
         full, other = await guard.connect("acme.admin"), await guard.connect("beta.admin")
 
         with pytest.raises(BusError, match="exceeded"):
-            await full.put(subjects.ARTIFACTS, os.urandom(4 << 20))
+            await full.put(subjects.ARTIFACTS, "default", os.urandom(4 << 20))
 
-        assert await other.put(subjects.ARTIFACTS, os.urandom(2 << 20))
+        assert await other.put(subjects.ARTIFACTS, "default", os.urandom(2 << 20))

@@ -205,7 +205,7 @@ def gateway() -> GatewaySettings:
 
 
 def shared_contents() -> bool:
-    """Return whether to store contents where earlier versions look for them: ``TESTWRIGHT_SHARED_CONTENTS=1``."""
+    """Return whether to store contents where earlier versions look: ``TESTWRIGHT_SHARED_CONTENTS``, 1 or nothing."""
     return _said("TESTWRIGHT_SHARED_CONTENTS") == "1"
 
 

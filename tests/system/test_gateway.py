@@ -169,6 +169,9 @@ async def test_a_token_opens_its_own_namespace_only(site: Site) -> None:
         assert problem(await team.get(f"/api/v1/tasks/{task_id}")) == (404, "task-not-found")
         assert problem(await team.get("/api/v1/tasks?namespace=default")) == (403, "namespace-closed")
         assert problem(await team.get("/api/v1/events?namespace=default")) == (403, "namespace-closed")
+        stored = (await site.http.post("/api/v1/snapshots", content=archive.pack(PROJECT))).json()["digest"]
+        body = {"snapshot": stored, "paths": ["calc.py"], "policy": ECHO}
+        assert problem(await team.post("/api/v1/jobs", json=body)) == (404, "content-not-found")
         async with stream(team, "/api/v1/board") as frames:
             assert (await anext(frames)).data["tasks"] == []
 

@@ -273,8 +273,9 @@ def _upload(bucket: str = subjects.SNAPSHOTS, namespace: str = "*") -> Rights:
 
 def _places(bucket: str, namespace: str) -> tuple[str, ...]:
     """Return where chunks and entries are: of one namespace, or of each and those that earlier versions have stored."""
-    tails = ("*.*", "*") if namespace == "*" else (f"{namespace}.*",)
-    return tuple(f"$O.{bucket}.{kind}.{tail}" for kind in "CM" for tail in tails)
+    if namespace == "*":
+        return (f"$O.{bucket}.>",)
+    return f"$O.{bucket}.C.{namespace}.*", f"$O.{bucket}.M.{namespace}.*"
 
 
 def _queues() -> Rights:

@@ -21,6 +21,8 @@ from testwright.errors import CredentialsError
 _HEADER = {"typ": "JWT", "alg": "ed25519-nkey"}
 _UNLIMITED = -1
 _ANSWER_NS = 5 * 10**9
+_LONGEST_LINE = 64 * 1024
+"""Bytes with which a client may sign in: its token holds all that it may do, for a generator 1 KiB an engine or so."""
 _BEGIN, _SEED, _END = "-----BEGIN NATS USER JWT-----", "-----BEGIN USER NKEY SEED-----", "------END"
 
 
@@ -59,7 +61,7 @@ class Tokens:
         return self._content(user, granted, seed[0])
 
     def configuration(self, deployment: Deployment) -> dict[str, Any]:
-        """Return the operator's token and those of all accounts."""
+        """Return the operator's token and those of all accounts, and room for those of users."""
         operator = self._seed("operator", nkeys.PREFIX_BYTE_OPERATOR)
         accounts = {name: self._seed(name, nkeys.PREFIX_BYTE_ACCOUNT) for name in deployment.accounts}
         system = public_of(accounts[SYSTEM])
@@ -74,6 +76,7 @@ class Tokens:
             "system_account": system,
             "resolver": "MEMORY",
             "resolver_preload": preload,
+            "max_control_line": _LONGEST_LINE,
         }
 
     def _content(self, user: User, granted: Mapping[str, Any], seed: str) -> str:

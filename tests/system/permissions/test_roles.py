@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from tests.support.buses import heard, told
 from tests.support.gateways import gateway
@@ -16,7 +17,7 @@ from tests.support.processes import project
 from testwright import app, settings
 from testwright.auth.deployment import FormName
 from testwright.bus import Bus
-from testwright.bus.nats import connect
+from testwright.bus.nats import apply_topology, connect
 from testwright.bus.server import embedded
 from testwright.bus.topology import declare
 from testwright.client import Client
@@ -234,6 +235,16 @@ async def test_content_that_two_clients_store_at_once_is_stored_by_both(guard: G
     assert await buses[0].fetch(subjects.SNAPSHOTS, "acme", digests[0]) == b"the same"
     with pytest.raises(BlobNotFoundError):
         await buses[0].fetch(subjects.SNAPSHOTS, "acme", "0" * 64)
+
+
+async def test_a_generator_of_many_engines_signs_in_by_a_token(tmp_path: Path) -> None:
+    engines = tuple(f"an-engine-of-ours-{number}" for number in range(20))
+
+    async with guarded(tmp_path, "jwt", replace(deployment("jwt"), engines=engines)) as made:
+        await apply_topology(made.url("admin"), declare(engines))
+        generator = await made.connect("generator")
+
+        await told(generator, subjects.lane_event("acme", engines[-1]), b"{}")
 
 
 async def test_nobody_comes_in_without_credentials(guard: Guarded) -> None:

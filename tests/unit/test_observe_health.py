@@ -1,11 +1,14 @@
 """Health and metrics over HTTP, and what is loaded where nobody asks for them."""
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
+import anyio
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -17,7 +20,7 @@ from testwright.errors import PermissionDeniedError, SettingError
 from testwright.observe import core
 from testwright.observe.core import Sample
 from testwright.observe.exporting import Metering
-from testwright.observe.health import Health
+from testwright.observe.health import Health, listening
 from testwright.observe.measuring import Measuring
 from testwright.observe.observation import observe
 from testwright.observe.prometheus import Prometheus
@@ -124,3 +127,18 @@ def test_a_service_answers_as_tools_of_nats_expect() -> None:
 
     assert (info.name, info.endpoints[0].name) == ("testwright-verifier", "verify-low")
     assert (stats.endpoints[0].num_requests, stats.endpoints[0].average_processing_time) == (4, 2)
+
+
+async def test_connections_that_are_kept_alive_do_not_disturb_the_end() -> None:
+    """A Prometheus keeps its connection to each process, which must end in peace nevertheless."""
+    bound = socket.create_server(("127.0.0.1", 0))
+    port = bound.getsockname()[1]
+    async with AsyncExitStack() as clients:
+        async with listening(bound, Health(Prometheus())):
+            client = await clients.enter_async_context(await anyio.connect_tcp("127.0.0.1", port))
+            await client.send(b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n")
+            said = await client.receive()
+
+        assert said.startswith(b"HTTP/1.1 200")
+        async for more in client:
+            said += more

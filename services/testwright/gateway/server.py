@@ -65,7 +65,8 @@ class Gateway:
         self._place.socket.close()
         self._live.close()
         if self._ended is not None:
-            with anyio.move_on_after(grace_s):
+            # Cancelled at its own limit, hypercorn raises an error of its own.
+            with anyio.move_on_after(2 * grace_s, shield=True):
                 await self._ended.wait()
 
     def _config(self) -> Config:

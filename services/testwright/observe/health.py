@@ -27,6 +27,9 @@ log = logging.getLogger("testwright.observe")
 METRICS = "/metrics"
 PATHS = ("/livez", "/readyz", METRICS)
 
+GRACE_S = 1.0
+"""Seconds that answers under way may take at the end."""
+
 FIGURES_S = 2.0
 """Seconds that the server has to tell how long queues are; after that the rest is shown without."""
 
@@ -113,20 +116,26 @@ async def listening(bound: socket.socket, health: Health) -> AsyncGenerator[None
         bound: a socket that listens; it is closed at the end.
         health: what is served.
     """
-    closing = anyio.Event()
+    closing, ended = anyio.Event(), anyio.Event()
 
     async def run(*, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         config = Config()
         config.bind = [f"fd://{bound.detach()}"]
-        config.graceful_timeout = 1.0
+        config.graceful_timeout = GRACE_S
         config.include_server_header = False
         config.errorlog = log
         # The socket listens already: who comes before the next line waits for an instant.
         task_status.started()
-        await serve(application(health), config, shutdown_trigger=closing.wait)
+        try:
+            await serve(application(health), config, shutdown_trigger=closing.wait)
+        finally:
+            ended.set()
 
     async with beside(run):
         try:
             yield
         finally:
             closing.set()
+            # Cancelled while it closes connections that are kept alive, hypercorn raises an error of its own.
+            with anyio.move_on_after(2 * GRACE_S, shield=True):
+                await ended.wait()

@@ -107,7 +107,7 @@ def stack(folder: Path) -> Generator[Stack]:
         print(made.compose("logs", "--no-color"))  # noqa: T201  pytest shows it for a test that failed
         raise
     finally:
-        made.compose("down", "--volumes", "--timeout", "0")
+        made.compose("down", "--volumes", "--remove-orphans", "--timeout", "0")
 
 
 def need_compose() -> None:

@@ -151,14 +151,15 @@ class Actor:
     async def _serve(self, reaction: Reaction, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         async with self.bus.slot(reaction.stream, reaction.consumers, ahead=reaction.ahead) as slot:
             task_status.started()
-            while delivery := await self._drain.next(slot):
-                await self._answer(reaction, delivery)
+            with self._drain.serving() as scope:
+                while delivery := await self._drain.next(slot, scope):
+                    await self._answer(reaction, delivery)
 
     async def _answer(self, reaction: Reaction, delivery: Delivery) -> None:
         self._held[id(delivery)] = delivery
         try:
             with handling(delivery.message):
-                await self._drain.work(lambda: self._process(reaction, delivery))
+                await self._process(reaction, delivery)
         finally:
             del self._held[id(delivery)]
 

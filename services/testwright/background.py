@@ -43,18 +43,19 @@ async def together(calls: Sequence[Callable[[], Awaitable[T]]], *, at_a_time: in
         return [await calls[0]()]
     results: dict[int, T] = {}
     errors: list[Exception] = []
-    turns = anyio.CapacityLimiter(at_a_time)
+    left = iter(enumerate(calls))
 
-    async def make(index: int) -> None:
-        async with turns:
+    async def make() -> None:
+        for index, call in left:
             try:
-                results[index] = await calls[index]()
+                results[index] = await call()
             except Exception as error:  # noqa: BLE001  raised below, when the others have ended
                 errors.append(error)
 
     async with anyio.create_task_group() as tasks:
-        for index in range(len(calls)):
-            tasks.start_soon(make, index)
+        for _ in range(1, min(len(calls), at_a_time)):
+            tasks.start_soon(make)
+        await make()
     if errors:
         raise errors[0]
     return [results[index] for index in range(len(calls))]

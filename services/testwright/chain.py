@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from testwright_schemas import Message, envelope
+from testwright_schemas import Message
 from testwright_schemas.task import TaskEvent
 
 HEADER = "testwright-event"
@@ -24,10 +24,16 @@ def linked(message: M, cause: Mapping[str, str]) -> M:
     return replace(message, previous=previous) if isinstance(message, TaskEvent) and previous else message
 
 
-def header(message: Message, cause: Mapping[str, str]) -> dict[str, str]:
-    """Return the header that carries the digest on; none where nothing led from an event of a task to a message."""
+def header(message: Message, body: bytes, cause: Mapping[str, str]) -> dict[str, str]:
+    """Return the header that carries the digest on; none where nothing led from an event of a task to a message.
+
+    Args:
+        message: what is said.
+        body: of it, as it is said.
+        cause: the headers of the message that led to it.
+    """
     if isinstance(message, TaskEvent):
-        return {HEADER: digest(envelope.encode(message))}
+        return {HEADER: digest(body)}
     return {HEADER: cause[HEADER]} if HEADER in cause else {}
 
 

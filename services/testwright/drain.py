@@ -1,6 +1,7 @@
 """How an actor comes to rest: which of its slots are idle, which are at work, and how they are ended."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Generator
+from contextlib import contextmanager
 
 import anyio
 
@@ -26,24 +27,29 @@ class Drain:
         for scope in tuple(self._busy):
             scope.cancel()
 
-    async def next(self, slot: Slot) -> Delivery | None:
-        """Return the slot's next delivery, ``None`` once draining has begun."""
-        if self._begun:
-            return None
-        delivery = None
+    @contextmanager
+    def serving(self) -> Generator[anyio.CancelScope]:
+        """Run the body, which is to take deliveries until there are none; it is ended when there is reason to."""
+        # One scope for all deliveries of a slot: one for each would cost as much as taking it.
         with anyio.CancelScope() as scope:
-            self._idle.add(scope)
             try:
-                delivery = await slot.next()
-            finally:
-                self._idle.discard(scope)
-        return delivery
-
-    async def work(self, body: Callable[[], Awaitable[None]]) -> None:
-        """Run ``body`` to its end or until ``stop``."""
-        with anyio.CancelScope() as scope:
-            self._busy.add(scope)
-            try:
-                await body()
+                yield scope
             finally:
                 self._busy.discard(scope)
+
+    async def next(self, slot: Slot, scope: anyio.CancelScope) -> Delivery | None:
+        """Return the slot's next delivery, ``None`` once draining has begun.
+
+        Args:
+            slot: where it comes to.
+            scope: that of ``serving`` in which it is taken, and worked on.
+        """
+        if self._begun:
+            return None
+        self._busy.discard(scope)
+        self._idle.add(scope)
+        try:
+            return await slot.next()
+        finally:
+            self._idle.discard(scope)
+            self._busy.add(scope)

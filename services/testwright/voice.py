@@ -92,8 +92,9 @@ class Voice:
                 return await self._publish(effect, cause)
             case Schedule(timer=timer, at=at):
                 setting, due = subjects.timer(timer)
-                headers = self._headers(timer, due, due, cause)
-                return await self._bus.schedule(setting, envelope.encode(timer), at=at, target=due, headers=headers)
+                body = envelope.encode(timer)
+                headers = self._headers(timer, due, due, cause) | chain.header(timer, body, cause)
+                return await self._bus.schedule(setting, body, at=at, target=due, headers=headers)
             case Unschedule(timer=timer):
                 await self._bus.unschedule(subjects.timer(timer)[0])
                 return None
@@ -102,11 +103,10 @@ class Voice:
         message = chain.linked(effect.message, cause)
         subject, id_ = address(message), subjects.message_id(message)
         expect = Expect(subject=subject, sequence=0) if effect.once else effect.expect
-        headers = self._headers(message, id_, subject, cause)
+        body = envelope.encode(message)
+        headers = self._headers(message, id_, subject, cause) | chain.header(message, body, cause)
         try:
-            return await self._bus.publish(
-                subject, envelope.encode(message), message_id=id_, headers=headers, expect=expect
-            )
+            return await self._bus.publish(subject, body, message_id=id_, headers=headers, expect=expect)
         except ConflictError:
             if effect.once:
                 return None
@@ -116,10 +116,9 @@ class Voice:
             return None
 
     def _headers(self, message: Message, id_: str, subject: str, cause: Mapping[str, str]) -> dict[str, str]:
-        headers = envelope.headers(
+        return envelope.headers(
             message, id_=id_, source=self._source, subject=subject, time=self._clock(), cause=cause or origin()
         )
-        return headers | chain.header(message, cause)
 
 
 def address(

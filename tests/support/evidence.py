@@ -78,9 +78,10 @@ class Line:
     def say(self, message: TaskMessage, *, leads: bool = True) -> None:
         """Add an event; the next one follows from it unless it leads nowhere."""
         told = linked(message, self.cause)
-        self.bodies.append(envelope.encode(told))
+        body = envelope.encode(told)
+        self.bodies.append(body)
         if leads:
-            self.cause = {HEADER: header(told, self.cause)[HEADER]}
+            self.cause = {HEADER: header(told, body, self.cause)[HEADER]}
 
 
 def bundle(sources: bytes, suite: Mapping[str, bytes], made: Report) -> Bundle:

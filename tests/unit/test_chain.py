@@ -1,6 +1,7 @@
 """Each event of a task names the one that led to it, also where something else came between."""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from testwright import chain
@@ -8,6 +9,7 @@ from testwright_schemas import (
     Artifact,
     Attempt,
     CancelTasks,
+    Message,
     Policy,
     Snapshot,
     SuiteGenerated,
@@ -49,32 +51,36 @@ ITEM = VerifySuite(
 )
 
 
+def _header(message: Message, cause: Mapping[str, str]) -> dict[str, str]:
+    return chain.header(message, envelope.encode(message), cause)
+
+
 def test_an_event_goes_by_the_digest_of_its_body() -> None:
     body = envelope.encode(SUBMITTED)
 
-    assert chain.header(SUBMITTED, {}) == {chain.HEADER: hashlib.sha256(body).hexdigest()}
+    assert _header(SUBMITTED, {}) == {chain.HEADER: hashlib.sha256(body).hexdigest()}
 
 
 def test_an_event_names_the_event_that_led_to_it_through_a_work_item() -> None:
-    first = chain.header(SUBMITTED, {})
+    first = _header(SUBMITTED, {})
 
-    carried = chain.header(ITEM, first)
+    carried = _header(ITEM, first)
     second = chain.linked(GENERATED, carried)
 
     assert chain.linked(ITEM, first) is ITEM
     assert second.previous == chain.digest(envelope.encode(SUBMITTED))
-    assert chain.header(second, carried) == {chain.HEADER: chain.digest(envelope.encode(second))}
+    assert _header(second, carried) == {chain.HEADER: chain.digest(envelope.encode(second))}
 
 
 def test_a_timer_carries_the_digest_on() -> None:
     timer = TimerFired(namespace="default", task_id="t", kind="deadline")
 
-    assert chain.header(timer, chain.header(SUBMITTED, {})) == chain.header(SUBMITTED, {})
+    assert _header(timer, _header(SUBMITTED, {})) == _header(SUBMITTED, {})
 
 
 def test_what_follows_from_a_command_names_nothing() -> None:
     command = CancelTasks(namespace="default", command_id="c1")
     event = TaskCancelRequested(namespace="default", job_id="j", task_id="t", command_id="c1")
 
-    assert chain.header(command, {}) == {}
+    assert _header(command, {}) == {}
     assert chain.linked(event, {}).previous is None

@@ -1,10 +1,10 @@
 """Futures for answers that may be a message, nothing, or an error: settled once, by whoever is first."""
 
 import asyncio
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeVar
-
-import anyio
+from typing import Generic, TypeVar
 
 from testwright.bus._nats_wire import Message, denied
 from testwright.errors import BusError, PermissionDeniedError
@@ -14,19 +14,47 @@ Answer = asyncio.Future[Message | BusError | None]
 T = TypeVar("T")
 
 
-async def arrival(queue: "asyncio.Queue[T]", within_s: float) -> T | None:
-    """Return what is in a queue, or comes in time; ``None`` where nothing does."""
-    if not queue.empty():
-        return queue.get_nowait()  # a cancel scope costs more than all else about a message
-    with anyio.move_on_after(within_s):
-        return await queue.get()
-    return None
+def now() -> float:
+    """Return the time of the event loop in seconds."""
+    return asyncio.get_running_loop().time()
 
 
 def settle(future: "asyncio.Future[T] | None", result: T) -> None:
     """Settle a future that nobody has settled yet."""
     if future is not None and not future.done():
         future.set_result(result)
+
+
+class Mailbox(Generic[T]):
+    """What has arrived for one taker, in that order; nothing is lost where the taker is cancelled."""
+
+    def __init__(self) -> None:
+        self._items: deque[T] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+
+    def put(self, item: T) -> None:
+        """Put something in, and wake who waits for it."""
+        self._items.append(item)
+        settle(self._waiter, None)
+
+    async def take(self, within_s: float) -> T | None:
+        """Take what is there, or comes in time; ``None`` where nothing does."""
+        if not self._items:
+            loop = asyncio.get_running_loop()
+            self._waiter = waiter = loop.create_future()
+            # A cancel scope would cost more than all else about a message.
+            timer = loop.call_later(within_s, settle, waiter, None)
+            try:
+                await waiter
+            finally:
+                timer.cancel()
+                self._waiter = None
+        return self._items.popleft() if self._items else None
+
+    def drain(self) -> Iterator[T]:
+        """Take all that is there."""
+        while self._items:
+            yield self._items.popleft()
 
 
 def checked(result: T | BusError) -> T:

@@ -7,6 +7,7 @@ sent without a task, and handed to their subscriber while they are read.
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ import anyio
 import nats.errors
 from nats.aio.client import Client, Server
 from nats.aio.subscription import Subscription
+from nats.aio.transport import TcpTransport
 
 from testwright.bus._nats_credentials import bare, credentials, public
 from testwright.bus._nats_wire import Handler, Message, command, parse_headers
@@ -53,6 +55,7 @@ class ReliableClient(Client):
         self._turn = itertools.count()
         self._problem: Exception | None = None
         self._handlers: dict[int, Handler] = {}
+        self._writing = False
 
     @property
     def identity(self) -> str:
@@ -124,8 +127,22 @@ class ReliableClient(Client):
             raise nats.errors.OutboundBufferLimitError
         self._pending.append(said)
         self._pending_data_size += len(said)
-        if self.is_connected and self._flush_queue is not None and self._flush_queue.empty():
-            self._flush_queue.put_nowait(asyncio.Future())
+        if self.is_connected and not self._writing:
+            self._writing = True
+            asyncio.get_running_loop().call_soon(self._write_out)
+
+    def _write_out(self) -> None:
+        # What was sent in one turn of the event loop leaves at once, and without nats-py's task for that.
+        self._writing = False
+        if not self.is_connected or self._transport is None or not self._pending:
+            return  # what is left is said when the connection is back
+        if not isinstance(self._transport, TcpTransport):
+            if self._flush_queue is not None and self._flush_queue.empty():
+                self._flush_queue.put_nowait(asyncio.Future())
+            return
+        said, self._pending, self._pending_data_size = self._pending, [], 0
+        with suppress(*BROKEN):  # the reader finds out, too
+            self._transport.writelines(said)  # type: ignore[no-untyped-call]  # nats-py has no types for it
 
     async def close(self) -> None:
         """Hang up, also where there is nobody to hang up on."""

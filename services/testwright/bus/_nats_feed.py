@@ -10,7 +10,6 @@ Whoever may read a part of the stream only is held to it by the subject that cre
 one filter. Several are then followed through one that covers them all, and what is too much is left out here.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
@@ -21,7 +20,7 @@ import msgspec
 
 from testwright.bus import Stored
 from testwright.bus._filters import compile_filters, cover
-from testwright.bus._nats_answers import arrival
+from testwright.bus._nats_answers import Mailbox, now
 from testwright.bus._nats_api import API, read
 from testwright.bus._nats_link import Link, Retire, State
 from testwright.bus._nats_wire import NS, Message, origin, stored
@@ -36,7 +35,7 @@ _LAG_S = 30.0
 """How long a server of a cluster may lag behind what another one has delivered."""
 
 Start = Literal["new", "resume", "last_per_subject"]
-Queue = asyncio.Queue[Message | BusError | None]
+Queue = Mailbox[Message | BusError | None]
 
 
 class Follower:
@@ -87,14 +86,14 @@ class Follower:
             queue = self._queue or await self.open(self._ends_within_s)
             if self._finished():
                 raise StopAsyncIteration
-            message = await arrival(queue, _QUIET_S)
+            message = await queue.take(_QUIET_S)
             if isinstance(message, BusError):
                 raise message
             if message is None or not self._in_order(message):
                 self._queue = None
             elif message.delivered and (taken := self._take(message)) is not None:
                 return taken
-            elif self._behind_since is not None and anyio.current_time() > self._behind_since + _LAG_S:
+            elif self._behind_since is not None and now() > self._behind_since + _LAG_S:
                 self._queue = None
 
     async def open(self, within_s: float | None) -> Queue:
@@ -124,9 +123,9 @@ class Follower:
 
     def _on_state(self, state: State) -> None:
         if self._queue is not None and state == "connected":
-            self._queue.put_nowait(None)
+            self._queue.put(None)
         elif self._queue is not None and state == "closed":
-            self._queue.put_nowait(BusClosedError("the connection was closed for good"))
+            self._queue.put(BusClosedError("the connection was closed for good"))
 
     def _close(self) -> None:
         if self._retire is not None:
@@ -136,13 +135,13 @@ class Follower:
     async def _try_open(self) -> Queue | None:
         # A new inbox and a new name for each try: what an older consumer may still deliver is not mistaken for its own.
         self._close()
-        queue: Queue = asyncio.Queue()
+        queue: Queue = Mailbox()
         inbox, name = self._link.new_inbox(), self._link.new_name()
 
         def refused() -> None:
-            queue.put_nowait(PermissionDeniedError("subscribe to", inbox))
+            queue.put(PermissionDeniedError("subscribe to", inbox))
 
-        self._retire = await self._link.subscribe(inbox, queue.put_nowait, refused)
+        self._retire = await self._link.subscribe(inbox, queue.put, refused)
         if self._opened and self._start == "resume" and not await self._look_behind():
             return None
         content = await self._created(name, inbox, self._start)
@@ -165,8 +164,8 @@ class Follower:
         if self._reached >= self._last:
             self._behind_since = None
         elif self._behind_since is None:
-            self._behind_since = anyio.current_time()
-        elif anyio.current_time() > self._behind_since + _LAG_S:
+            self._behind_since = now()
+        elif now() > self._behind_since + _LAG_S:
             raise self._replaced()
         return True
 

@@ -1,14 +1,12 @@
 """Pull requests of one waiter, and where they are answered: nothing that arrives here is ever lost."""
 
-import asyncio
 from collections.abc import Callable
 from functools import cache
 from typing import Literal
 
-import anyio
 import msgspec
 
-from testwright.bus._nats_answers import arrival
+from testwright.bus._nats_answers import Mailbox, now
 from testwright.bus._nats_api import API
 from testwright.bus._nats_delivery import NAK
 from testwright.bus._nats_link import Link
@@ -53,7 +51,7 @@ class Pulls:
         self._link = link
         self._stream = stream
         self._arrived = arrived
-        self._signals: asyncio.Queue[Signal] = asyncio.Queue()
+        self._signals: Mailbox[Signal] = Mailbox()
         self._alive: dict[str, float] = {}
         self._due: dict[str, int] = {}
         self._wanted = False
@@ -66,7 +64,7 @@ class Pulls:
     @property
     def overdue(self) -> bool:
         """Return whether the server seems to have lost one."""
-        return any(alive + QUIET_S < anyio.current_time() for alive in self._alive.values())
+        return any(alive + QUIET_S < now() for alive in self._alive.values())
 
     def due(self, consumer: str) -> int:
         """Return how many messages a queue was asked for and has not sent."""
@@ -75,7 +73,7 @@ class Pulls:
     def ask(self, consumer: str, body: bytes, batch: int = 1) -> None:
         """Ask a queue for messages."""
         self._wanted = True
-        self._alive[consumer] = anyio.current_time()
+        self._alive[consumer] = now()
         self._due[consumer] = self.due(consumer) + batch
         self._link.post(pull_subject(self._stream, consumer), body, reply=f"{self.inbox}.{consumer}")
 
@@ -85,7 +83,7 @@ class Pulls:
         Raises:
             BusError: what ``signal`` was given.
         """
-        signal = await arrival(self._signals, within_s)
+        signal = await self._signals.take(within_s)
         if isinstance(signal, BusError):
             raise signal
         return None if signal == "again" else signal
@@ -93,7 +91,7 @@ class Pulls:
     def signal(self, signal: Signal) -> None:
         """Tell whoever waits, if anyone does."""
         if self._wanted:
-            self._signals.put_nowait(signal)
+            self._signals.put(signal)
 
     def receive(self, message: Message) -> None:
         """Take what the server sends: pass it on, or hand a message back that nobody waits for."""
@@ -101,21 +99,21 @@ class Pulls:
             consumer = origin(message.reply).consumer
             self._ended(consumer, self.due(consumer) - 1)
         elif message.status == HEARTBEAT:
-            self._alive[queue_of(message)] = anyio.current_time()
+            self._alive[queue_of(message)] = now()
         else:
             self._ended(queue_of(message), 0)
         if not self._wanted:
             if message.delivered:
                 self._link.post(message.reply, NAK)
             return
-        self._signals.put_nowait(message)
+        self._signals.put(message)
         if self._arrived is not None and message.delivered:
             self._arrived(message.reply)
 
     def _ended(self, consumer: str, due: int) -> None:
         if due > 0:
             self._due[consumer] = due
-            self._alive[consumer] = anyio.current_time()
+            self._alive[consumer] = now()
             return
         self._due.pop(consumer, None)
         self._alive.pop(consumer, None)
@@ -123,8 +121,7 @@ class Pulls:
     def dismiss(self) -> None:
         """Hand back what has arrived and was not taken: nobody waits any more."""
         self._wanted = False
-        while not self._signals.empty():
-            signal = self._signals.get_nowait()
+        for signal in self._signals.drain():
             if isinstance(signal, Message) and signal.delivered:
                 self._link.post(signal.reply, NAK)
 

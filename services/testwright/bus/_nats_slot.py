@@ -16,6 +16,7 @@ from functools import partial
 
 import anyio
 
+from testwright.bus._nats_answers import now
 from testwright.bus._nats_api import NO_RESPONDERS, require_consumer
 from testwright.bus._nats_delivery import NatsDelivery, say_held
 from testwright.bus._nats_link import Link, Retire, State
@@ -121,7 +122,7 @@ class NatsSlot:
                 pulls.ask(consumer, waiting(1))
             answer = await self._wait(pulls)
             if answer is not None:
-                self._empty_at = dict.fromkeys(self._consumers, anyio.current_time())
+                self._empty_at = dict.fromkeys(self._consumers, now())
             return answer
         finally:
             pulls.dismiss()
@@ -145,11 +146,11 @@ class NatsSlot:
         if where.pending:
             self._empty_at.pop(where.consumer, None)
         else:
-            self._empty_at[where.consumer] = anyio.current_time()
+            self._empty_at[where.consumer] = now()
 
     def _doubtful(self) -> list[str]:
         """Return the queues that were not found empty just now."""
-        oldest = anyio.current_time() - _BELIEVED_S
+        oldest = now() - _BELIEVED_S
         return [consumer for consumer in self._consumers if self._empty_at.get(consumer, -math.inf) < oldest]
 
     def _take_note(self, ack: str) -> None:
@@ -169,7 +170,7 @@ class NatsSlot:
     async def _judge(self, answer: Message) -> None:
         consumer = queue_of(answer)
         if answer.status == _EMPTY:
-            self._empty_at[consumer] = anyio.current_time()
+            self._empty_at[consumer] = now()
         if answer.status == NO_RESPONDERS:
             await require_consumer(self._link, self._stream, consumer)
         elif answer.description == "Consumer Deleted":

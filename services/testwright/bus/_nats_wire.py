@@ -92,8 +92,13 @@ def stored(message: Message) -> Stored:
 def parse_headers(block: bytes) -> dict[str, str]:
     """Return the headers of a block: ``NATS/1.0``, which a status may follow, and lines."""
     first, *lines = block.decode("utf-8", "replace").split("\r\n")
-    pairs = (line.partition(":") for line in lines if line)
-    headers = {name.strip(): value.strip() for name, _, value in pairs}
+    headers: dict[str, str] = {}
+    for line in lines:
+        if line:
+            name, _, value = line.partition(":")
+            headers[name.strip()] = value.strip()
+    if first == _VERSION:
+        return headers
     status, _, description = first.removeprefix(_VERSION).strip().partition(" ")
     if status:
         headers |= {"Status": status, "Description": description} if description else {"Status": status}

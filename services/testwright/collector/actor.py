@@ -39,7 +39,7 @@ class _Collector:
         self._archive = Archive(bus)
         self._voice = voice
         self._young = Young()
-        self._counting = anyio.Lock()
+        self._counting = anyio.Lock(fast_acquire=True)
         self.limits = Limits(bus)
         self._admission = Admission(bus, voice, self.limits)
 

@@ -1,7 +1,12 @@
-"""What a dead worker held is handed back, and nothing else."""
+"""What a worker holds is told, and what a dead one held is handed back, and nothing else."""
 
+import anyio
+
+from testwright.bus._nats_answers import Answer
+from testwright.bus._nats_holding import Holding
 from testwright.bus._nats_leases import Leases
-from testwright_schemas import Lease
+from testwright.bus._nats_link import Link
+from testwright_schemas import Lease, envelope, subjects
 
 
 def lease(connection: str, ack: str, *, held: bool = True) -> Lease:
@@ -55,3 +60,64 @@ def test_ended_connections_are_not_remembered_for_ever() -> None:
         leases.end(f"s/{number}")
     assert leases.note(lease("s/0", "ack.a")) == ()
     assert leases.note(lease("s/1999", "ack.a")) == ("ack.a",)
+
+
+def test_all_that_is_told_together_is_handed_back() -> None:
+    leases = Leases()
+    leases.note(Lease(connection="s/1", ack="ack.a", others=("ack.b", "ack.c")))
+    leases.note(Lease(connection="s/1", ack="ack.a", others=("ack.c",), held=False))
+    assert leases.end("s/1") == ("ack.b",)
+    assert leases.note(Lease(connection="s/1", ack="ack.d", others=("ack.e",))) == ("ack.d", "ack.e")
+
+
+class _Line(Link):
+    """A connection that stands, and wakes whoever waits for what is said on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.leases: list[Lease] = []
+        self.said = anyio.Event()
+
+    @property
+    def connected(self) -> bool:
+        return True
+
+    @property
+    def identity(self) -> str:
+        return "s/1"
+
+    def post(
+        self, subject: str, data: bytes = b"", headers: bytes = b"", *, reply: str = "", answer: Answer | None = None
+    ) -> None:
+        assert subject == subjects.LEASES
+        self.leases.append(envelope.decode(data, Lease))
+        self.said.set()
+
+
+async def test_what_takes_long_is_told_at_once_and_what_is_answered_soon_not_at_all() -> None:
+    line = _Line()
+    holding = Holding(line)
+    holding.take("ack.soon", brief=True)
+    holding.leave("ack.soon")
+
+    holding.take("ack.long", brief=False)
+
+    assert line.leases == [Lease(connection="s/1", ack="ack.long")]
+
+
+async def test_what_is_still_held_and_what_was_answered_is_told_a_moment_later() -> None:
+    line = _Line()
+    holding = Holding(line)
+    holding.take("ack.long", brief=False)
+    line.said = anyio.Event()
+
+    holding.take("ack.a", brief=True)
+    holding.take("ack.b", brief=True)
+    holding.leave("ack.long")
+    with anyio.fail_after(10):
+        await line.said.wait()
+
+    assert line.leases[1:] == [
+        Lease(connection="s/1", ack="ack.a", others=("ack.b",)),
+        Lease(connection="s/1", ack="ack.long", held=False),
+    ]

@@ -4,10 +4,10 @@ import msgspec
 
 from testwright.bus import Stored
 from testwright.bus._nats_api import NO_RESPONDERS, insist
+from testwright.bus._nats_holding import Holding
 from testwright.bus._nats_link import Link
 from testwright.bus._nats_wire import NS, Message, origin, stored
 from testwright.errors import BusError, BusTimeoutError
-from testwright_schemas import Lease, subjects
 
 NAK = b"-NAK"
 
@@ -25,23 +25,23 @@ class NatsDelivery:
         link: the connection.
         message: as it was delivered.
         within_s: how long an answer is repeated until the server confirms it.
-        leased: whether to say who holds it, see ``testwright.bus.reclaim``.
-        held: whether that was said when it arrived.
+        holding: where to say who holds it, if that is to be said.
+        told: whether that was said when it arrived.
     """
 
     def __init__(
-        self, link: Link, message: Message, within_s: float, *, leased: bool = False, held: bool = False
+        self, link: Link, message: Message, within_s: float, *, holding: Holding | None = None, told: bool = False
     ) -> None:
         where = origin(message.reply)
         self._link = link
-        self._leased = leased
+        self._holding = holding
         self._reply = message.reply
         self._within_s = within_s
         self.message: Stored = stored(message)
         self.consumer: str = where.consumer
         self.count: int = where.count
-        if not held:
-            self._say_held(True)
+        if holding is not None and not told:
+            holding.take(message.reply, brief=False)
 
     async def ack(self) -> None:
         """Take it off the queue; returns when the server has confirmed."""
@@ -50,7 +50,7 @@ class NatsDelivery:
     async def done(self) -> None:
         """Take it off the queue, without waiting for the server's word: where this is lost, the message comes again."""
         self._link.post(self._reply, b"+ACK")
-        self._say_held(False)
+        self._left()
 
     async def nak(self, delay_s: float = 0.0) -> None:
         """Hand it back for delivery after ``delay_s``."""
@@ -82,17 +82,11 @@ class NatsDelivery:
             return None if answer.status == NO_RESPONDERS else True
 
         await insist(ask, judge, within_s=self._within_s, timed_out=lambda: self._unanswered(self._within_s))
-        self._say_held(False)
+        self._left()
 
-    def _say_held(self, held: bool) -> None:
-        if self._leased:
-            say_held(self._link, self._reply, held=held)
+    def _left(self) -> None:
+        if self._holding is not None:
+            self._holding.leave(self._reply)
 
     def _unanswered(self, after_s: float) -> BusError:
         return BusTimeoutError(f"message {self.message.sequence} of {self.consumer}, which comes again", after_s)
-
-
-def say_held(link: Link, ack: str, *, held: bool) -> None:
-    """Say that this connection holds the delivery with an ack subject, or does not hold it any more."""
-    if link.connected:
-        link.post(subjects.LEASES, msgspec.json.encode(Lease(connection=link.identity, ack=ack, held=held)))

@@ -21,15 +21,16 @@ class Leases:
 
     def note(self, lease: Lease) -> tuple[str, ...]:
         """Take note of a lease; return the ack subjects that must be handed back, because its holder has ended."""
+        acks = (lease.ack, *lease.others)
         if not lease.held:
             held = self._held.get(lease.connection, set())
-            held.discard(lease.ack)
+            held.difference_update(acks)
             if not held:
                 self._held.pop(lease.connection, None)
             return ()
         if lease.connection in self._ended:
-            return (lease.ack,)
-        self._held.setdefault(lease.connection, set()).add(lease.ack)
+            return acks
+        self._held.setdefault(lease.connection, set()).update(acks)
         return ()
 
     def end(self, connection: str) -> tuple[str, ...]:

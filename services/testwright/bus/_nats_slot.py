@@ -18,7 +18,8 @@ import anyio
 
 from testwright.bus._nats_answers import now
 from testwright.bus._nats_api import NO_RESPONDERS, require_consumer
-from testwright.bus._nats_delivery import NatsDelivery, say_held
+from testwright.bus._nats_delivery import NatsDelivery
+from testwright.bus._nats_holding import Holding
 from testwright.bus._nats_link import Link, Retire, State
 from testwright.bus._nats_pulls import AT_ONCE, HEARTBEAT, QUIET_S, Pulls, Signal, pull_subject, queue_of, waiting
 from testwright.bus._nats_wire import Message, answers_to, origin
@@ -42,7 +43,7 @@ class NatsSlot:
         stream: where the queues are.
         consumers: their names, the most urgent first.
         within_s: how long an answer to a delivery is repeated until the server confirms it.
-        leased: whether to say which deliveries it holds.
+        holding: where to say which deliveries it holds, if that is to be said.
         ahead: messages to fetch before they are asked for; of a single consumer only.
     """
 
@@ -53,11 +54,11 @@ class NatsSlot:
         consumers: Sequence[str],
         within_s: float,
         *,
-        leased: bool = False,
+        holding: Holding | None = None,
         ahead: int = 0,
     ) -> None:
         self._link = link
-        self._leased = leased
+        self._holding = holding
         self._stream = stream
         self._consumers = tuple(consumers)
         self._ahead = ahead if len(self._consumers) == 1 else 0
@@ -77,8 +78,8 @@ class NatsSlot:
             if message is not None:
                 self._backoff.reset()
                 self._note_more(message)
-                held = self._ahead > 0
-                return NatsDelivery(self._link, message, self._within_s, leased=self._leased, held=held)
+                told = self._ahead > 0
+                return NatsDelivery(self._link, message, self._within_s, holding=self._holding, told=told)
 
     def signal(self, signal: Signal) -> None:
         """Interrupt whoever waits: with an error, or to have all queues asked again."""
@@ -99,7 +100,7 @@ class NatsSlot:
         self._pulls = self._retire = None
 
     async def _open(self) -> Pulls:
-        pulls = Pulls(self._link, self._stream, self._take_note if self._ahead and self._leased else None)
+        pulls = Pulls(self._link, self._stream, self._take_note if self._ahead else None)
 
         def refused() -> None:
             pulls.signal(PermissionDeniedError("subscribe to", pulls.inbox))
@@ -154,7 +155,8 @@ class NatsSlot:
         return [consumer for consumer in self._consumers if self._empty_at.get(consumer, -math.inf) < oldest]
 
     def _take_note(self, ack: str) -> None:
-        say_held(self._link, ack, held=True)
+        if self._holding is not None:
+            self._holding.take(ack, brief=True)
 
     async def _wait(self, pulls: Pulls) -> Message | None:
         answer = await pulls.heard(QUIET_S)
@@ -181,10 +183,10 @@ class NatsSlot:
 
 @asynccontextmanager
 async def open_slot(
-    link: Link, stream: str, consumers: Sequence[str], within_s: float, *, leased: bool = False, ahead: int = 0
+    link: Link, stream: str, consumers: Sequence[str], within_s: float, *, holding: Holding | None = None, ahead: int = 0
 ) -> AsyncGenerator[NatsSlot]:
     """Open a slot over durable consumers, highest priority first."""
-    slot = NatsSlot(link, stream, consumers, within_s, leased=leased, ahead=ahead)
+    slot = NatsSlot(link, stream, consumers, within_s, holding=holding, ahead=ahead)
 
     def again(_advisory: Message) -> None:
         slot.signal("again")

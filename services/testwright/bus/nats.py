@@ -14,6 +14,7 @@ from anyio.abc import TaskStatus
 from testwright import settings
 from testwright.bus import MOST_BYTES, Receipt, Slot, Stored, When
 from testwright.bus._nats_feed import feed
+from testwright.bus._nats_holding import Holding
 from testwright.bus._nats_link import Link
 from testwright.bus._nats_multi import last_per_subject
 from testwright.bus._nats_objects import Objects
@@ -41,7 +42,7 @@ class NatsBus:
 
     def __init__(self, link: Link, timeout_s: float, *, leased: bool = False, shared: bool = False) -> None:
         self._link = link
-        self._leased = leased
+        self._holding = Holding(link) if leased else None
         self._timeout_s = timeout_s
         self._objects = Objects(link, timeout_s, shared=shared)
         self._timers: str | None = None
@@ -95,7 +96,7 @@ class NatsBus:
 
     def slot(self, stream: str, consumers: Sequence[str], *, ahead: int = 0) -> AbstractAsyncContextManager[Slot]:
         """Open a slot over durable consumers, highest priority first."""
-        return open_slot(self._link, stream, consumers, self._timeout_s, leased=self._leased, ahead=ahead)
+        return open_slot(self._link, stream, consumers, self._timeout_s, holding=self._holding, ahead=ahead)
 
     async def put(self, bucket: str, namespace: str, data: bytes) -> str:
         """Store content once and return its SHA-256 in hexadecimal; storing it again costs one look-up at most."""

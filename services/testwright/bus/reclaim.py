@@ -53,7 +53,7 @@ class _Reclaimer:
 
     def on_lease(self, message: Message) -> None:
         # What is said of leases is not to be believed further than that: nothing else is answered in another's name.
-        if (lease := _read(message, Lease)) and lease.ack.startswith("$JS.ACK."):
+        if (lease := _read(message, Lease)) and all(ack.startswith("$JS.ACK.") for ack in (lease.ack, *lease.others)):
             self._hand_back(self._leases.note(lease), lease.connection)
 
     def on_end(self, message: Message) -> None:

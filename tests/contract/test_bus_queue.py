@@ -142,6 +142,31 @@ async def test_what_a_slot_has_fetched_ahead_goes_to_another_when_it_is_closed(w
     assert left == set(tasks[1:])
 
 
+async def test_what_comes_for_a_slot_that_is_at_work_goes_to_another(world: World, bus: Bus) -> None:
+    other = await world.connect()
+    async with bus.slot(subjects.WORK, ALL) as busy, other.slot(subjects.WORK, [HIGH]) as free:
+        await _wait_for(busy, bus, work("t0"))
+        await _wait_for(busy, bus, work("t1"))
+        await told(bus, work("t2", "high"), b"do it")
+
+        delivery = await taken(free, within_s=ACK_WAIT_S * 0.9)
+
+    assert delivery.message.data == b"do it"
+
+
+async def test_of_what_came_while_a_slot_was_at_work_it_takes_the_most_urgent_first(bus: Bus) -> None:
+    async with bus.slot(subjects.WORK, ALL) as slot:
+        await _wait_for(slot, bus, work("t0", "high"))
+        await _wait_for(slot, bus, work("t1", "high"))
+        for priority in reversed(PRIORITIES):
+            await told(bus, work(f"t-{priority}", priority), priority.encode())
+            await told(bus, work(f"another-{priority}", priority), priority.encode())
+
+        bodies = [(await taken(slot)).message.data.decode() for _ in 2 * PRIORITIES]
+
+    assert bodies == [priority for priority in PRIORITIES for _ in range(2)]
+
+
 async def test_two_slots_never_get_the_same_message(world: World, bus: Bus) -> None:
     bodies = [b"%d" % number for number in range(40)]
     got: list[bytes] = []
@@ -185,6 +210,14 @@ async def test_a_queue_that_does_not_exist_is_named(bus: Bus) -> None:
     with pytest.raises(StreamNotFoundError, match="nobody"):
         async with bus.slot(subjects.WORK, ["nobody"]) as slot:
             await taken(slot)
+
+
+async def _wait_for(slot: Slot, bus: Bus, subject: str) -> None:
+    """Have a slot take what comes while it waits."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(taken, slot)
+        await anyio.wait_all_tasks_blocked()
+        await told(bus, subject, b"the first")
 
 
 async def _give_up(slot: Slot) -> None:

@@ -32,6 +32,11 @@ class Mailbox(Generic[T]):
         self._items: deque[T] = deque()
         self._waiter: asyncio.Future[None] | None = None
 
+    @property
+    def empty(self) -> bool:
+        """Return whether there is nothing to take."""
+        return not self._items
+
     def put(self, item: T) -> None:
         """Put something in, and wake who waits for it."""
         self._items.append(item)

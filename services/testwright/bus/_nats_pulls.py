@@ -1,6 +1,6 @@
 """Pull requests of one waiter, and where they are answered: nothing that arrives here is ever lost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Literal
 
@@ -54,12 +54,13 @@ class Pulls:
         self._signals: Mailbox[Signal] = Mailbox()
         self._alive: dict[str, float] = {}
         self._due: dict[str, int] = {}
+        self._kept: list[Message] = []
         self._wanted = False
 
     @property
     def pending(self) -> bool:
-        """Return whether a request is still to be answered."""
-        return bool(self._alive)
+        """Return whether a request is still to be answered, or an answer to be taken."""
+        return bool(self._alive or self._kept) or not self._signals.empty
 
     @property
     def overdue(self) -> bool:
@@ -70,12 +71,36 @@ class Pulls:
         """Return how many messages a queue was asked for and has not sent."""
         return self._due.get(consumer, 0)
 
+    def asks(self, consumer: str) -> bool:
+        """Return whether a request lies at a queue, which is empty then, or its answer is kept."""
+        return consumer in self._alive or any(queue_of(message) == consumer for message in self._kept)
+
+    @property
+    def keeps(self) -> bool:
+        """Return whether anything is kept, of any queue."""
+        return bool(self._kept)
+
+    def keep(self, message: Message) -> None:
+        """Keep a delivery for whoever asks for its queue."""
+        self._kept.append(message)
+
+    def kept(self, consumer: str) -> Message | None:
+        """Take what was kept of a queue."""
+        found = next((message for message in self._kept if queue_of(message) == consumer), None)
+        if found is not None:
+            self._kept.remove(found)
+        return found
+
     def ask(self, consumer: str, body: bytes, batch: int = 1) -> None:
         """Ask a queue for messages."""
         self._wanted = True
         self._alive[consumer] = now()
         self._due[consumer] = self.due(consumer) + batch
         self._link.post(pull_subject(self._stream, consumer), body, reply=f"{self.inbox}.{consumer}")
+
+    def arrived(self) -> Iterator[Signal]:
+        """Take all that has come since it was last asked for."""
+        return self._signals.drain()
 
     async def heard(self, within_s: float) -> Message | None:
         """Return the next answer; ``None`` where there is none in time, or everything is to be asked again.
@@ -96,7 +121,7 @@ class Pulls:
     def receive(self, message: Message) -> None:
         """Take what the server sends: pass it on, or hand a message back that nobody waits for."""
         if message.delivered:
-            consumer = origin(message.reply).consumer
+            consumer = queue_of(message)
             self._ended(consumer, self.due(consumer) - 1)
         elif message.status == HEARTBEAT:
             self._alive[queue_of(message)] = now()
@@ -121,11 +146,12 @@ class Pulls:
     def dismiss(self) -> None:
         """Hand back what has arrived and was not taken: nobody waits any more."""
         self._wanted = False
-        for signal in self._signals.drain():
+        for signal in (*self._kept, *self._signals.drain()):
             if isinstance(signal, Message) and signal.delivered:
                 self._link.post(signal.reply, NAK)
+        self._kept.clear()
 
 
-def queue_of(status: Message) -> str:
-    """Return the consumer that a status comes from."""
-    return status.subject.rpartition(".")[2]
+def queue_of(answer: Message) -> str:
+    """Return the consumer that a delivery or a status comes from."""
+    return origin(answer.reply).consumer if answer.delivered else answer.subject.rpartition(".")[2]

@@ -1,14 +1,15 @@
 """A slot: takes one delivery at a time from several queues, the most urgent first.
 
-While somebody waits, a pull request lies at the server for every queue, and nothing is sent but heartbeats. As soon as
-one is answered the others are withdrawn, so that no message is delivered to a slot that is busy; one that was already
-on its way is handed back. A request that may be lost is made again: after a reconnect, when a queue has a new leader,
-when its heartbeats stay away.
+While somebody waits, a pull request lies at the server for every queue, and nothing is sent but heartbeats. When one is
+answered the others are withdrawn, so that no message is delivered to a slot that is busy; one that was already on its
+way is handed back. Where the last work took less than a moment, that is done only if this one takes longer. A request
+that may be lost is made again: after a reconnect, when a queue has a new leader, when its heartbeats stay away.
 
 That a queue was found empty is believed for a moment, so that slots with very short work need not ask them all for each
 message. A slot over a single queue has no order to keep and may fetch ahead: then nothing is withdrawn.
 """
 
+import asyncio
 import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import ExitStack, asynccontextmanager
@@ -66,11 +67,16 @@ class NatsSlot:
         self._within_s = within_s
         self._pulls: Pulls | None = None
         self._retire: Retire | None = None
+        self._lingering: asyncio.TimerHandle | None = None
+        self._taken_at = -math.inf
+        self._brief = False
         self._backoff = Backoff()
         self._wake = anyio.Event()
 
     async def next(self) -> NatsDelivery:
         """Return the next delivery of the first consumer that has one; wait where none has."""
+        # Work is taken to be like that before it: what has been long must not keep anything from others.
+        self._brief = now() - self._taken_at < _BELIEVED_S
         while True:
             await self._link.ready()
             pulls = self._pulls or await self._open()
@@ -78,6 +84,7 @@ class NatsSlot:
             if message is not None:
                 self._backoff.reset()
                 self._note_more(message)
+                self._taken_at = now()
                 told = self._ahead > 0
                 return NatsDelivery(self._link, message, self._within_s, holding=self._holding, told=told)
 
@@ -93,6 +100,7 @@ class NatsSlot:
 
     def close(self) -> None:
         """Withdraw every request, and hand back what was fetched ahead."""
+        self._stop_lingering()
         if self._pulls is not None:
             self._pulls.dismiss()
         if self._retire is not None:
@@ -110,25 +118,69 @@ class NatsSlot:
         return pulls
 
     async def _round(self, pulls: Pulls) -> Message | None:
+        """Return what comes first, of the most urgent queue that has any; ``None`` to have all asked again."""
         self._wake = anyio.Event()
+        self._stop_lingering()
+        message: Message | None = None
         try:
-            # A single queue has no order to keep: its waiting request is answered at once if it can be.
-            for consumer in self._consumers[1:] and self._doubtful():
-                pulls.ask(consumer, AT_ONCE)
-                answer = await pulls.heard(_ANSWER_S)
-                if answer is None or answer.delivered:
-                    return answer
-                await self._judge(answer)
-            for consumer in self._consumers:
-                pulls.ask(consumer, waiting(1))
-            answer = await self._wait(pulls)
-            if answer is not None:
-                self._empty_at = dict.fromkeys(self._consumers, now())
-            return answer
+            message = await self._most_urgent(pulls)
         finally:
-            pulls.dismiss()
-            if pulls.pending:
-                self.close()
+            if message is not None and pulls.pending and self._brief:
+                self._lingering = asyncio.get_running_loop().call_later(_BELIEVED_S, self._let_go, pulls)
+            else:
+                self._let_go(pulls)
+        return message
+
+    async def _most_urgent(self, pulls: Pulls) -> Message | None:
+        if not await self._caught_up(pulls):
+            return None
+        for consumer in self._consumers:
+            if self._doubtful(pulls, consumer) and not await self._asked(pulls, consumer):
+                return None
+            if (kept := pulls.kept(consumer)) is not None:
+                return kept
+        for consumer in self._consumers:
+            if not pulls.asks(consumer):
+                pulls.ask(consumer, waiting(1))
+        answer = await self._wait(pulls)
+        if answer is not None:
+            self._empty_at = dict.fromkeys(self._consumers, now())
+        return answer
+
+    async def _caught_up(self, pulls: Pulls) -> bool:
+        """Take what has come while the slot was at work; returns whether its requests still hold."""
+        for signal in pulls.arrived():
+            if isinstance(signal, BusError):
+                raise signal
+            if signal == "again":
+                return False
+            await self._put_aside(pulls, signal)
+        return True
+
+    async def _asked(self, pulls: Pulls, consumer: str) -> bool:
+        """Ask a queue for what it has now; returns whether it answered, and keeps what comes of it and others."""
+        pulls.ask(consumer, AT_ONCE)
+        while (answer := await pulls.heard(_ANSWER_S)) is not None:
+            await self._put_aside(pulls, answer)
+            if queue_of(answer) == consumer:
+                return True
+        return False
+
+    async def _put_aside(self, pulls: Pulls, answer: Message) -> None:
+        if answer.delivered:
+            pulls.keep(answer)
+        else:
+            await self._judge(answer)
+
+    def _let_go(self, pulls: Pulls) -> None:
+        pulls.dismiss()
+        if pulls.pending:
+            self.close()
+
+    def _stop_lingering(self) -> None:
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
 
     async def _steadily(self, pulls: Pulls) -> Message | None:
         """Return what comes next of a single queue, asking for more in good time."""
@@ -149,10 +201,11 @@ class NatsSlot:
         else:
             self._empty_at[where.consumer] = now()
 
-    def _doubtful(self) -> list[str]:
-        """Return the queues that were not found empty just now."""
-        oldest = now() - _BELIEVED_S
-        return [consumer for consumer in self._consumers if self._empty_at.get(consumer, -math.inf) < oldest]
+    def _doubtful(self, pulls: Pulls, consumer: str) -> bool:
+        """Return whether a queue may have something, so that it matters which one is asked first."""
+        if len(self._consumers) == 1 or pulls.asks(consumer):
+            return False
+        return pulls.keeps or self._empty_at.get(consumer, -math.inf) < now() - _BELIEVED_S
 
     def _take_note(self, ack: str) -> None:
         if self._holding is not None:
@@ -183,7 +236,13 @@ class NatsSlot:
 
 @asynccontextmanager
 async def open_slot(
-    link: Link, stream: str, consumers: Sequence[str], within_s: float, *, holding: Holding | None = None, ahead: int = 0
+    link: Link,
+    stream: str,
+    consumers: Sequence[str],
+    within_s: float,
+    *,
+    holding: Holding | None = None,
+    ahead: int = 0,
 ) -> AsyncGenerator[NatsSlot]:
     """Open a slot over durable consumers, highest priority first."""
     slot = NatsSlot(link, stream, consumers, within_s, holding=holding, ahead=ahead)

@@ -28,6 +28,7 @@ from testwright.client import Client
 from testwright.collector.actor import collector
 from testwright.generator.actor import generator
 from testwright.permissions import Role
+from testwright.shelf import Shelf
 from testwright.submitter.actor import submitter
 from testwright.verifier.actor import verifier
 
@@ -52,7 +53,7 @@ class Echo(System):
         await self._client.wait(handle)
 
 
-def build(role: Role, bus: Bus) -> Actor:
+def build(role: Role, bus: Bus, shelf: Shelf) -> Actor:
     """Return an actor."""
     match role:
         case "submitter":
@@ -60,9 +61,9 @@ def build(role: Role, bus: Bus) -> Actor:
         case "collector":
             return collector(bus, clock.now)
         case "generator":
-            return generator(bus, clock.now, produce, ["echo"], worker="bench", slots=SLOTS)
+            return generator(bus, clock.now, produce, ["echo"], worker="bench", slots=SLOTS, shelf=shelf)
         case "verifier":
-            return verifier(bus, clock.now, judge, slots=SLOTS)
+            return verifier(bus, clock.now, judge, slots=SLOTS, shelf=shelf)
         case _:
             raise ValueError(role)
 
@@ -70,10 +71,10 @@ def build(role: Role, bus: Bus) -> Actor:
 async def act(urls: dict[Role, str], system_url: str | None = None) -> None:
     """Be these actors."""
     async with AsyncExitStack() as stack:
-        actors: list[Actor] = []
+        actors, shelf = list[Actor](), Shelf()
         for role, url in urls.items():
             bus = await stack.enter_async_context(connect(url, name=f"testwright-{role}", leased=True))
-            actors.append(build(role, bus))
+            actors.append(build(role, bus, shelf))
         reclaimers = [partial(reclaiming, urls["collector"], system_url)] if system_url else []
         await stack.enter_async_context(beside(*(actor.run for actor in actors), *reclaimers))
         with anyio.open_signal_receiver(signal.SIGTERM) as signals:

@@ -29,6 +29,7 @@ from testwright.observe.tally import Tally, service
 from testwright.sandbox import Sandbox
 from testwright.sandbox.choice import Mode, choose, mode
 from testwright.settings import Settings
+from testwright.shelf import Shelf
 from testwright.submitter.actor import submitter
 from testwright.verifier.actor import verifier
 from testwright.verifier.bench import Bench
@@ -59,6 +60,7 @@ class Options:
             on at once, and not after the ack wait.
         sandbox: mode; ``None`` for what the settings ask for.
         observation: who watches; by default nobody.
+        shelf: what actors of this process leave for each other.
     """
 
     concurrency: int = 1
@@ -67,6 +69,7 @@ class Options:
     system_url: str | None = None
     sandbox: Mode | None = None
     observation: Observation = field(default_factory=Observation)
+    shelf: Shelf = field(default_factory=Shelf)
 
 
 def build(role: Role, bus: Bus, settings: Settings, options: Options) -> Actor:
@@ -90,8 +93,9 @@ def build(role: Role, bus: Bus, settings: Settings, options: Options) -> Actor:
             worker=settings.worker,
             slots=slots,
             charges=registry.charges,
+            shelf=options.shelf,
         ),
-        "verifier": lambda: verifier(bus, clock.now, judge, worker=settings.worker, slots=slots),
+        "verifier": lambda: verifier(bus, clock.now, judge, worker=settings.worker, slots=slots, shelf=options.shelf),
         "workflow": lambda: workflow(bus, workflow_tools(settings, sandbox=sandbox)),
     }
     return builders[role]()

@@ -27,6 +27,7 @@ from testwright.generator import core, lanes
 from testwright.generator.lanes import Lanes
 from testwright.history import TaskHistory
 from testwright.reporter import Reporter
+from testwright.shelf import Shelf
 from testwright.sources import Sources
 from testwright.voice import Archive, Clock, Voice
 from testwright_schemas import (
@@ -87,7 +88,9 @@ def _all(engine: str) -> bool:
 
 
 class _Generator:
-    def __init__(self, bus: Bus, voice: Voice, clock: Clock, worker: str, workshop: tuple[Produce, Charges]) -> None:
+    def __init__(
+        self, bus: Bus, voice: Voice, clock: Clock, worker: str, workshop: tuple[Produce, Charges], *, shelf: Shelf
+    ) -> None:
         self._bus = bus
         self._sources = Sources(bus)
         self._archive = Archive(bus)
@@ -95,6 +98,7 @@ class _Generator:
         self._clock = clock
         self._worker = worker
         self._produce, self._charges = workshop
+        self._shelf = shelf
         self._turns = itertools.count(1)
         self.endings = Endings(bus)
         self.lanes = Lanes(bus)
@@ -203,12 +207,14 @@ class _Generator:
 
     async def _generated(self, item: GenerateSuite, start: core.Start, fence: int, product: Product) -> Publish:
         attempt = start.attempt
+        candidate = await self._keep(item, "candidate.tar.gz", product.archive)
+        self._shelf.put(item.namespace, candidate.digest, product.archive)
         message = SuiteGenerated(
             namespace=item.namespace,
             job_id=item.job_id,
             task_id=item.task_id,
             attempt=attempt,
-            candidate=await self._keep(item, "candidate.tar.gz", product.archive),
+            candidate=candidate,
             files=product.files,
             fence=fence,
             requirements=product.requirements,
@@ -250,6 +256,7 @@ def generator(
     worker: str,
     slots: int = 1,
     charges: Charges = _all,
+    shelf: Shelf | None = None,
 ) -> Actor:
     """Return a generator.
 
@@ -261,9 +268,10 @@ def generator(
         worker: name of the process in events.
         slots: attempts at a time.
         charges: whether an engine costs money; by default each may.
+        shelf: where others in this process find candidates.
     """
     voice = Voice(bus, "generator", clock)
-    part = _Generator(bus, voice, clock, worker, (produce, charges))
+    part = _Generator(bus, voice, clock, worker, (produce, charges), shelf=shelf or Shelf())
     consumers = tuple(subjects.generate_consumer(engine, priority) for priority in PRIORITIES for engine in engines)
     reaction = Reaction(stream=subjects.WORK, consumers=consumers, type_=GenerateSuite, handle=part.handle, slots=slots)
     return Actor("generator", bus, voice, (reaction,), background=(part.endings.follow, part.lanes.follow))

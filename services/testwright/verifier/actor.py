@@ -25,6 +25,7 @@ from testwright.errors import (
 )
 from testwright.history import TaskHistory
 from testwright.reporter import Reporter
+from testwright.shelf import Shelf
 from testwright.sources import Sources
 from testwright.verification.inquiry import Finding
 from testwright.verifier import core, merging
@@ -63,7 +64,7 @@ Join = Callable[[Mapping[str, bytes], bytes], Awaitable[bytes]]
 
 
 class _Verifier:
-    def __init__(self, bus: Bus, voice: Voice, judge: Judge, join: Join, worker: str) -> None:
+    def __init__(self, bus: Bus, voice: Voice, judge: Judge, join: Join, worker: str, *, shelf: Shelf) -> None:
         self._bus = bus
         self._worker = worker
         self._sources = Sources(bus)
@@ -71,6 +72,7 @@ class _Verifier:
         self._voice = voice
         self._judge = judge
         self._join = join
+        self._shelf = shelf
         self.endings = Endings(bus)
 
     async def handle(self, item: VerifySuite, stored: Stored) -> Sequence[Effect]:
@@ -107,12 +109,7 @@ class _Verifier:
         reporter = Reporter(self._voice, item, item.attempt.number, "verify", stored.headers, worker=self._worker)
         try:
             with anyio.fail_after(item.policy.timeout_s):
-                snapshot, candidate = await together(
-                    [
-                        partial(self._sources.fetch, item.namespace, item.snapshot.digest),
-                        partial(self._bus.fetch, subjects.ARTIFACTS, item.namespace, item.candidate.digest),
-                    ]
-                )
+                snapshot, candidate = await self._material(item)
                 if history.accepted:
                     item, candidate = await self._joined(item, candidate, history.accepted)
                 finding = await self._judge(item, snapshot, candidate, reporter)
@@ -129,6 +126,17 @@ class _Verifier:
         except Exception as error:
             log.exception("unexpected task=%s", item.task_id)
             return await self._failed(item, unexpected(error))
+
+    async def _material(self, item: VerifySuite) -> tuple[bytes, bytes]:
+        """Return snapshot and candidate."""
+        digest = item.candidate.digest
+        snapshot = partial(self._sources.fetch, item.namespace, item.snapshot.digest)
+        at_hand = self._shelf.get(item.namespace, digest)
+        if at_hand is not None:
+            return await snapshot(), at_hand
+        fetched = partial(self._bus.fetch, subjects.ARTIFACTS, item.namespace, digest)
+        source, candidate = await together([snapshot, fetched])
+        return source, candidate
 
     async def _joined(self, item: VerifySuite, candidate: bytes, accepted: SuiteVerified) -> tuple[VerifySuite, bytes]:
         """Return the item for a candidate together with what was accepted, and that as an archive, which is kept."""
@@ -169,7 +177,14 @@ class _Verifier:
 
 
 def verifier(
-    bus: Bus, clock: Clock, judge: Judge, *, worker: str = "", slots: int = 1, join: Join = merging.joined
+    bus: Bus,
+    clock: Clock,
+    judge: Judge,
+    *,
+    worker: str = "",
+    slots: int = 1,
+    join: Join = merging.joined,
+    shelf: Shelf | None = None,
 ) -> Actor:
     """Return a verifier.
 
@@ -180,9 +195,10 @@ def verifier(
         worker: name of this process, for whoever watches.
         slots: candidates at a time.
         join: what puts a candidate together with what was accepted before.
+        shelf: where the generator of this process, if there is one, leaves candidates.
     """
     voice = Voice(bus, "verifier", clock)
-    part = _Verifier(bus, voice, judge, join, worker)
+    part = _Verifier(bus, voice, judge, join, worker, shelf=shelf or Shelf())
     consumers = tuple(subjects.verify_consumer(priority) for priority in PRIORITIES)
     reaction = Reaction(stream=subjects.WORK, consumers=consumers, type_=VerifySuite, handle=part.handle, slots=slots)
     return Actor("verifier", bus, voice, (reaction,), background=(part.endings.follow,))

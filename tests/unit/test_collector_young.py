@@ -2,11 +2,11 @@
 
 from msgspec.structs import replace
 
-from tests.support.tasks import IDS, NOW, failed, first, generated, submitted, verified
+from tests.support.tasks import IDS, NOW, failed, finished, first, generated, submitted, verified
 from testwright.bus import Stored
 from testwright.collector.young import MOST, Young
-from testwright.history import TaskHistory, fold
-from testwright_schemas import TaskMessage, subjects
+from testwright.history import JobHistory, TaskHistory, fold, fold_job
+from testwright_schemas import JobSubmitted, TaskFinished, TaskMessage, subjects
 
 
 def heard(young: Young, event: TaskMessage, sequence: int, *, deliveries: int = 1) -> TaskHistory | None:
@@ -54,6 +54,45 @@ def test_tasks_of_two_namespaces_are_two_tasks() -> None:
     young = Young()
     heard(young, submitted(), 3)
     assert heard(young, replace(generated(), namespace="other"), 5) is None
+
+
+def end(young: Young, event: TaskFinished, *, deliveries: int = 1) -> JobHistory | None:
+    return young.job(event, Stored(subjects.EVENTS, 11, subjects.event(event), b"", NOW, deliveries=deliveries))
+
+
+def test_the_job_of_a_task_that_is_alone_in_it_is_known_when_that_ends() -> None:
+    young = Young()
+    task = replace(submitted(), alone=True, concurrency=3, job_cost_usd=2.5)
+    heard(young, task, 3)
+    heard(young, generated(), 5)
+    heard(young, verified(), 9)
+
+    job = end(young, finished())
+
+    assert job == fold_job(
+        [
+            (
+                2,
+                JobSubmitted(
+                    namespace="default",
+                    job_id="job-1",
+                    task_ids=("task-1",),
+                    created_at=NOW,
+                    concurrency=3,
+                    max_cost_usd=2.5,
+                ),
+            )
+        ]
+    )
+    assert end(young, finished()) is None
+
+
+def test_a_job_is_looked_up_where_it_has_more_tasks_or_the_end_of_one_is_told_again() -> None:
+    young = Young()
+    heard(young, submitted(), 3)
+    assert end(young, finished()) is None
+    heard(young, replace(submitted(), alone=True), 3)
+    assert end(young, finished(), deliveries=2) is None
 
 
 def test_only_so_many_tasks_are_remembered() -> None:

@@ -93,10 +93,10 @@ class _Collector:
         return known
 
     async def _count(self, message: TaskFinished, stored: Stored) -> JobHistory:
-        race = 0
+        race, known = 0, self._young.job(message, stored)
         while True:
-            job = await self._archive.job(message.namespace, message.job_id, at_least=stored.sequence)
-            race += 1
+            job = known or await self._archive.job(message.namespace, message.job_id, at_least=stored.sequence)
+            race, known = race + 1, None
             try:
                 for effect in jobs.advance(job, message):
                     await self._voice.say(effect, stored.headers)

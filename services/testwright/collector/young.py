@@ -2,14 +2,24 @@
 
 A task is young from its submission until anything is heard of it but a candidate of its first attempt and the verdicts
 on that. Another collector may have heard more. What then follows here from too little does no harm: generators and
-verifiers publish on condition, a task ends once, and besides first verdicts there are no better ones to be forgotten.
+verifiers publish on condition, a task ends once, its end is counted on condition, and besides first verdicts there are
+no better ones to be forgotten.
 """
 
 from collections import OrderedDict
 
 from testwright.bus import Stored
-from testwright.history import TaskHistory, fold
-from testwright_schemas import Attempt, SuiteGenerated, SuiteVerified, TaskMessage, TaskSubmitted, subjects
+from testwright.history import JobHistory, TaskHistory, fold
+from testwright_schemas import (
+    Attempt,
+    JobSubmitted,
+    SuiteGenerated,
+    SuiteVerified,
+    TaskFinished,
+    TaskMessage,
+    TaskSubmitted,
+    subjects,
+)
 
 MOST = 10_000
 """Tasks that are remembered; what came first is forgotten first, and looked up."""
@@ -41,10 +51,31 @@ class Young:
             case SuiteGenerated(attempt=Attempt(number=1)) as event, 1:
                 events = [*known, (stored.sequence, event)]
             case SuiteVerified(attempt=Attempt(number=1)) as event, 2:
-                return fold([*known, (stored.sequence, event)])
+                events = [*known, (stored.sequence, event)]
             case _:
                 return None
         self._known[task] = events
         if len(self._known) > MOST:
             self._known.popitem(last=False)
         return fold(events)
+
+    def job(self, end: TaskFinished, stored: Stored) -> JobHistory | None:
+        """Return the history of the job of a task that has ended; ``None`` where it must be looked up.
+
+        That of a job with one task is known: nobody has counted before.
+        """
+        known = self._known.pop((subjects.namespace_of(stored.subject), end.task_id), None)
+        match known:
+            case [(_, TaskSubmitted(alone=True) as task), *_] if stored.deliveries == 1:
+                return JobHistory(
+                    submitted=JobSubmitted(
+                        namespace=task.namespace,
+                        job_id=task.job_id,
+                        task_ids=(task.task_id,),
+                        created_at=task.created_at,
+                        concurrency=task.concurrency,
+                        max_cost_usd=task.job_cost_usd,
+                    )
+                )
+            case _:
+                return None

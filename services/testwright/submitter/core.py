@@ -80,6 +80,7 @@ def submit(
             project=command.project,
             concurrency=command.concurrency,
             job_cost_usd=command.max_cost_usd,
+            alone=len(command.tasks) == 1,
         )
         for spec in command.tasks
     ]
@@ -161,6 +162,7 @@ def retry(command: RetryTasks, claims: Claims, tasks: Mapping[str, TaskHistory],
                 policy=old.submitted.policy,
                 created_at=at,
                 retry_of=spec.retry_of,
+                alone=len(command.tasks) == 1,
             )
             new.append(again)
     return _answer(command, new, refusal, claims, at)

@@ -21,7 +21,7 @@ from testwright.background import together
 from testwright.bus import Bus, Delivery, Stored
 from testwright.drain import Drain
 from testwright.errors import BusClosedError, BusError, BusTimeoutError, PayloadTooLargeError, PublishTimeoutError
-from testwright.observe.current import handling
+from testwright.observe.current import Handling
 from testwright.pacing import beat
 from testwright.voice import Voice, address
 from testwright_schemas import Effect, MessageDeadLettered, Publish, brief, envelope, subjects
@@ -158,7 +158,7 @@ class Actor:
     async def _answer(self, reaction: Reaction, delivery: Delivery) -> None:
         self._held[id(delivery)] = delivery
         try:
-            with handling(delivery.message):
+            with Handling(delivery.message):
                 await self._process(reaction, delivery)
         finally:
             del self._held[id(delivery)]

@@ -11,7 +11,7 @@ import pytest
 from testwright._telemetry import Telemetry, secrets_in
 from testwright.bus import Stored
 from testwright.observe import logs
-from testwright.observe.current import handling
+from testwright.observe.current import Handling
 from testwright.observe.logs import Format
 from testwright_schemas import subjects
 
@@ -44,7 +44,7 @@ def logged(format_: Format, text: str, *secrets: str, error: BaseException | Non
 
 
 def test_a_line_for_programs_says_what_it_is_about() -> None:
-    with handling(STORED):
+    with Handling(STORED):
         found = json.loads(logged("json", "handled"))
 
     assert datetime.fromisoformat(found.pop("time")).tzinfo is not None

@@ -78,12 +78,14 @@ class Question:
         operation: what is asked for, for errors.
         subject: where it was sent.
         gather: where the messages go that come before a status ends them; ``None`` where the first one is the answer.
+        until: the time of the event loop at which it is given up: the answer is ``None`` then.
     """
 
     answer: Answer
     operation: str
     subject: str
     gather: list[Message] | None
+    until: float
 
 
 class Questions:
@@ -91,10 +93,14 @@ class Questions:
 
     def __init__(self) -> None:
         self._open: dict[str, Question] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
     def put(self, token: str, question: Question) -> None:
         """Wait for an answer."""
         self._open[token] = question
+        # One timer for all: nearly every one is answered, and those that are not may wait equally long.
+        if self._timer is None or question.until < self._timer.when():
+            self._look_at(question.until)
 
     def drop(self, token: str) -> None:
         """Wait no longer."""
@@ -116,6 +122,19 @@ class Questions:
         for question in self._open.values():
             if found == ("publish", question.subject.lower()):
                 settle(question.answer, PermissionDeniedError(question.operation, question.subject))
+
+    def _look_at(self, time: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(time, self._give_up)
+
+    def _give_up(self) -> None:
+        self._timer = None
+        for question in self._open.values():
+            if question.until <= now():
+                settle(question.answer, None)
+        if left := [question.until for question in self._open.values() if not question.answer.done()]:
+            self._look_at(min(left))
 
     def settle_all(self, result: BusError | None) -> None:
         """Answer all alike."""

@@ -144,14 +144,11 @@ class Link:
         loop = asyncio.get_running_loop()
         answer: Answer = loop.create_future()
         token = str(next(self._names))
-        self._questions.put(token, Question(answer, operation, subject, gather))
-        # A cancel scope would cost as much as all else here.
-        timer = loop.call_later(timeout_s, settle, answer, None)
+        self._questions.put(token, Question(answer, operation, subject, gather, loop.time() + timeout_s))
         try:
             self.post(subject, data, headers, reply=f"{self._inbox}.answer.{token}", answer=answer)
             return checked(await answer)
         finally:
-            timer.cancel()
             self._questions.drop(token)
 
     def post(

@@ -30,6 +30,18 @@ _TOO_LARGE = 10054
 _SAME_ID_IN_PROCESS = 10158
 
 
+class _Confirmation(msgspec.Struct):
+    """What the server says to a publish: where it was stored, or why it was not."""
+
+    stream: str = ""
+    seq: int = 0
+    duplicate: bool = False
+    error: dict[str, Any] | None = None
+
+
+_CONFIRMATION = msgspec.json.Decoder(_Confirmation)
+
+
 class Publishing:
     """One message on its way into a stream, as often as it takes."""
 
@@ -63,11 +75,10 @@ class Publishing:
             if await streams_of(self._link, self._subject) == []:
                 raise StreamNotFoundError(f"a stream for {self._subject}")
             return None
-        content: dict[str, Any] = msgspec.json.decode(answer.data)
-        error: dict[str, Any] | None = content.get("error")
-        if error is None:
-            return Receipt(content["stream"], content["seq"], content.get("duplicate", False))
-        return await self._refused(error)
+        told = _CONFIRMATION.decode(answer.data)
+        if told.error is None:
+            return Receipt(told.stream, told.seq, told.duplicate)
+        return await self._refused(told.error)
 
     async def _refused(self, error: Mapping[str, Any]) -> Receipt | None:
         code, description = error.get("err_code"), str(error.get("description"))
@@ -89,9 +100,9 @@ class Publishing:
         answer = await self._link.request(self._subject, b"", block(probe))
         if answer is None or answer.status:
             return None
-        content: dict[str, Any] = msgspec.json.decode(answer.data)
-        if content.get("duplicate"):
-            return Receipt(content["stream"], content["seq"], duplicate=True)
+        told = _CONFIRMATION.decode(answer.data)
+        if told.duplicate:
+            return Receipt(told.stream, told.seq, duplicate=True)
         raise error
 
 

@@ -37,9 +37,9 @@ async def heard_of(bus: Bus, wanted: str, count: int) -> None:
 
 
 async def test_thousands_of_tasks_of_one_namespace_delay_the_single_one_of_another_by_one_turn(
-    pytestconfig: pytest.Config,
+    request: pytest.FixtureRequest,
 ) -> None:
-    jobs = int(pytestconfig.getoption("--crowd"))
+    jobs = request.config.option.crowd
     async with nats_world() as world:
         await world.apply(declare(["echo"]))
         bus, engine = await world.connect("client"), Engine()

@@ -14,7 +14,7 @@ import json
 import os
 import signal
 import sys
-from typing import Any
+from typing import Any, cast
 
 CALL_S = 0.5
 """Seconds that one list of statements may take."""
@@ -105,7 +105,7 @@ def _described(value: Any, text: str, names: dict[str, Any], module: str) -> tup
 
 def _of_class(value: Any, names: dict[str, Any], module: str) -> str:
     """Return the source of a value whose class the test can name, empty where its own words are none."""
-    kind = type(value)
+    kind = cast("Any", type(value))
     homes = [sys.modules.get(module), sys.modules.get(kind.__module__)]
     places = (name for name, place in names.items() if any(place is home for home in homes))
     place = next((name for name in places if getattr(names[name], kind.__name__, None) is kind), "")
@@ -119,7 +119,7 @@ def _of_class(value: Any, names: dict[str, Any], module: str) -> str:
 
 def _shown(value: Any) -> str:
     """Return how a value shows itself, empty where its class does not say, or says where it lies."""
-    kind: Any = type(value)
+    kind = cast("Any", type(value))
     if kind.__repr__ is object.__repr__ or isinstance(value, type):
         return ""
     shown = repr(value)

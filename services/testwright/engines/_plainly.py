@@ -12,7 +12,7 @@ class _Plain(ast.NodeTransformer):
     def visit(self, node: ast.AST) -> ast.AST:
         self.generic_visit(node)
         if hasattr(node, "type_params"):
-            node.type_params = []
+            node.type_params = []  # pyright: ignore[reportAttributeAccessIssue]  since 3.12
         match type(node).__name__:
             case "TypeAlias":
                 return ast.Assign([node.name], node.value)  # type: ignore[attr-defined]  # pyright: ignore  since 3.12

@@ -66,9 +66,10 @@ async def read_target(assignment: Assignment) -> ast.Module:
     path = assignment.target.path
     try:
         source = await anyio.Path(assignment.root, path).read_bytes()
-        return ast.parse(source, filename=path)
     except FileNotFoundError:
         raise EngineError("import-failed", f"{path} is not in the snapshot") from None
+    try:
+        return ast.parse(source, filename=path)
     except (SyntaxError, ValueError) as error:
         tree = await _newer(assignment, source) if assignment.environment.version > sys.version_info[:2] else None
         if tree is None:

@@ -73,7 +73,7 @@ def take(stream: BinaryIO, folders: Sequence[Path], most_bytes: int) -> None:
         header = stream.read(_HEADER.size)
         if len(header) < _HEADER.size:
             return
-        number, length, size = _HEADER.unpack(header)
+        number, length, size = map(int, _HEADER.unpack(header))
         name = os.fsdecode(stream.read(length))
         end = stream.tell() + size
         if number >= len(folders) or size > room or end > left or not _is_plain(name):

@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.abc
@@ -142,7 +143,7 @@ async def _start(
 async def _supervise(
     process: anyio.abc.Process,
     pipes: Pipes,
-    reads: Sequence[Callable[[], Awaitable[None]]],
+    reads: Sequence[Callable[[], Coroutine[Any, Any, None]]],
     wall_s: float,
     carriage: Carriage | None,
 ) -> bool:
@@ -150,8 +151,10 @@ async def _supervise(
     limit = anyio.CancelScope(deadline=anyio.current_time() + wall_s)
     try:
         async with anyio.create_task_group() as readers:
-            for read in (*reads, *([carriage.read] if carriage else ())):
+            for read in reads:
                 readers.start_soon(read)
+            if carriage:
+                readers.start_soon(carriage.read)
             with limit:
                 await process.wait()
             if carriage and limit.cancelled_caught:

@@ -14,9 +14,18 @@ def anyio_backend() -> str:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let `just simulate`, `just hostile` and `just fairness` ask for more than every test run has."""
-    parser.addoption("--simulations", type=int, default=15, help="seeds that the simulation runs (default: 15)")
+    parser.addoption("--simulations", type=int, default=10, help="seeds that the simulation runs (default: 10)")
     parser.addoption("--crowd", type=int, default=1, help="thousands of tasks that are in another's way (default: 1)")
     parser.addoption("--hostile-table", type=Path, help="file that gets what became of each attack (.md or .json)")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse to run where pytest-xdist cannot keep a group together: what its tests share would be there twice."""
+    grouped = next((item for item in session.items if item.get_closest_marker("xdist_group")), None)
+    if session.config.getoption("loadgroup", default=False) and grouped and "@" not in grouped.nodeid:
+        raise pytest.UsageError(
+            "this pytest-xdist does not keep groups together with this pytest: install an older pytest"
+        )
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,6 +1,7 @@
 """What means harm, and the host that must be as it was before: for tests, and for the table of the documentation."""
 
 import json
+import os
 import socket
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 CALC = "def add(a, b):\n    return a + b\n\n\ndef double(a):\n    return a * 2\n"
 INNOCENT = "from calc import double\n\n\ndef test_innocent():\n    assert double(4) == 8\n"
 HEAD = "import ctypes, gc, os, pathlib, signal, socket, sys, time\nfrom calc import add\n\n\n"
-MARK = "testwright-hostile-daemon"
+MARK = f"testwright-hostile-daemon-{os.getpid()}"
+"""In the arguments of what attacks leave running; that of another process of tests is not ours."""
 SECRET = "s3cret"
 CREDENTIALS = ("NATS_PASSWORD", "TESTWRIGHT_LLM_API_KEY", "AWS_SECRET_ACCESS_KEY", "OPENAI_API_KEY")
 """Variables that hold a secret where tests of this kind run."""

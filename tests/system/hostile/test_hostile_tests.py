@@ -31,7 +31,7 @@ from testwright.sandbox import Command, Completed, OnLine, Sandbox
 from testwright.verification import Finding, Inquiry
 from testwright_schemas import Isolation, Policy
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("hostile")]
 bubblewrap = pytest.mark.skipif(not BUBBLEWRAP_WORKS, reason="bubblewrap is missing or may not make namespaces here")
 
 

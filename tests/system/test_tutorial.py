@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -23,7 +24,7 @@ ELSEWHERE = ("python3 -m pip install", "uv sync", "testwright doctor", "testwrig
 SWAPS = (
     (
         r"^(testwright (?:generate|submit) .*)",
-        rf"\1 --engine echo --coverage 0 --repeats 1 --no-mutants --python {sys.executable}",
+        rf"\1 --engine echo --coverage 0 --repeats 1 --no-mutants --python {shlex.quote(sys.executable)}",
     ),
     (
         r"^(testwright workflow run .*)",

@@ -10,7 +10,6 @@ import pytest
 REPOSITORY = Path(__file__).parents[2]
 
 PREVIOUS = {
-    "before gates": "d7d49e7",
     "before 0.1.0": "e256403",
 }
 """What is upgraded from, by a name for it. A release puts its tag here; what nobody upgrades from any more goes."""

@@ -38,8 +38,9 @@ async def varied(assignment: Assignment, suite: str, target: ast.Module) -> str:
     """
     tree = ast.parse(suite)
     tests = [each for each in tree.body if isinstance(each, ast.FunctionDef)]
-    shown = examples(target, assignment.target.module, _bound(tree.body[len(tree.body) - len(tests) - 1]))
-    tried = variations([*shown, *tests], target)
+    alias = _bound(tree.body[len(tree.body) - len(tests) - 1])
+    shown = examples(target, assignment.target.module, alias)
+    tried = variations([*shown, *tests], target, alias)
     if not tried:
         return suite
     done = await assignment.sandbox.run(_command(assignment, tree, tried))

@@ -13,17 +13,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from testwright.engines._worlds import values
+from testwright.engines._worlds import filled, own_values, values
 
 Value = bool | int | float | str
 Place = tuple[int, int]
 """A statement, and a node in it as ``ast.walk`` counts."""
 
-MOST = 400
+MOST = 500
 """Lists of statements that are tried."""
 
 MOST_CHOSEN = 120
 """Tests that are made of them."""
+
+MOST_TRIES = 3
+"""Tests in which a parameter is given values of its class: whatever else a test passes may be wrong."""
 
 MOST_CONSTANTS = 12
 """Constants of what is called that are tried for one argument, those in comparisons first."""
@@ -54,19 +57,28 @@ class Observed:
     seen: tuple[str, ...]
 
 
-def variations(tests: Iterable[ast.FunctionDef], target: ast.Module) -> list[Variation]:
+def variations(tests: Sequence[ast.FunctionDef], target: ast.Module, alias: str = "") -> list[Variation]:
     """Return what to try, fairly many of each family.
 
     Args:
         tests: whose calls are varied.
         target: the module under test.
+        alias: what the tests call it; where there is none, its own classes are left alone.
     """
     constants, worldly = _Constants(target), values(target)
+    own = own_values(target, tests, alias) if alias else {}
     families: dict[str, list[Variation]] = {}
+    times: dict[str, int] = {}
     for test in tests:
         actions = _actions(test)
         for place, parameter in _parameters(actions, constants) if worldly else ():
             families.setdefault(parameter, list(_of_types(actions, place, worldly)))
+        valid = filled(actions, own) if own else []
+        for place, parameter in _parameters(valid, constants):
+            if parameter in own and (tries := times.setdefault(parameter, 0)) < MOST_TRIES:
+                of_class = list(_of_types(valid, place, [("", source) for source in own[parameter]]))
+                times[parameter] = tries + (of_class[0].family not in families)
+                families.setdefault(of_class[0].family, of_class)
         if actions and not any(isinstance(each, ast.Assert | ast.With) for each in test.body):
             # It asserts nothing, and may as it is once it was seen what comes of it.
             same = tuple(map(ast.unparse, actions))
@@ -163,7 +175,8 @@ def _of_types(actions: Sequence[ast.stmt], place: Place, worldly: Sequence[tuple
             pass
     for module, source in worldly:
         statements = _with(actions, place, ast.parse(source, mode="eval").body)
-        yield Variation(family, source, (f"import {module}", *statements, *result))
+        needed = (f"import {module}",) if module else ()
+        yield Variation(family, source, (*needed, *statements, *result))
 
 
 def _called(node: ast.AST) -> str:

@@ -67,18 +67,19 @@ def variations(tests: Sequence[ast.FunctionDef], target: ast.Module, alias: str 
     """
     constants, worldly = _Constants(target), values(target)
     own = own_values(target, tests, alias) if alias else {}
+    typed: dict[str, list[Variation]] = {}
     families: dict[str, list[Variation]] = {}
     times: dict[str, int] = {}
     for test in tests:
         actions = _actions(test)
         for place, parameter in _parameters(actions, constants) if worldly else ():
-            families.setdefault(parameter, list(_of_types(actions, place, worldly)))
+            typed.setdefault(parameter, list(_of_types(actions, place, worldly)))
         valid = filled(actions, own) if own else []
         for place, parameter in _parameters(valid, constants):
             if parameter in own and (tries := times.setdefault(parameter, 0)) < MOST_TRIES:
                 of_class = list(_of_types(valid, place, [("", source) for source in own[parameter]]))
-                times[parameter] = tries + (of_class[0].family not in families)
-                families.setdefault(of_class[0].family, of_class)
+                times[parameter] = tries + (of_class[0].family not in typed)
+                typed.setdefault(of_class[0].family, of_class)
         if actions and not any(isinstance(each, ast.Assert | ast.With) for each in test.body):
             # It asserts nothing, and may as it is once it was seen what comes of it.
             same = tuple(map(ast.unparse, actions))
@@ -88,7 +89,8 @@ def variations(tests: Sequence[ast.FunctionDef], target: ast.Module, alias: str 
                 families.setdefault(each.family, []).append(each)
     distinct = [list({each.value: each for each in family}.values()) for family in families.values()]
     share = max(1, MOST // max(1, len(distinct)))
-    return [each for family in distinct for each in family[:share]][:MOST]
+    first = [each for family in typed.values() for each in family][: MOST // 2]
+    return [*first, *(each for family in distinct for each in family[:share])][:MOST]
 
 
 def chosen(tried: Sequence[Variation], observed: Mapping[int, Observed]) -> list[Observed]:

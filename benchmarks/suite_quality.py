@@ -36,7 +36,7 @@ from testwright.sandbox import Command, Limits
 from testwright.sandbox.local import LocalSandbox
 from testwright_schemas import Policy, Target
 
-BUDGET_S = 30.0
+BUDGET_S = 20.0
 MINUTES = 60.0
 """No module is begun later."""
 

@@ -44,15 +44,14 @@ async def test_what_arrives_waits_for_its_taker_in_order() -> None:
     assert [await mailbox.take(PROMPT_S), await mailbox.take(PROMPT_S), mailbox.empty] == [1, 2, True]
 
 
+async def take(mailbox: Mailbox[int], taken: list[int | None]) -> None:
+    taken.append(await mailbox.take(PROMPT_S))
+
+
 async def test_a_taker_is_woken_or_gives_up_in_time() -> None:
-    mailbox = Mailbox[int]()
-    taken: list[int | None] = []
-
-    async def take() -> None:
-        taken.append(await mailbox.take(PROMPT_S))
-
+    mailbox, taken = Mailbox[int](), list[int | None]()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(take)
+        tasks.start_soon(take, mailbox, taken)
         await anyio.wait_all_tasks_blocked()
         mailbox.put(1)
 
@@ -60,14 +59,9 @@ async def test_a_taker_is_woken_or_gives_up_in_time() -> None:
 
 
 async def test_nothing_is_lost_where_a_taker_is_cancelled_as_it_arrives() -> None:
-    mailbox = Mailbox[int]()
-    taken: list[int | None] = []
-
-    async def take() -> None:
-        taken.append(await mailbox.take(PROMPT_S))
-
+    mailbox, taken = Mailbox[int](), list[int | None]()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(take)
+        tasks.start_soon(take, mailbox, taken)
         await anyio.wait_all_tasks_blocked()
         tasks.cancel_scope.cancel()
         mailbox.put(1)

@@ -38,7 +38,7 @@ async def varied(assignment: Assignment, suite: str, target: ast.Module) -> str:
     """
     tree = ast.parse(suite)
     tests = [each for each in tree.body if isinstance(each, ast.FunctionDef)]
-    alias = _bound(tree.body[len(tree.body) - len(tests) - 1])
+    alias = _bound(_prelude(tree)[-1])
     shown = examples(target, assignment.target.module, alias)
     tried = variations([*shown, *tests], target, alias)
     if not tried:
@@ -50,7 +50,7 @@ async def varied(assignment: Assignment, suite: str, target: ast.Module) -> str:
 
 def _joined(tree: ast.Module, tests: Sequence[ast.FunctionDef], added: Sequence[ast.FunctionDef]) -> str:
     """Return the source of a suite with more tests, each beside those of what it calls."""
-    prelude = [each for each in tree.body if each not in tests]
+    prelude = _prelude(tree)
     if not any(_is_of_pytest(each) for each in prelude):
         prelude.insert(0, ast.Import([ast.alias("pytest")]))
     numbered = [each for each in tests if _NUMBERED.fullmatch(each.name)]
@@ -58,6 +58,11 @@ def _joined(tree: ast.Module, tests: Sequence[ast.FunctionDef], added: Sequence[
     inside = ordered([*numbered, *added], _bound(prelude[-1]))
     every = [*(each for each in tests if each not in numbered), *inside]
     return "\n\n\n".join(["\n".join(map(ast.unparse, prelude)), *map(ast.unparse, every)]) + "\n"
+
+
+def _prelude(tree: ast.Module) -> list[ast.stmt]:
+    """Return what comes before the tests; the import of the module is last in a tidied suite."""
+    return [each for each in tree.body if not isinstance(each, ast.FunctionDef)]
 
 
 def _bound(statement: ast.stmt) -> str:
@@ -71,7 +76,7 @@ def _bound(statement: ast.stmt) -> str:
 
 
 def _command(assignment: Assignment, tree: ast.Module, tried: Sequence[Variation]) -> Command:
-    prelude = [each for each in tree.body if not isinstance(each, ast.FunctionDef) and not _is_of_pytest(each)]
+    prelude = [each for each in _prelude(tree) if not _is_of_pytest(each)]
     order = {
         "paths": [str(import_root(assignment))],
         "module": assignment.target.module,

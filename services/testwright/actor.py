@@ -8,6 +8,7 @@ letter with an event. A server that does not answer is not the message's fault, 
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -23,6 +24,7 @@ from testwright.drain import Drain
 from testwright.errors import BusClosedError, BusError, BusTimeoutError, PayloadTooLargeError, PublishTimeoutError
 from testwright.observe.current import Handling
 from testwright.pacing import beat
+from testwright.room import Gate
 from testwright.voice import Voice, address
 from testwright_schemas import Effect, MessageDeadLettered, Publish, brief, envelope, subjects
 
@@ -78,6 +80,7 @@ class Reaction:
         ahead: how many a slot may fetch before it can handle them: see ``Puller.slot``.
         refused: what to try before a message that cannot be decoded becomes a dead letter.
         given_up: what to say before a message that failed too often becomes a dead letter.
+        gate: whether there is memory for one more, to be asked before each; by default there is.
     """
 
     stream: str
@@ -88,6 +91,7 @@ class Reaction:
     ahead: int = 0
     refused: Refused | None = None
     given_up: GivenUp | None = None
+    gate: Gate | None = None
 
 
 @dataclass
@@ -149,7 +153,11 @@ class Actor:
         await self._rested.wait()
 
     async def _serve(self, reaction: Reaction, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        async with self.bus.slot(reaction.stream, reaction.consumers, ahead=reaction.ahead) as slot:
+        gate = reaction.gate
+        async with (
+            self.bus.slot(reaction.stream, reaction.consumers, ahead=reaction.ahead) as opened,
+            gate.slot(self.name, opened) if gate else nullcontext(opened) as slot,
+        ):
             task_status.started()
             with self._drain.serving() as scope:
                 while delivery := await self._drain.next(slot, scope):

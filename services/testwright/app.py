@@ -1,6 +1,5 @@
 """Wiring: picks adapters, gives each actor its own connection, starts one, several or all of them in a process."""
 
-import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,10 +21,10 @@ from testwright.engines import registry
 from testwright.environments.uv import UvEnvironments
 from testwright.generator.actor import generator
 from testwright.generator.workshop import Workshop
-from testwright.machine import free_mb, places
 from testwright.observe.observation import Observation, observed_bus, observed_tools
 from testwright.observe.steps import judging, producing
 from testwright.observe.tally import Tally, service
+from testwright.room import Gate
 from testwright.sandbox import Sandbox
 from testwright.sandbox.choice import Mode, choose, mode
 from testwright.settings import Settings
@@ -35,8 +34,6 @@ from testwright.verifier.actor import verifier
 from testwright.verifier.bench import Bench
 from testwright.workflow.actor import workflow
 from testwright.workflow.stages import Function, Tools
-
-log = logging.getLogger("testwright.app")
 
 Role = Literal["submitter", "generator", "verifier", "collector", "workflow"]
 ROLES: tuple[Role, ...] = ("submitter", "collector", "verifier", "generator", "workflow")
@@ -53,7 +50,7 @@ class Options:
     """How actors are to run.
 
     Attributes:
-        concurrency: attempts, and candidates, at a time in this process, as far as there is memory for them.
+        concurrency: attempts, and candidates, at a time in this process, as far as there is memory for them then.
         engines: whose queues the generator serves; all installed ones if empty.
         grace_s: see ``GRACE_S``.
         system_url: the same server with credentials of its system account; with them, what a dead worker held is handed
@@ -61,6 +58,7 @@ class Options:
         sandbox: mode; ``None`` for what the settings ask for.
         observation: who watches; by default nobody.
         shelf: what actors of this process leave for each other.
+        gate: says whether there is memory for one more, to all actors of this process.
     """
 
     concurrency: int = 1
@@ -70,6 +68,7 @@ class Options:
     sandbox: Mode | None = None
     observation: Observation = field(default_factory=Observation)
     shelf: Shelf = field(default_factory=Shelf)
+    gate: Gate = field(default_factory=lambda: Gate(SLOT_MB))
 
 
 def build(role: Role, bus: Bus, settings: Settings, options: Options) -> Actor:
@@ -79,9 +78,11 @@ def build(role: Role, bus: Bus, settings: Settings, options: Options) -> Actor:
     spectators = options.observation.spectators(role)
     sandbox, environments = observed_tools(sandbox, _environments(settings.cache), spectators)
     judge = judging(Bench(sandbox, environments), spectators)
-    slots = places(options.concurrency, SLOT_MB, free_mb())
-    if slots < options.concurrency and role in {"generator", "verifier"}:
-        log.warning("fewer-slots actor=%s slots=%d wanted=%d: memory is short", role, slots, options.concurrency)
+    # Where each actor has one slot there is nothing to decide.
+    gate = options.gate if options.concurrency > 1 else None
+    slots = options.concurrency
+    if role in {"generator", "verifier"} and (told := options.observation.on_wait(role)):
+        options.gate.tell(role, told)
     builders: dict[Role, Callable[[], Actor]] = {
         "submitter": lambda: submitter(bus, clock.now, registry.names()),
         "collector": lambda: collector(bus, clock.now),
@@ -94,8 +95,11 @@ def build(role: Role, bus: Bus, settings: Settings, options: Options) -> Actor:
             slots=slots,
             charges=registry.charges,
             shelf=options.shelf,
+            gate=gate,
         ),
-        "verifier": lambda: verifier(bus, clock.now, judge, worker=settings.worker, slots=slots, shelf=options.shelf),
+        "verifier": lambda: verifier(
+            bus, clock.now, judge, worker=settings.worker, slots=slots, shelf=options.shelf, gate=gate
+        ),
         "workflow": lambda: workflow(bus, workflow_tools(settings, sandbox=sandbox)),
     }
     return builders[role]()

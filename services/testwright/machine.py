@@ -1,5 +1,9 @@
 """What this machine, or the container that we are in, has left: the only place that asks for memory that can be had."""
 
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 PLENTY_MB = 1_000_000
@@ -15,6 +19,23 @@ def free_mb(root: Path = Path("/")) -> int:
         root: where the system's files are.
     """
     return min(_machine_mb(root), _group_mb(root))
+
+
+def held_mb(within_s: float, root: Path = Path("/")) -> int:
+    """Return the memory that processes hold which this one has started, with all that they have started, in MiB.
+
+    What several share counts once, and what the system does not let us see counts as nothing.
+
+    Args:
+        within_s: how many seconds ago at the most they were started.
+        root: where the system's files are.
+    """
+    try:
+        up_s = float((root / "proc/uptime").read_text("ascii").split()[0])
+    except OSError:
+        return 0
+    after = up_s - within_s
+    return sum(_own_kb(root, pid) for pid, started_s in _descendants(root, os.getpid()) if started_s >= after) // 1024
 
 
 def places(wanted: int, each_mb: int, free: int) -> int:
@@ -53,4 +74,25 @@ def _group_mb(root: Path) -> int:
 
 def _told(path: Path, name: str) -> int:
     lines = (line.split() for line in path.read_text("ascii").splitlines())
-    return next((int(value) for key, value in lines if key == name), 0)
+    return next((int(value) for key, value, *_ in lines if key == name), 0)
+
+
+def _descendants(root: Path, ancestor: int) -> Iterator[tuple[int, float]]:
+    """Yield the number of each, and when it was started, in seconds since the system was."""
+    children = defaultdict[int, list[tuple[int, float]]](list)
+    for folder in (root / "proc").iterdir():
+        if folder.name.isdecimal():
+            with suppress(OSError):  # it has ended meanwhile
+                # The name, in parentheses, may be anything.
+                told = (folder / "stat").read_bytes().rpartition(b")")[2].split()
+                children[int(told[1])].append((int(folder.name), int(told[19]) / os.sysconf("SC_CLK_TCK")))
+    heirs = children[ancestor]
+    while heirs:
+        yield from heirs
+        heirs = [heir for pid, _ in heirs for heir in children[pid]]
+
+
+def _own_kb(root: Path, pid: int) -> int:
+    with suppress(OSError):
+        return _told(root / f"proc/{pid}/smaps_rollup", "Pss_Anon:")
+    return 0

@@ -78,6 +78,16 @@ def test_an_outage_is_measured_from_loss_to_return() -> None:
     assert 'testwright_connected{actor="collector"} 1.0' in text
 
 
+def test_slots_that_wait_for_memory_are_shown() -> None:
+    metrics = Prometheus()
+    tell = Measuring([metrics]).on_wait("verifier")
+
+    for waiting in (0, 2, 1):
+        tell(waiting)
+
+    assert 'testwright_slots_waiting{actor="verifier"} 1.0' in metrics.text().decode()
+
+
 @pytest.mark.parametrize("metric", core.METRICS, ids=lambda m: m.name)
 def test_both_sinks_take_every_metric(metric: core.Metric) -> None:
     reader = InMemoryMetricReader()

@@ -27,6 +27,7 @@ from testwright.generator import core, lanes
 from testwright.generator.lanes import Lanes
 from testwright.history import TaskHistory
 from testwright.reporter import Reporter
+from testwright.room import Gate
 from testwright.shelf import Shelf
 from testwright.sources import Sources
 from testwright.voice import Archive, Clock, Voice
@@ -257,6 +258,7 @@ def generator(
     slots: int = 1,
     charges: Charges = _all,
     shelf: Shelf | None = None,
+    gate: Gate | None = None,
 ) -> Actor:
     """Return a generator.
 
@@ -269,9 +271,12 @@ def generator(
         slots: attempts at a time.
         charges: whether an engine costs money; by default each may.
         shelf: where others in this process find candidates.
+        gate: whether there is memory for one more; by default there is.
     """
     voice = Voice(bus, "generator", clock)
     part = _Generator(bus, voice, clock, worker, (produce, charges), shelf=shelf or Shelf())
     consumers = tuple(subjects.generate_consumer(engine, priority) for priority in PRIORITIES for engine in engines)
-    reaction = Reaction(stream=subjects.WORK, consumers=consumers, type_=GenerateSuite, handle=part.handle, slots=slots)
+    reaction = Reaction(
+        stream=subjects.WORK, consumers=consumers, type_=GenerateSuite, handle=part.handle, slots=slots, gate=gate
+    )
     return Actor("generator", bus, voice, (reaction,), background=(part.endings.follow, part.lanes.follow))

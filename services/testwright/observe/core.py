@@ -70,6 +70,7 @@ METRICS = (
     _counter("deliveries", ("consumer", "answer"), "Deliveries by how they were answered."),
     _counter("redeliveries", ("consumer",), "Deliveries of a message that had been delivered before."),
     _gauge("in_hand", ("consumer",), "Deliveries that are being handled."),
+    _gauge("slots_waiting", ("actor",), "Slots that ask for no work, as memory is short."),
     _histogram("wait_seconds", ("consumer",), _LONG, "From the storing of a message to its first delivery."),
     _histogram("handling_seconds", ("consumer",), _LONG, "From a delivery to its answer."),
     _histogram(

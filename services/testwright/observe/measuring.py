@@ -128,6 +128,15 @@ class Measuring(Indifferent):
 
         return tell
 
+    def on_wait(self, actor: str) -> Callable[[int], None]:
+        """Return what is told how many slots of an actor wait for memory; see ``testwright.room.Gate``."""
+
+        def tell(waiting: int) -> None:
+            for sink in self._sinks:
+                sink.put(Sample("testwright_slots_waiting", waiting, (actor,)))
+
+        return tell
+
     def _take(self, sample: Sample) -> None:
         kind = core.BY_NAME[sample.name].kind
         for sink in self._sinks:

@@ -55,6 +55,10 @@ class Observation:
         """Return what is to be told when the connection of an actor comes and goes."""
         return self.measuring.on_state(actor) if self.measuring else None
 
+    def on_wait(self, actor: str) -> Callable[[int], None] | None:
+        """Return what is to be told how many slots of an actor wait for memory."""
+        return self.measuring.on_wait(actor) if self.measuring else None
+
     def check(self, name: str, ready: Callable[[], bool]) -> None:
         """Have the process count as ready while this holds, too."""
         if self.health:

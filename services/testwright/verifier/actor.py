@@ -25,6 +25,7 @@ from testwright.errors import (
 )
 from testwright.history import TaskHistory
 from testwright.reporter import Reporter
+from testwright.room import Gate
 from testwright.shelf import Shelf
 from testwright.sources import Sources
 from testwright.verification.inquiry import Finding
@@ -185,6 +186,7 @@ def verifier(
     slots: int = 1,
     join: Join = merging.joined,
     shelf: Shelf | None = None,
+    gate: Gate | None = None,
 ) -> Actor:
     """Return a verifier.
 
@@ -196,9 +198,12 @@ def verifier(
         slots: candidates at a time.
         join: what puts a candidate together with what was accepted before.
         shelf: where the generator of this process, if there is one, leaves candidates.
+        gate: whether there is memory for one more; by default there is.
     """
     voice = Voice(bus, "verifier", clock)
     part = _Verifier(bus, voice, judge, join, worker, shelf=shelf or Shelf())
     consumers = tuple(subjects.verify_consumer(priority) for priority in PRIORITIES)
-    reaction = Reaction(stream=subjects.WORK, consumers=consumers, type_=VerifySuite, handle=part.handle, slots=slots)
+    reaction = Reaction(
+        stream=subjects.WORK, consumers=consumers, type_=VerifySuite, handle=part.handle, slots=slots, gate=gate
+    )
     return Actor("verifier", bus, voice, (reaction,), background=(part.endings.follow,))

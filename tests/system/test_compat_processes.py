@@ -93,14 +93,15 @@ async def test_a_timeout_that_cancels_ends_what_the_engine_had_started(plant: Pl
 
 async def test_a_task_whose_worker_was_killed_is_done_by_the_next(plant: Plant, tmp_path: Path) -> None:
     processes = await plant.start_all()
-    await plant.lose_patience()
     task_id = await generator(plant).submit_test_generation_task(project(tmp_path / "calc"))
     os.kill((await plant.stage.call()).pid, signal.SIGKILL)
     await processes["generator"].ended()
-    await plant.be_patient()
-    await plant.start("generator")
 
-    await (await plant.stage.call()).deliver()
+    await plant.start("generator")
+    await plant.lose_patience()
+    again = await plant.stage.call()
+    await plant.be_patient()
+    await again.deliver()
 
     assert (await generator(plant).get_test_generation_results(task_id))["success"]
 

@@ -16,7 +16,7 @@ import anyio
 from benchmarks._echo import POLICY, bundle, judge, produce
 from benchmarks.peers.protocol import System, serve, server
 from benchmarks.peers.servers import process
-from testwright import clock
+from testwright import clock, loop
 from testwright.actor import Actor
 from testwright.background import beside
 from testwright.bus import Bus
@@ -106,8 +106,8 @@ async def running(folder: Path, *, apart: bool) -> AsyncGenerator[System]:
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["up", folder, *roles]:
-            anyio.run(up, folder, roles)
+            loop.run(up, folder, roles)
         case ["act"]:
-            anyio.run(act, dict(zip(WORKING, server().split(), strict=True)))
+            loop.run(act, dict(zip(WORKING, server().split(), strict=True)))
         case _:
             serve(partial(running, apart="apart" in sys.argv))

@@ -11,7 +11,7 @@ import msgspec
 import uv
 from anyio.to_thread import run_sync
 
-from testwright import folders, settings
+from testwright import folders, loop, settings
 from testwright.bus.nats import connect
 from testwright.bus.topology import STREAMS
 from testwright.cli.session import address
@@ -56,7 +56,7 @@ def python() -> Check:
     """Look at the interpreter that testwright runs on."""
     version = platform.python_version()
     if f"{sys.version_info.major}.{sys.version_info.minor}" in PYTHONS:
-        return Check("python", "ok", f"{version} at {sys.executable}")
+        return Check("python", "ok", f"{version} at {sys.executable}; services run on {loop.name()}")
     return Check("python", "warn", version, f"testwright is tested on Python {', '.join(PYTHONS)}")
 
 

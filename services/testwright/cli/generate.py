@@ -4,10 +4,9 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-import anyio
 import typer
 
-from testwright import clock
+from testwright import clock, loop
 from testwright.branch import check_branch
 from testwright.cli import output, policy, report, terms
 from testwright.cli.committing import committed
@@ -110,7 +109,7 @@ def _carried_out(order: Order, *, as_json: bool, plain: bool) -> report.Report:
     made = report.Report()
     rows: dict[str, Row] = {}
     with following(output.console(stderr=as_json), rows, clock.now, in_place=not plain) as changed:
-        anyio.run(carry_out, order, Desk(made, rows, changed, output.tell))
+        loop.run(carry_out, order, Desk(made, rows, changed, output.tell))
     if order.branch:
         made.commit = committed(order.branch, order.bundled.root, order.output, made)
     if as_json:

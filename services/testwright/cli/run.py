@@ -4,10 +4,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Annotated, Literal
 
-import anyio
 import typer
 
-from testwright import app, settings
+from testwright import app, loop, settings
 from testwright.cli import gateway, output
 from testwright.cli.foreground import in_foreground
 from testwright.cli.observing import Health, LogFormat, log_as, observed
@@ -74,7 +73,7 @@ def run(
     def serve(seen: Observation) -> AbstractAsyncContextManager[None]:
         return app.serving(address(server), [role], here, replace(options, observation=seen))
 
-    raise typer.Exit(anyio.run(in_foreground, observed(f"testwright-{role}", health, serve), greet))
+    raise typer.Exit(loop.run(in_foreground, observed(f"testwright-{role}", health, serve), greet))
 
 
 def _gateway(server: str | None, listen: str | None, health: str | None, *, as_json: bool) -> int:
@@ -87,4 +86,4 @@ def _gateway(server: str | None, listen: str | None, health: str | None, *, as_j
     def serve(seen: Observation) -> AbstractAsyncContextManager[Place]:
         return gateway.service(address(server), where, seen)
 
-    return anyio.run(in_foreground, observed("testwright-gateway", health, serve, page=True), greet)
+    return loop.run(in_foreground, observed("testwright-gateway", health, serve, page=True), greet)

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-import anyio
 import typer
 
-from testwright import app, settings
+from testwright import app, loop, settings
 from testwright.bus.nats import connect
 from testwright.bus.server import check_folder
 from testwright.cli import gateway, output
@@ -70,7 +69,7 @@ def up(
     check_folder(data or here.data)
     options = app.Options(concurrency=concurrency, grace_s=grace, sandbox=sandbox)
     wish = Wish(data or here.data, port, durable, options, gateway.place(listen), health, as_json)
-    raise typer.Exit(anyio.run(_up, wish, here.data))
+    raise typer.Exit(loop.run(_up, wish, here.data))
 
 
 async def _up(wish: Wish, announce: Path) -> int:

@@ -42,7 +42,10 @@ class OutcomeCounts(Record, frozen=True, kw_only=True):
 
 
 class JobProgressed(JobEvent, frozen=True, kw_only=True):
-    """Task ``task_id`` of the job has ended too; ``remaining`` names those that have not."""
+    """Task ``task_id`` of the job has ended too; ``remaining`` names those that have not.
+
+    Not said of the last one: the job has finished then.
+    """
 
     task_id: Id
     remaining: tuple[Id, ...]

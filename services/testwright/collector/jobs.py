@@ -22,19 +22,20 @@ def advance(history: JobHistory, event: TaskFinished) -> tuple[Effect, ...]:
     before = history.progressed
     remaining = before.remaining if before else job.task_ids
     counts = before.counts if before else OutcomeCounts()
-    effects: list[Effect] = []
     if event.task_id in remaining:
         remaining = tuple(id_ for id_ in remaining if id_ != event.task_id)
         counts = _counted(counts, event.outcome)
-        progressed = JobProgressed(
-            namespace=job.namespace, job_id=job.job_id, task_id=event.task_id, remaining=remaining, counts=counts
-        )
-        expect = Expect(subject=subjects.event(progressed), sequence=history.progressed_sequence)
-        effects.append(Publish(message=progressed, expect=expect))
+    elif remaining:
+        return ()
     if not remaining:
+        # The last step is the end itself: whoever counts the last task knows of all others, and a job ends once.
         finished = JobFinished(namespace=job.namespace, job_id=job.job_id, total=len(job.task_ids), counts=counts)
-        effects.append(Publish(message=finished, once=True))
-    return tuple(effects)
+        return (Publish(message=finished, once=True),)
+    progressed = JobProgressed(
+        namespace=job.namespace, job_id=job.job_id, task_id=event.task_id, remaining=remaining, counts=counts
+    )
+    expect = Expect(subject=subjects.event(progressed), sequence=history.progressed_sequence)
+    return (Publish(message=progressed, expect=expect),)
 
 
 def _counted(counts: OutcomeCounts, outcome: Outcome) -> OutcomeCounts:

@@ -5,7 +5,7 @@ A task has no other state than this: whoever wants to know reads its events and 
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal, assert_never
+from typing import Any, Literal, assert_never
 
 from msgspec.structs import replace
 
@@ -100,10 +100,13 @@ def fold(events: Iterable[tuple[int, TaskMessage]]) -> TaskHistory:
         known = newest.get(type(event))
         if known is None or known[0] < sequence:
             newest[type(event)] = (sequence, event)
-    history = TaskHistory()
+    found: dict[str, Any] = {}
     for sequence, event in newest.values():
-        history = _with(history, sequence, event)
-    return replace(history, in_vain=_in_vain(newest.values(), history))
+        found[_FIELDS[type(event)]] = event
+        if type(event) in _SEQUENCES:
+            found[_SEQUENCES[type(event)]] = sequence
+    history = TaskHistory(**found)
+    return replace(history, in_vain=True) if _in_vain(newest.values(), history) else history
 
 
 def _in_vain(newest: Iterable[tuple[int, TaskMessage]], history: TaskHistory) -> bool:
@@ -117,19 +120,6 @@ def _in_vain(newest: Iterable[tuple[int, TaskMessage]], history: TaskHistory) ->
     return any(0 < began.item <= number < began.attempt.number for number in concluded)
 
 
-def _with(history: TaskHistory, sequence: int, event: TaskMessage) -> TaskHistory:
-    history = replace(history, **{_FIELDS[type(event)]: event})
-    match event:
-        case TaskSubmitted():
-            return replace(history, submitted_sequence=sequence)
-        case AttemptStarted():
-            return replace(history, fence=sequence)
-        case SuiteVerified():
-            return replace(history, verified_sequence=sequence)
-        case _:
-            return history
-
-
 _CONCLUSIONS = (SuiteGenerated, SuiteVerified, AttemptFailed)
 
 _FIELDS: dict[type[TaskMessage], str] = {
@@ -141,6 +131,12 @@ _FIELDS: dict[type[TaskMessage], str] = {
     SuiteVerified: "verified",
     AttemptFailed: "failed",
     TaskFinished: "finished",
+}
+
+_SEQUENCES: dict[type[TaskMessage], str] = {
+    TaskSubmitted: "submitted_sequence",
+    AttemptStarted: "fence",
+    SuiteVerified: "verified_sequence",
 }
 
 

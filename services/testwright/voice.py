@@ -24,6 +24,7 @@ from testwright_schemas import (
     EventMessage,
     Expect,
     GenerateSuite,
+    JobEvent,
     JobMessage,
     Message,
     Publish,
@@ -34,6 +35,7 @@ from testwright_schemas import (
     ScheduleDue,
     ScheduleJob,
     SubmitJob,
+    TaskEvent,
     TaskMessage,
     TaskSubmitted,
     TimerFired,
@@ -126,6 +128,8 @@ def address(
 ) -> str:
     """Return the subject that a message belongs on; a timer on the one where it is due."""
     match message:
+        case TaskEvent() | JobEvent():
+            return subjects.event(message)  # most are: the order is that of how often each comes
         case TimerFired() | ScheduleDue():
             return subjects.timer(message)[1]
         case GenerateSuite() | VerifySuite():

@@ -58,6 +58,42 @@ async def test_a_taker_is_woken_or_gives_up_in_time() -> None:
     assert [*taken, await mailbox.take(0.01)] == [1, None]
 
 
+async def test_who_waits_longer_than_the_one_before_gives_up_in_his_own_time() -> None:
+    mailbox, began = Mailbox[int](), now()
+    mailbox.put(1)
+    assert [await mailbox.take(0.01), await mailbox.take(0.01), await mailbox.take(0.05)] == [1, None, None]
+    assert now() - began >= 0.06
+
+
+async def test_who_waits_less_long_than_the_one_before_gives_up_in_his_own_time() -> None:
+    mailbox, taken = Mailbox[int](), list[int | None]()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(take, mailbox, taken)
+        await anyio.wait_all_tasks_blocked()
+        mailbox.put(1)
+
+    with anyio.fail_after(PROMPT_S / 2):
+        assert await mailbox.take(0.01) is None
+
+
+async def test_who_comes_after_one_that_was_answered_is_not_given_up_in_that_ones_time() -> None:
+    mailbox, taken = Mailbox[int](), list[int | None]()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(mailbox.take, 0.01)
+        await anyio.wait_all_tasks_blocked()
+        mailbox.put(1)
+        await anyio.wait_all_tasks_blocked()
+        tasks.start_soon(take, mailbox, taken)
+        await mailbox_rests(0.05)
+        mailbox.put(2)
+
+    assert taken == [2]
+
+
+async def mailbox_rests(for_s: float) -> None:
+    assert await Mailbox[int]().take(for_s) is None
+
+
 async def test_nothing_is_lost_where_a_taker_is_cancelled_as_it_arrives() -> None:
     mailbox, taken = Mailbox[int](), list[int | None]()
     async with anyio.create_task_group() as tasks:

@@ -7,6 +7,7 @@ import nats.errors
 import pytest
 from anyio.abc import SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
+from nats.aio.transport import TcpTransport
 
 from testwright.bus._nats_client import Callbacks, ReliableClient, dial
 from testwright.bus._nats_wire import Message
@@ -20,6 +21,12 @@ class Listener:
     def __init__(self) -> None:
         self.heard: list[str] = []
         self.to_say = b""
+        self._heard_more = anyio.Event()
+
+    async def more(self) -> None:
+        """Return when another line was heard."""
+        self._heard_more = anyio.Event()
+        await self._heard_more.wait()
 
     async def serve(self, stream: SocketStream) -> None:
         async with stream:
@@ -31,6 +38,7 @@ class Listener:
                 except (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError):
                     return
                 self.heard.append(line.split(b" ")[0].decode())
+                self._heard_more.set()
                 if line == b"PING":
                     await stream.send(self.to_say + b"PONG\r\n")
 
@@ -103,6 +111,44 @@ async def test_a_subscriber_that_fails_does_not_keep_messages_from_others(listen
 
     assert taken == [Message("good", "", b"")]
     assert [type(error) for error in errors] == [LookupError]
+
+
+async def test_what_may_wait_leaves_by_itself_and_before_what_is_sent_after_it(listener: tuple[Listener, int]) -> None:
+    heard, port = listener
+    client = await _connected(port)
+    heard.heard.clear()
+
+    client.send("subject", b"1", soon=True)
+    while "1" not in heard.heard:
+        await heard.more()
+    client.send("subject", b"2", soon=True)
+    client.send("subject", b"3")
+    client.send("subject", b"4", soon=True)
+    await client.catch_up()
+    client.send("subject", b"5", soon=True)
+    await client.close()
+    while "5" not in heard.heard:
+        await heard.more()
+
+    assert heard.heard == ["PUB", "1", "PUB", "2", "PUB", "3", "PUB", "4", "PING", "PUB", "5"]
+
+
+async def test_what_may_wait_is_written_with_what_is_sent_next(
+    listener: tuple[Listener, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, port = listener
+    client = await _connected(port)
+    written: list[int] = []
+    monkeypatch.setattr(TcpTransport, "writelines", lambda _self, lines: written.append(len(lines)))
+
+    monkeypatch.setattr("testwright.bus._nats_client._SOON_S", 60.0)
+    client.send("subject", b"1", soon=True)
+    await anyio.wait_all_tasks_blocked()
+    client.send("subject", b"2")
+    await anyio.wait_all_tasks_blocked()
+
+    assert written == [2]
+    await client.close()
 
 
 async def test_what_cannot_be_sent_is_refused_before_it_is(listener: tuple[Listener, int]) -> None:

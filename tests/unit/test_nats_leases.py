@@ -75,19 +75,23 @@ class _Line(Link):
 
     def __init__(self) -> None:
         super().__init__()
+        self.connected = True
         self.leases: list[Lease] = []
         self.said = anyio.Event()
-
-    @property
-    def connected(self) -> bool:
-        return True
 
     @property
     def identity(self) -> str:
         return "s/1"
 
     def post(
-        self, subject: str, data: bytes = b"", headers: bytes = b"", *, reply: str = "", answer: Answer | None = None
+        self,
+        subject: str,
+        data: bytes = b"",
+        headers: bytes = b"",
+        *,
+        reply: str = "",
+        answer: Answer | None = None,
+        soon: bool = False,
     ) -> None:
         assert subject == subjects.LEASES
         self.leases.append(envelope.decode(data, Lease))

@@ -3,8 +3,9 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from testwright.bus._nats_wire import Message, denied
 from testwright.errors import BusError, PermissionDeniedError
@@ -31,6 +32,8 @@ class Mailbox(Generic[T]):
     def __init__(self) -> None:
         self._items: deque[T] = deque()
         self._waiter: asyncio.Future[None] | None = None
+        self._until = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def empty(self) -> bool:
@@ -47,14 +50,30 @@ class Mailbox(Generic[T]):
         if not self._items:
             loop = asyncio.get_running_loop()
             self._waiter = waiter = loop.create_future()
-            # A cancel scope would cost more than all else about a message.
-            timer = loop.call_later(within_s, settle, waiter, None)
+            self._give_up_at(loop.time() + within_s)
             try:
                 await waiter
             finally:
-                timer.cancel()
                 self._waiter = None
         return self._items.popleft() if self._items else None
+
+    def _give_up_at(self, time: float) -> None:
+        # A cancel scope would cost more than all else about a message, and a timer for each as much. What is waited for
+        # comes long before that as a rule: so the timer is left to run, and looks how long is waited by then.
+        self._until = time
+        if self._timer is None or time < self._timer.when():
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = asyncio.get_running_loop().call_at(time, self._give_up)
+
+    def _give_up(self) -> None:
+        self._timer = None
+        if self._waiter is None:
+            return
+        if now() < self._until:
+            self._give_up_at(self._until)
+        else:
+            settle(self._waiter, None)
 
     def drain(self) -> Iterator[T]:
         """Take all that is there."""
@@ -69,8 +88,7 @@ def checked(result: T | BusError) -> T:
     return result
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """A request that waits for its answer.
 
     Attributes:

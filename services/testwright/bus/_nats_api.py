@@ -39,19 +39,16 @@ async def insist(
         timed_out: makes the error to raise then.
     """
     deadline = asyncio.get_running_loop().time() + within_s
-
-    async def once(timeout_s: float) -> T | None:
-        answer = await ask(timeout_s)
-        return None if answer is None else await judge(answer)
-
     # The first answer is the last one as a rule: a cancel scope around it would cost as much as all else about it.
-    if (result := await once(min(_TRY_S, within_s))) is not None:
+    answer = await ask(min(_TRY_S, within_s))
+    if answer is not None and (result := await judge(answer)) is not None:
         return result
     backoff = Backoff()
     with anyio.move_on_at(deadline):
         while True:
             await backoff.pause()
-            if (result := await once(_TRY_S)) is not None:
+            answer = await ask(_TRY_S)
+            if answer is not None and (result := await judge(answer)) is not None:
                 return result
     raise timed_out()
 

@@ -26,6 +26,7 @@ _PATIENCE_S = 3.0
 _TIMEOUT_S = 2
 _PING_S = 5
 _FOREVER_S = 10 * 365 * 86_400
+_SOON_S = 0.005
 
 BROKEN = (OSError, RuntimeError, TypeError, AttributeError, nats.errors.OutboundBufferLimitError)
 """What nats-py, or the event loop under it, may raise while the connection is going away."""
@@ -56,6 +57,7 @@ class ReliableClient(Client):
         self._problem: Exception | None = None
         self._handlers: dict[int, Handler] = {}
         self._writing = False
+        self._waits: asyncio.TimerHandle | None = None
 
     @property
     def identity(self) -> str:
@@ -103,7 +105,7 @@ class ReliableClient(Client):
         except BROKEN:
             return self._subs[self._sid]  # known already, and so said again when the connection is back
 
-    def send(self, subject: str, data: bytes, reply: str = "", headers: bytes = b"") -> None:
+    def send(self, subject: str, data: bytes, reply: str = "", headers: bytes = b"", *, soon: bool = False) -> None:
         """Have a message sent at once, if the connection is just going away then with the next one.
 
         Args:
@@ -111,25 +113,41 @@ class ReliableClient(Client):
             data: the body.
             reply: where answers go.
             headers: what ``block`` made of them.
+            soon: whether it may wait some milliseconds for others that are sent: a write of its own costs as much as
+                making it.
 
         Raises:
             nats.errors.Error: it cannot be sent, or not now.
         """
-        if self.is_closed:
+        # What nats-py keeps is read past its properties here: three calls for each message are a tenth of sending it.
+        status = self._status
+        if status == Client.CLOSED:
             raise nats.errors.ConnectionClosedError
-        if len(headers) + len(data) > self.max_payload:
+        if len(headers) + len(data) > self._max_payload:
             raise nats.errors.MaxPayloadError
         try:
             said = command(subject, data, reply, headers)
         except ValueError as error:
             raise nats.errors.BadSubjectError from error
-        if not self.is_connected and self._pending_data_size + len(said) > self._max_pending_size:
+        if status != Client.CONNECTED and self._pending_data_size + len(said) > self._max_pending_size:
             raise nats.errors.OutboundBufferLimitError
         self._pending.append(said)
         self._pending_data_size += len(said)
-        if self.is_connected and not self._writing:
+        if status == Client.CONNECTED and not self._writing:
+            self._have_written(soon=soon)
+
+    def _have_written(self, *, soon: bool) -> None:
+        loop = asyncio.get_running_loop()
+        if not soon:
             self._writing = True
-            asyncio.get_running_loop().call_soon(self._write_out)
+            loop.call_soon(self._write_out)
+        elif self._waits is None:
+            self._waits = loop.call_later(_SOON_S, self._write_what_waits)
+
+    def _write_what_waits(self) -> None:
+        self._waits = None
+        if self._pending and not self._writing:
+            self._write_out()
 
     def _write_out(self) -> None:
         # What was sent in one turn of the event loop leaves at once, and without nats-py's task for that.

@@ -25,13 +25,10 @@ class NatsDelivery:
         link: the connection.
         message: as it was delivered.
         within_s: how long an answer is repeated until the server confirms it.
-        holding: where to say who holds it, if that is to be said.
-        told: whether that was said when it arrived.
+        holding: where to say that it was answered, if that is to be said.
     """
 
-    def __init__(
-        self, link: Link, message: Message, within_s: float, *, holding: Holding | None = None, told: bool = False
-    ) -> None:
+    def __init__(self, link: Link, message: Message, within_s: float, *, holding: Holding | None = None) -> None:
         where = origin(message.reply)
         self._link = link
         self._holding = holding
@@ -40,8 +37,6 @@ class NatsDelivery:
         self.message: Stored = stored(message)
         self.consumer: str = where.consumer
         self.count: int = where.count
-        if holding is not None and not told:
-            holding.take(message.reply, brief=False)
 
     async def ack(self) -> None:
         """Take it off the queue; returns when the server has confirmed."""
@@ -49,7 +44,7 @@ class NatsDelivery:
 
     async def done(self) -> None:
         """Take it off the queue, without waiting for the server's word: where this is lost, the message comes again."""
-        self._link.post(self._reply, b"+ACK")
+        self._link.post(self._reply, b"+ACK", soon=True)
         self._left()
 
     async def nak(self, delay_s: float = 0.0) -> None:

@@ -39,6 +39,7 @@ class Link:
         on_state: told ``connected``, ``disconnected`` or ``closed``, with a detail.
 
     Attributes:
+        connected: whether a message would reach the server now; asked for each, so no property.
         refusals: who is told what the server refuses.
         narrow: streams that the server was found to let us read by one filter at a time only.
     """
@@ -58,6 +59,7 @@ class Link:
         self._round_trips: set[asyncio.Task[Any]] = set()
         self._up = asyncio.Event()
         self._failure = ""
+        self.connected = False
         self.refusals = Refusals()
         self.narrow: set[str] = set()
 
@@ -65,11 +67,6 @@ class Link:
     def max_payload(self) -> int:
         """Return how many bytes a message may have, headers included."""
         return self._client.max_payload
-
-    @property
-    def connected(self) -> bool:
-        """Return whether a message would reach the server now."""
-        return self._up.is_set() and not self._failure
 
     @property
     def identity(self) -> str:
@@ -86,7 +83,7 @@ class Link:
         self._client = await dial(url, name, self._prefix, self._callbacks)
         self._inbox = self._client.new_inbox()
         self._spawn(self._write(), self._tasks)
-        self._up.set()
+        self._stand(connected=True)
         self._tell("connected", public(url))
         await self._listen_for_answers()
 
@@ -159,10 +156,14 @@ class Link:
         *,
         reply: str = "",
         answer: Answer | None = None,
+        soon: bool = False,
     ) -> None:
-        """Send a message as soon as there is a connection, without waiting; not at all once ``answer`` is known."""
+        """Send a message as soon as there is a connection, without waiting; not at all once ``answer`` is known.
+
+        What is to be sent ``soon`` leaves with what is sent next, or a few milliseconds later.
+        """
         if self.connected and not self._unsent:
-            self._send(subject, data, headers, reply, answer)
+            self._send(subject, data, headers, reply, answer, soon=soon)
             return
 
         async def call() -> None:
@@ -224,9 +225,11 @@ class Link:
         if made.cancelled():
             retire()
 
-    def _send(self, subject: str, data: bytes, headers: bytes, reply: str, answer: Answer | None) -> None:
+    def _send(
+        self, subject: str, data: bytes, headers: bytes, reply: str, answer: Answer | None, *, soon: bool = False
+    ) -> None:
         try:
-            self._client.send(subject, data, reply, headers)
+            self._client.send(subject, data, reply, headers, soon=soon)
         except BROKEN:
             settle(answer, None)
         except nats.errors.Error as error:
@@ -255,6 +258,13 @@ class Link:
         among.add(task)
         task.add_done_callback(among.discard)
 
+    def _stand(self, *, connected: bool) -> None:
+        self.connected = connected and not self._failure
+        if connected:
+            self._up.set()
+        else:
+            self._up.clear()
+
     def _tell(self, state: State, detail: str) -> None:
         _log.debug("%s: %s", state, detail)
         for listener in list(self._listeners):
@@ -264,11 +274,11 @@ class Link:
 
     async def _on_connected(self) -> None:
         self._client.rested()
-        self._up.set()
+        self._stand(connected=True)
         self._tell("connected", "")
 
     async def _on_disconnected(self) -> None:
-        self._up.clear()
+        self._stand(connected=False)
         for task in self._round_trips:
             task.cancel()
         self._questions.settle_all(None)
@@ -277,7 +287,7 @@ class Link:
     async def _on_closed(self) -> None:
         self._failure = f"the connection was closed for good: {self._client.last_error or 'by us'}"
         self._questions.settle_all(BusClosedError(self._failure))
-        self._up.set()  # whoever waits is to see the failure
+        self._stand(connected=True)  # whoever waits is to see the failure
         self._tell("closed", self._failure)
 
     async def _on_error(self, error: Exception) -> None:

@@ -1,6 +1,6 @@
 """Publishing so that it is confirmed, and stored once."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -59,8 +59,8 @@ class Publishing:
         if self._size > self._link.max_payload:
             raise PayloadTooLargeError(self._subject, self._size, self._link.max_payload)
 
-        async def ask(timeout_s: float) -> Message | None:
-            return await self._link.request(self._subject, self._data, self._block, timeout_s=timeout_s)
+        def ask(timeout_s: float) -> Awaitable[Message | None]:
+            return self._link.request(self._subject, self._data, self._block, timeout_s=timeout_s)
 
         def timed_out() -> BusError:
             why = f" (the server says: {self._refusal})" if self._refusal else ""

@@ -91,12 +91,12 @@ class Pulls:
             self._kept.remove(found)
         return found
 
-    def ask(self, consumer: str, body: bytes, batch: int = 1) -> None:
-        """Ask a queue for messages."""
+    def ask(self, consumer: str, body: bytes, batch: int = 1, *, soon: bool = False) -> None:
+        """Ask a queue for messages, now or ``soon``: see ``Link.post``."""
         self._wanted = True
         self._alive[consumer] = now()
         self._due[consumer] = self.due(consumer) + batch
-        self._link.post(pull_subject(self._stream, consumer), body, reply=f"{self.inbox}.{consumer}")
+        self._link.post(pull_subject(self._stream, consumer), body, reply=f"{self.inbox}.{consumer}", soon=soon)
 
     def arrived(self) -> Iterator[Signal]:
         """Take all that has come since it was last asked for."""

@@ -71,7 +71,8 @@ class NatsSlot:
         self._taken_at = -math.inf
         self._brief = False
         self._backoff = Backoff()
-        self._wake = anyio.Event()
+        self._interrupted = False
+        self._wake: anyio.Event | None = None
 
     async def next(self) -> NatsDelivery:
         """Return the next delivery of the first consumer that has one; wait where none has."""
@@ -85,12 +86,15 @@ class NatsSlot:
                 self._backoff.reset()
                 self._note_more(message)
                 self._taken_at = now()
-                told = self._ahead > 0
-                return NatsDelivery(self._link, message, self._within_s, holding=self._holding, told=told)
+                if self._holding is not None and not self._ahead:
+                    self._holding.take(message.reply, brief=self._brief)
+                return NatsDelivery(self._link, message, self._within_s, holding=self._holding)
 
     def signal(self, signal: Signal) -> None:
         """Interrupt whoever waits: with an error, or to have all queues asked again."""
-        self._wake.set()
+        self._interrupted = True
+        if self._wake is not None:
+            self._wake.set()
         if self._pulls is not None:
             self._pulls.signal(signal)
 
@@ -119,7 +123,7 @@ class NatsSlot:
 
     async def _round(self, pulls: Pulls) -> Message | None:
         """Return what comes first, of the most urgent queue that has any; ``None`` to have all asked again."""
-        self._wake = anyio.Event()
+        self._interrupted = False
         self._stop_lingering()
         message: Message | None = None
         try:
@@ -184,11 +188,12 @@ class NatsSlot:
 
     async def _steadily(self, pulls: Pulls) -> Message | None:
         """Return what comes next of a single queue, asking for more in good time."""
-        self._wake = anyio.Event()
+        self._interrupted = False
         [consumer] = self._consumers
         due = pulls.due(consumer)
         if due <= self._ahead // 2:
-            pulls.ask(consumer, waiting(self._ahead - due), self._ahead - due)
+            # What is due comes meanwhile.
+            pulls.ask(consumer, waiting(self._ahead - due), self._ahead - due, soon=due > 0)
         answer = await self._wait(pulls)
         if answer is None:
             self.close()
@@ -219,8 +224,18 @@ class NatsSlot:
             return answer
         await self._judge(answer)
         if answer.status not in (HEARTBEAT, _EXPIRED):
-            await self._backoff.pause(self._wake)
+            await self._rest()
         return None
+
+    async def _rest(self) -> None:
+        # Few rounds get here: an event for each would cost more than the round.
+        if self._interrupted:
+            return
+        self._wake = anyio.Event()
+        try:
+            await self._backoff.pause(self._wake)
+        finally:
+            self._wake = None
 
     async def _judge(self, answer: Message) -> None:
         consumer = queue_of(answer)

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+
+from msgspec import Struct
 
 from testwright.bus import Stored
 
@@ -17,14 +18,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DENIED = re.compile(r'permissions violation for (publish|subscription) to "([^"]*)"', re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message as it came over the connection."""
+class Message(Struct, frozen=True):
+    """A message as it came over the connection; no dataclass, as that takes several times as long to make."""
 
     subject: str
     reply: str
     data: bytes
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = {}
 
     @property
     def delivered(self) -> bool:
@@ -42,8 +42,7 @@ class Message:
         return self.headers.get("Description", "")
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """What the ack subject of a delivery says about it."""
 
     stream: str

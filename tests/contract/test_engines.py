@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.assignments import Reports, assignment
 from tests.support.scripted_llm import KEY, MODULE, create, finish, run, scripted
-from testwright.engines import Assignment, Candidate, Engine
+from testwright.engines import Assignment, Candidate, Engine, _target
 from testwright.engines.registry import load
 from testwright.errors import EngineError
 from testwright.sandbox import Command, Completed, OnLine
@@ -162,8 +162,6 @@ async def test_it_is_registered_under_the_name_it_gives_itself(engine: Engine) -
         ("import os\nos._exit(0)\n", "ends the interpreter"),
         ("import sys\nsys.exit()\n", "SystemExit"),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n", "signal 11"),
-        ("while True:\n    pass\n", "still busy"),
-        ("import threading\nthreading.Thread(target=threading.Event().wait).start()\n", "leaves threads behind"),
     ],
 )
 async def test_a_module_that_cannot_be_imported_is_named_as_such_and_not_tried_again(
@@ -172,6 +170,25 @@ async def test_a_module_that_cannot_be_imported_is_named_as_such_and_not_tried_a
     work = assignment(
         tmp_path, {"hostile.py": f"{source}\ndef f(x: int) -> int:\n    return x\n"}, "hostile", budget_s=1
     )
+
+    failure = await _failure(importing_engine, work)
+
+    assert (failure.cause, failure.retryable) == ("import-failed", False)
+    assert reason in str(failure)
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("while True:\n    pass\n", "still busy"),
+        ("import threading\nthreading.Thread(target=threading.Event().wait).start()\n", "leaves threads behind"),
+    ],
+)
+async def test_a_module_whose_import_does_not_end_is_named_as_such_and_not_tried_again(
+    importing_engine: Engine, tmp_path: Path, source: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_target, "IMPORT_WALL_S", 3.0)
+    work = assignment(tmp_path, {"hostile.py": f"{source}\ndef f(x: int) -> int:\n    return x\n"}, "hostile")
 
     failure = await _failure(importing_engine, work)
 

@@ -4,6 +4,7 @@ import json
 import signal
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -11,6 +12,7 @@ import pytest
 
 from tests.support.cli import Running, Shell
 from tests.support.nats_server import World, nats_world
+from testwright.background import together
 from testwright_schemas import subjects
 
 pytestmark = pytest.mark.nats
@@ -180,7 +182,6 @@ async def test_whoever_submits_finds_the_server_that_is_up_and_may_come_back_for
         assert told[0] == "job-submitted"
         assert {"task-submitted", "attempt-started", "suite-generated", "suite-verified"} < set(told)
         assert told[-1] == "job-finished"
-        assert "task-finished" in (await shell.run("watch", task["id"])).out
 
         result = await shell.run("result", task["id"], "--output", "here", "--json")
         assert (result.code, result.json["outcome"]) == (0, "completed")
@@ -188,12 +189,20 @@ async def test_whoever_submits_finds_the_server_that_is_up_and_may_come_back_for
         evidence = ("--report", "evidence/report.html", "--bundle", "evidence/bundle.tar.gz")
         assert (await shell.run("result", task["id"], "--output", "here", *evidence)).code == 0
 
-        [status] = (await shell.run("status", submitted["job"], "--json")).json
-        assert (status["id"], status["state"]) == (task["id"], "completed")
-        assert task["id"] in (await shell.run("list", "--state", "completed")).out
-        assert (await shell.run("list", "--state", "failed", "--json")).json == []
-        [ended] = (await shell.run("wait", submitted["job"], "--json")).json
-        assert ended["task_id"] == task["id"]
+        seen, status, completed, failed, ended = await together(
+            [
+                partial(shell.run, "watch", task["id"]),
+                partial(shell.run, "status", submitted["job"], "--json"),
+                partial(shell.run, "list", "--state", "completed"),
+                partial(shell.run, "list", "--state", "failed", "--json"),
+                partial(shell.run, "wait", submitted["job"], "--json"),
+            ]
+        )
+        assert "task-finished" in seen.out
+        assert [(each["id"], each["state"]) for each in status.json] == [(task["id"], "completed")]
+        assert task["id"] in completed.out
+        assert failed.json == []
+        assert [each["task_id"] for each in ended.json] == [task["id"]]
 
         again = (await shell.run("retry", task["id"], "--json")).json
         assert again["job"] != submitted["job"]
@@ -249,15 +258,19 @@ async def test_a_server_that_was_killed_is_not_mistaken_for_one_that_is_up(shell
 
 async def test_a_task_that_nobody_knows_is_not_found(shell: Shell) -> None:
     async with nats_world() as world, actors(shell, world, "submitter") as known:
-        for verb in ("status", "result", "watch", "cancel", "retry"):
-            ended = await known.run(verb, "task-unknown")
-            assert (verb, ended.code, ended.err) == (
-                verb,
-                4,
-                "testwright: no task 'task-unknown': check the id with `testwright list` [TW120]\n",
-            )
-        assert (await known.run("wait", "task-unknown")).code == 4
-        assert (await known.run("dead", "retry", "letter-unknown")).code == 4
+        verbs = ("status", "result", "watch", "cancel", "retry")
+        *ended, waited, sent = await together(
+            [
+                *(partial(known.run, verb, "task-unknown") for verb in (*verbs, "wait")),
+                partial(known.run, "dead", "retry", "letter-unknown"),
+            ]
+        )
+
+    says = "testwright: no task 'task-unknown': check the id with `testwright list` [TW120]\n"
+    assert [(verb, each.code, each.err) for verb, each in zip(verbs, ended, strict=True)] == [
+        (verb, 4, says) for verb in verbs
+    ]
+    assert (waited.code, sent.code) == (4, 4)
 
 
 async def test_a_task_that_has_not_ended_times_out_and_goes_on(shell: Shell) -> None:
@@ -348,7 +361,8 @@ async def test_the_doctor_says_of_each_thing_how_it_is(shell: Shell) -> None:
 
 async def test_a_server_that_is_named_and_down_is_an_error_everywhere(shell: Shell) -> None:
     nowhere = "nats://me:secret@127.0.0.1:9"
-    for verb in (["list"], ["generate", "src"]):
-        ended = await shell.run(*verb, "--server", nowhere)
-        assert (verb, ended.code) == (verb, 3)
-        assert "secret" not in ended.err + ended.out
+    verbs = (["list"], ["generate", "src"])
+    ended = await together([partial(shell.run, *verb, "--server", nowhere) for verb in verbs])
+
+    assert [each.code for each in ended] == [3, 3]
+    assert "secret" not in "".join(each.err + each.out for each in ended)

@@ -10,7 +10,7 @@ from tests.support.buses import TOPOLOGY as IMPATIENT
 from tests.support.nats_server import nats_world
 from tests.support.served import ended, serving
 from tests.support.world import Engine
-from testwright.bus import Bus
+from testwright.bus import Bus, _nats_feed
 from testwright.bus.topology import declare
 from testwright.client import Client
 from testwright.errors import BusClosedError, PublishTimeoutError, StreamNotFoundError, StreamReplacedError
@@ -21,6 +21,13 @@ pytestmark = pytest.mark.nats
 TOPOLOGY = declare(["echo"])
 KIB = 1024
 SOMEONE = {"user": "someone", "password": "secret"}
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have whoever follows a stream look after it ten times as often; test_guarantees.py has how often otherwise."""
+    for interval in ("_HEARTBEAT_S", "_QUIET_S", "_LAG_S"):
+        monkeypatch.setattr(_nats_feed, interval, getattr(_nats_feed, interval) / 10)
 
 
 def event(number: int) -> str:
@@ -113,6 +120,7 @@ async def test_actors_whose_streams_are_deleted_say_so_and_go_on_once_those_are_
             assert (await client.wait(job.tasks[0].id, timeout=60)).outcome == "completed"
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_a_client_that_waits_is_told_that_the_events_are_gone() -> None:
     async with nats_world() as world:
         await world.apply(TOPOLOGY)
@@ -128,6 +136,7 @@ async def test_a_client_that_waits_is_told_that_the_events_are_gone() -> None:
             await wait()
 
 
+@pytest.mark.usefixtures("hurried")
 async def test_a_client_that_waits_is_told_that_the_events_were_deleted_and_made_again_within_a_second() -> None:
     async with nats_world() as world:
         await world.apply(TOPOLOGY)

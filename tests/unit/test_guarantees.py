@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from testwright.actor import BEAT_S, MAX_DELIVERIES
+from testwright.bus import _nats_feed
 from testwright.bus.nats import connect
 from testwright.bus.topology import DAY_S, Stream, declare
 from testwright.generator.core import MAX_LOST
@@ -44,6 +45,11 @@ def test_a_dead_worker_is_noticed_after_three_missed_signs_of_life() -> None:
 
 def test_an_operation_is_given_up_after_thirty_seconds() -> None:
     assert inspect.signature(connect).parameters["publish_timeout_s"].default == 30
+
+
+def test_a_stream_that_is_gone_is_noticed_within_a_quarter_of_a_minute_and_a_new_one_after_another_half() -> None:
+    assert _nats_feed._HEARTBEAT_S < _nats_feed._QUIET_S <= 15
+    assert _nats_feed._LAG_S == 30
 
 
 def test_five_workers_and_twenty_deliveries_are_the_end_and_ids_are_known_for_two_minutes() -> None:

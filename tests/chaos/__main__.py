@@ -19,38 +19,61 @@ from pathlib import Path
 
 import anyio
 
-from tests.chaos.audit import Audit, audit
+from tests.chaos.audit import audit
 from tests.chaos.crew import Crew, Toll
 from tests.chaos.customers import Book, Customer
-from testwright.bus.nats import apply_topology
+from tests.chaos.findings import Audit
+from tests.chaos.ledger import LIMIT_USD
+from tests.chaos.payable import ENGINE, PRICE_USD
+from testwright import clock
+from testwright.bus.nats import apply_topology, connect
 from testwright.bus.server import embedded
 from testwright.bus.topology import declare
 from testwright.engines import registry
 from testwright.snapshots.bundle import bundle
-from testwright_schemas import Policy, RetryPolicy
+from testwright.voice import Voice
+from testwright_schemas import LimitsSet, Policy, Publish, RetryPolicy
 
 MODULES = 8
 PATIENCE_S = 300.0
 """Seconds, once nothing is killed any more, after which what has not ended is called lost."""
 
-POLICY = Policy(
-    engines=("echo",),
-    coverage=0,
-    repeats=1,
-    mutants=False,
-    python=sys.executable,
-    retry=RetryPolicy(base_s=0.1, jitter=0.0),
-)
+
+def policy(engine: str, price_usd: float = 0.0) -> Policy:
+    """Return what chaos asks of an engine: one that is soon done, at a price."""
+    return Policy(
+        engines=(engine,),
+        coverage=0,
+        repeats=1,
+        mutants=False,
+        python=sys.executable,
+        max_cost_usd=price_usd,
+        retry=RetryPolicy(base_s=0.1, jitter=0.0),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Storm:
-    """How bad it gets: for how many seconds, a kill every how many, how many clients; dice fall by ``seed``."""
+    """How bad it gets: for how many seconds, a kill every how many, how many clients; dice fall by ``seed``.
+
+    ``real`` is the share of jobs, in percent, that a real engine does.
+    """
 
     seed: int
     seconds: float
     every_s: float = 1.0
     clients: int = 4
+    real: float = 2.0
+
+    @property
+    def wishes(self) -> dict[Policy, float]:
+        """The policies of jobs, each with its share in percent."""
+        paid = 10.0
+        return {
+            policy("echo"): 100.0 - paid - self.real,
+            policy(ENGINE, PRICE_USD): paid,
+            policy("ghostwriter"): self.real,
+        }
 
 
 async def storm(plan: Storm, folder: Path) -> tuple[Book, Toll, Audit]:
@@ -59,6 +82,7 @@ async def storm(plan: Storm, folder: Path) -> tuple[Book, Toll, Audit]:
     bundled = bundle([_project(folder / "project")])
     async with embedded(folder / "server") as server:
         await apply_topology(server.url, declare(registry.names()))
+        await limit(server.url, LIMIT_USD)
         crew = Crew(server, folder)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(crew.live)
@@ -67,11 +91,18 @@ async def storm(plan: Storm, folder: Path) -> tuple[Book, Toll, Audit]:
                 async with anyio.create_task_group() as work:
                     work.start_soon(crew.hurt, dice, plan.every_s, end)
                     for number in range(plan.clients):
-                        customer = Customer(server.url, bundled, POLICY, f"{plan.seed}/{number}", book)
+                        customer = Customer(server.url, bundled, plan.wishes, f"{plan.seed}/{number}", book)
                         work.start_soon(customer.shop, end)
-            found = await audit(server.url, book)
+            found = await audit(server.url, book, crew.bill)
             tasks.cancel_scope.cancel()
     return book, crew.toll, found
+
+
+async def limit(url: str, usd: float) -> None:
+    """Give the namespace a budget, so that its money is counted."""
+    async with connect(url, name="operator") as bus:
+        told = LimitsSet(namespace="default", max_cost_usd=usd, set_at=clock.now())
+        await Voice(bus, "client", clock.now).say(Publish(message=told), {})
 
 
 def _project(folder: Path) -> Path:
@@ -102,7 +133,11 @@ def table(plan: Storm, book: Book, toll: Toll, found: Audit, took_s: float) -> I
     ]
     yield from (f"  {name:<52} {value!s:>10}" for name, value in rows)
     yield from (f"  IMBALANCE {fault[:2000]}" for fault in found.faults)
-    yield "the books do not balance" if found.faults else "the books balance: submitted = ended, each once"
+    yield (
+        "the books do not balance"
+        if found.faults
+        else "the books balance: submitted = ended, each once, and every cent accounted for"
+    )
 
 
 def main() -> int:
@@ -112,8 +147,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="of the dice [random]")
     parser.add_argument("--every", type=float, default=1.0, metavar="S", help="seconds between two kills [1]")
     parser.add_argument("--clients", type=int, default=4, help="that submit and wait [4]")
+    parser.add_argument("--real", type=float, default=2.0, metavar="PERCENT", help="of jobs, by a real engine [2]")
     wish = parser.parse_args()
-    plan = Storm(wish.seed, wish.minutes * 60, wish.every, wish.clients)
+    plan = Storm(wish.seed, wish.minutes * 60, wish.every, wish.clients, wish.real)
     # Its processes are to end with it, however it is stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()

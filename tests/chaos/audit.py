@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
@@ -10,13 +10,24 @@ import anyio
 import msgspec
 
 from tests.chaos.customers import Book
+from tests.chaos.findings import Audit
+from tests.chaos.ledger import Account, billed, check_ledger
 from testwright.bus import Bus, Stored
 from testwright.bus._nats_api import call
 from testwright.bus._nats_link import Link
 from testwright.bus.nats import connect
 from testwright.errors import BlobNotFoundError, BusError
 from testwright.pacing import Backoff
-from testwright_schemas import AttemptStarted, JobFinished, OutcomeCounts, TaskFinished, envelope, subjects
+from testwright_schemas import (
+    AttemptStarted,
+    GateMoved,
+    JobFinished,
+    OutcomeCounts,
+    TaskFinished,
+    TaskSubmitted,
+    envelope,
+    subjects,
+)
 
 SETTLING_S = 90.0
 """Seconds that queues may take to become empty: what a dead process held without a lease takes an ack wait."""
@@ -27,28 +38,8 @@ QUEUES = (subjects.COMMANDS, subjects.WORK, subjects.TIMERS, subjects.EVENTS)
 T = TypeVar("T")
 
 
-@dataclass
-class Audit:
-    """What is on the server.
-
-    Attributes:
-        faults: what does not balance; empty where everything does.
-        outcomes: of tasks, and the causes where they did not complete.
-        counts: of everything else.
-    """
-
-    faults: list[str] = field(default_factory=list[str])
-    outcomes: Counter[str] = field(default_factory=Counter[str])
-    counts: Counter[str] = field(default_factory=Counter[str])
-
-    def expect(self, what: str, found: object, wanted: object) -> None:
-        """Take note where something is not as it should be."""
-        if found != wanted:
-            self.faults.append(f"{what}: {found!r}, expected {wanted!r}")
-
-
-async def audit(url: str, book: Book) -> Audit:
-    """Read the whole event stream and every file, and compare."""
+async def audit(url: str, book: Book, bill: Path) -> Audit:
+    """Read the whole event stream, every file and what was billed, and compare."""
     made = Audit()
     async with connect(url, name="auditor") as bus:
         pending = await _pending(url)
@@ -60,6 +51,7 @@ async def audit(url: str, book: Book) -> Audit:
         check_tasks(made, book, events, ends)
         _check_jobs(made, book, ends, _read(events, "finished", JobFinished, subjects.job_of))
         await _check_files(made, bus, ends)
+    _check_money(made, billed(bill), events, ends)
     for end in ends:
         made.outcomes[f"{end.outcome} ({end.error.cause})" if end.error else end.outcome] += 1
     made.counts["events"] = len(events)
@@ -118,6 +110,8 @@ def check_tasks(made: Audit, book: Book, events: Sequence[Stored], ends: Sequenc
     starts = _read(events, "started", AttemptStarted, subjects.task_of)
     made.counts["attempts"] = len(starts)
     made.counts["tasks whose attempt was replaced"] = len({each.task_id for each in starts if each.attempt.number > 1})
+    engines = Counter(end.engine for end in ends if end.outcome == "completed")
+    made.counts.update({f"tasks completed by {engine}": count for engine, count in engines.items()})
     made.counts["tasks really judged"] = sum(end.isolation != "none" for end in ends)
     made.expect("tasks accepted other than once", _other_than_once(began, submitted), {})
     made.expect("tasks ended other than once", _other_than_once(ended, submitted), {})
@@ -127,6 +121,17 @@ def check_tasks(made: Audit, book: Book, events: Sequence[Stored], ends: Sequenc
     )
     made.expect("tasks whose client was not told", sorted(submitted.keys() - book.told.keys()), [])
     made.expect("ends under another job", [end.task_id for end in ends if submitted.get(end.task_id) != end.job_id], [])
+
+
+def _check_money(made: Audit, bills: dict[str, float], events: Sequence[Stored], ends: Sequence[TaskFinished]) -> None:
+    attempts = Counter(start.task_id for start in _read(events, "started", AttemptStarted, subjects.task_of))
+    tasks = _read(events, "submitted", TaskSubmitted, subjects.task_of)
+    accounts = {task.task_id: Account(task.policy.max_cost_usd or 0.0, attempts[task.task_id]) for task in tasks}
+    moves = [envelope.decode(each.data, GateMoved) for each in events if each.subject.endswith(".moved")]
+    gates = [move for move in moves if move.kind == "namespace"]
+    made.expect("that the namespace's gate was used", bool(gates), True)
+    if gates:
+        check_ledger(made, bills, ends, accounts, gates[-1])
 
 
 def _other_than_once(found: Counter[str], wanted: dict[str, str]) -> dict[str, int]:

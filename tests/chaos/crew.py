@@ -26,11 +26,16 @@ PROCESSES: Mapping[str, Sequence[str]] = {
     "collector-2": (*TESTWRIGHT, "collector"),
     "generator-1": (*TESTWRIGHT, "generator", "--engine", "echo", "--concurrency", "4"),
     "generator-2": (*TESTWRIGHT, "generator", "--engine", "echo", "--concurrency", "4"),
+    "generator-3": (*TESTWRIGHT, "generator", "--engine", "ghostwriter"),
+    "generator-4": ("-m", "tests.chaos.payable", "{url}", "{bill}"),
     "verifier-1": ("-m", "tests.chaos.lenient", "{url}"),
     "verifier-2": ("-m", "tests.chaos.lenient", "{url}"),
     "verifier-3": (*TESTWRIGHT, "verifier"),
 }
-"""Arguments of Python by the name of the process; one verifier of three really judges."""
+"""Arguments of Python by the name of the process.
+
+One generator has a real engine, one an engine that costs money; one verifier of three really judges.
+"""
 
 
 @dataclass
@@ -90,14 +95,21 @@ class Crew:
 
     Attributes:
         toll: what has befallen them.
+        bill: the file into which one of them writes what it has cost.
     """
 
     def __init__(self, server: EmbeddedServer, folder: Path) -> None:
+        self.bill = folder / "bill.txt"
         self.toll = Toll()
         self._server = server
         environment = {**os.environ, "NATS_URL": server.url, "TESTWRIGHT_SYSTEM_SERVER": server.system_url}
         self._lives = [
-            Life(name, [word.format(url=server.url) for word in command], environment, folder / f"{name}.log")
+            Life(
+                name,
+                [word.format(url=server.url, bill=self.bill) for word in command],
+                environment,
+                folder / f"{name}.log",
+            )
             for name, command in PROCESSES.items()
         ]
 

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
@@ -37,12 +38,20 @@ class Book:
 
 
 class Customer:
-    """One client on a connection of its own."""
+    """One client on a connection of its own.
 
-    def __init__(self, url: str, bundled: Bundle, policy: Policy, seed: str, book: Book) -> None:
+    Args:
+        url: of the server.
+        bundled: the modules to choose from.
+        wishes: policies to choose from, with how often each is taken.
+        seed: of its dice.
+        book: what it learns goes there.
+    """
+
+    def __init__(self, url: str, bundled: Bundle, wishes: Mapping[Policy, float], seed: str, book: Book) -> None:
         self._url = url
         self._bundle = bundled
-        self._policy = policy
+        self._wishes = wishes
         self._dice = random.Random(seed)
         self._book = book
         self._room = anyio.Semaphore(AT_ONCE)
@@ -59,31 +68,30 @@ class Customer:
                 targets = self._dice.sample(self._bundle.targets, self._dice.randint(1, len(self._bundle.targets)))
                 for _ in targets:
                     await self._room.acquire()
-                job = await self._submit(client, replace(self._bundle, targets=tuple(targets)))
+                policy = self._dice.choices([*self._wishes], [*self._wishes.values()])[0]
+                job = await self._submit(client, replace(self._bundle, targets=tuple(targets)), policy)
                 self._book.jobs.append(job)
                 for task in job.tasks:
                     tasks.start_soon(self._wait, client, task.id)
                 if self._dice.random() < 0.1:
                     tasks.start_soon(self._cancel, client, job.tasks[0].id, self._dice.choice((0.0, 0.1, 1.0)))
 
-    async def _submit(self, client: Client, bundled: Bundle) -> Job:
+    async def _submit(self, client: Client, bundled: Bundle, policy: Policy) -> Job:
         self._ids.clear()
         try:
-            job = await client.submit_bundle(bundled, self._policy)
+            job = await client.submit_bundle(bundled, policy)
         except BusError:
             # Whoever was not told that it is stored submits it again under the same ids.
             self._book.counts["submissions not confirmed at first"] += 1
-            return await self._repeat(client.bus, bundled)
+            return await self._repeat(client.bus, bundled, policy)
         if self._dice.random() < 0.1:
             self._book.counts["submissions repeated on purpose"] += 1
-            return await self._repeat(client.bus, bundled)
+            return await self._repeat(client.bus, bundled, policy)
         return job
 
-    async def _repeat(self, bus: Bus, bundled: Bundle) -> Job:
+    async def _repeat(self, bus: Bus, bundled: Bundle, policy: Policy) -> Job:
         ids, backoff = iter(self._ids), Backoff()
-        job, command = prepare(
-            bundled, self._policy, None, namespace="default", new_id=lambda _: next(ids), now=clock.now()
-        )
+        job, command = prepare(bundled, policy, None, namespace="default", new_id=lambda _: next(ids), now=clock.now())
         while True:
             try:
                 await bus.put(subjects.SNAPSHOTS, "default", bundled.data)

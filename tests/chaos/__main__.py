@@ -21,7 +21,7 @@ import anyio
 
 from tests.chaos.audit import audit
 from tests.chaos.crew import Crew, Toll
-from tests.chaos.customers import Book, Customer
+from tests.chaos.customers import Book, Customer, Wish
 from tests.chaos.findings import Audit
 from tests.chaos.ledger import LIMIT_USD
 from tests.chaos.payable import ENGINE, PRICE_USD
@@ -35,6 +35,9 @@ from testwright.voice import Voice
 from testwright_schemas import LimitsSet, Policy, Publish, RetryPolicy
 
 MODULES = 8
+PAID = 10.0
+"""Percent of jobs for the engine that costs money."""
+
 PATIENCE_S = 300.0
 """Seconds, once nothing is killed any more, after which what has not ended is called lost."""
 
@@ -66,14 +69,13 @@ class Storm:
     real: float = 2.0
 
     @property
-    def wishes(self) -> dict[Policy, float]:
-        """The policies of jobs, each with its share in percent."""
-        paid = 10.0
-        return {
-            policy("echo"): 100.0 - paid - self.real,
-            policy(ENGINE, PRICE_USD): paid,
-            policy("ghostwriter"): self.real,
-        }
+    def wishes(self) -> tuple[Wish, ...]:
+        """What clients ask for."""
+        return (
+            Wish(policy("echo"), 100.0 - PAID - self.real, MODULES),
+            Wish(policy(ENGINE, PRICE_USD), PAID, MODULES),
+            Wish(policy("ghostwriter"), self.real, 1),
+        )
 
 
 async def storm(plan: Storm, folder: Path) -> tuple[Book, Toll, Audit]:
@@ -109,7 +111,7 @@ def _project(folder: Path) -> Path:
     folder.mkdir()
     (folder / "pyproject.toml").write_text('[project]\nname = "storm"\nversion = "1"\n', encoding="utf-8")
     for number in range(MODULES):
-        text = f'"""Part {number}."""\n\n\ndef add_{number}(a, b):\n    return a + b + {number}\n'
+        text = f'"""Part {number}."""\n\n\ndef add_{number}(a: int, b: int) -> int:\n    return a + b + {number}\n'
         (folder / f"part{number}.py").write_text(text, encoding="utf-8")
     return folder
 

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
@@ -37,18 +37,27 @@ class Book:
         return {task.id: job.id for job in self.jobs for task in job.tasks}
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What clients ask for: a policy, the share of jobs that have it, and the most modules of such a job."""
+
+    policy: Policy
+    share: float
+    modules: int
+
+
 class Customer:
     """One client on a connection of its own.
 
     Args:
         url: of the server.
         bundled: the modules to choose from.
-        wishes: policies to choose from, with how often each is taken.
+        wishes: what to choose from.
         seed: of its dice.
         book: what it learns goes there.
     """
 
-    def __init__(self, url: str, bundled: Bundle, wishes: Mapping[Policy, float], seed: str, book: Book) -> None:
+    def __init__(self, url: str, bundled: Bundle, wishes: Sequence[Wish], seed: str, book: Book) -> None:
         self._url = url
         self._bundle = bundled
         self._wishes = wishes
@@ -65,11 +74,11 @@ class Customer:
             anyio.create_task_group() as tasks,
         ):
             while anyio.current_time() < end:
-                targets = self._dice.sample(self._bundle.targets, self._dice.randint(1, len(self._bundle.targets)))
+                wish = self._dice.choices(self._wishes, [wish.share for wish in self._wishes])[0]
+                targets = self._dice.sample(self._bundle.targets, self._dice.randint(1, wish.modules))
                 for _ in targets:
                     await self._room.acquire()
-                policy = self._dice.choices([*self._wishes], [*self._wishes.values()])[0]
-                job = await self._submit(client, replace(self._bundle, targets=tuple(targets)), policy)
+                job = await self._submit(client, replace(self._bundle, targets=tuple(targets)), wish.policy)
                 self._book.jobs.append(job)
                 for task in job.tasks:
                     tasks.start_soon(self._wait, client, task.id)

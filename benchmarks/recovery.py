@@ -31,6 +31,7 @@ from testwright.collector.actor import collector
 from testwright.engines import Progress
 from testwright.generator.actor import Product, generator
 from testwright.pacing import until
+from testwright.shelf import Shelf
 from testwright.submitter.actor import submitter
 from testwright.verifier.actor import verifier
 from testwright_schemas import AttemptStarted, GenerateSuite, envelope, subjects
@@ -108,11 +109,12 @@ async def acting(url: str, patience_s: float = 30.0) -> AsyncGenerator[Client]:
     async with AsyncExitStack() as stack:
         names = ("client", "submitter", "collector", "generator", "verifier")
         buses = [await stack.enter_async_context(connect(url, name=n, publish_timeout_s=patience_s)) for n in names]
+        shelf = Shelf()
         actors = (
             submitter(buses[1], clock.now, ["echo"]),
             collector(buses[2], clock.now),
-            generator(buses[3], clock.now, produce, ["echo"], worker="bench"),
-            verifier(buses[4], clock.now, judge),
+            generator(buses[3], clock.now, produce, ["echo"], worker="bench", shelf=shelf),
+            verifier(buses[4], clock.now, judge, shelf=shelf),
         )
         await stack.enter_async_context(beside(*(actor.run for actor in actors)))
         client = await stack.enter_async_context(Client(buses[0]).following())

@@ -2,6 +2,8 @@
 
 from testwright_schemas._base import is_word
 
+_NAMESPACE_AT = {"command": 2, "event": 2, "timer": 3, "work": 5}
+
 
 def is_dead(subject: str) -> bool:
     """Return whether a subject is that of a dead letter."""
@@ -15,7 +17,7 @@ def is_dead(subject: str) -> bool:
 def namespace_of(subject: str) -> str:
     """Return the namespace in one of our subjects, ``default`` where it has none that could be one."""
     tokens = subject.split(".")
-    index = {"command": 2, "event": 2, "timer": 3, "work": 5}.get(tokens[1] if len(tokens) > 1 else "", -1)
+    index = _NAMESPACE_AT.get(tokens[1] if len(tokens) > 1 else "", -1)
     return tokens[index] if 0 <= index < len(tokens) and is_word(tokens[index]) else "default"
 
 

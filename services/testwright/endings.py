@@ -20,8 +20,9 @@ class Endings:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._running: dict[tuple[str, str | None], set[anyio.CancelScope]] = {}
-        self._ended: OrderedDict[tuple[str, str | None], int] = OrderedDict()
+        # By the subject that tells of the end: it need not be taken apart.
+        self._running: dict[str, set[anyio.CancelScope]] = {}
+        self._ended: OrderedDict[str, int] = OrderedDict()
         self._heard_from = math.inf
 
     async def follow(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -29,9 +30,8 @@ class Endings:
         async with self._bus.feed(subjects.EVENTS, [subjects.task_event(kind="finished")]) as events:
             task_status.started()
             async for event in events:
-                ended = subjects.namespace_of(event.subject), subjects.task_of(event.subject)
-                self._remember(ended, event.sequence)
-                for scope in self._running.get(ended, ()):
+                self._remember(event.subject, event.sequence)
+                for scope in self._running.get(event.subject, ()):
                     scope.cancel()
 
     def open(self, namespace: str, task_id: str, *, since: int) -> bool:
@@ -39,9 +39,9 @@ class Endings:
 
         The feed may be a moment behind: then ``watch`` ends the work as soon as it is not.
         """
-        return since > self._heard_from and (namespace, task_id) not in self._ended
+        return since > self._heard_from and _end_of(namespace, task_id) not in self._ended
 
-    def _remember(self, ended: tuple[str, str | None], sequence: int) -> None:
+    def _remember(self, ended: str, sequence: int) -> None:
         self._heard_from = min(self._heard_from, sequence)
         self._ended[ended] = sequence
         if len(self._ended) > MOST_ENDED:
@@ -53,7 +53,7 @@ class Endings:
 
         Enter this before looking whether the task has ended already, so that no end falls between.
         """
-        task = namespace, task_id
+        task = _end_of(namespace, task_id)
         with anyio.CancelScope() as scope:
             self._running.setdefault(task, set()).add(scope)
             try:
@@ -62,3 +62,7 @@ class Endings:
                 self._running[task].discard(scope)
                 if not self._running[task]:
                     del self._running[task]
+
+
+def _end_of(namespace: str, task_id: str) -> str:
+    return subjects.task_event(namespace, task_id, "finished")

@@ -13,18 +13,21 @@ from testwright.history import JobHistory, TaskHistory, fold
 from testwright_schemas import (
     Attempt,
     JobSubmitted,
+    MessageDeadLettered,
     SuiteGenerated,
     SuiteVerified,
     TaskFinished,
     TaskMessage,
     TaskSubmitted,
-    subjects,
+    TimerFired,
 )
 
 MOST = 10_000
 """Tasks that are remembered; what came first is forgotten first, and looked up."""
 
 Known = list[tuple[int, TaskMessage]]
+
+_Told = TaskMessage | MessageDeadLettered | TimerFired
 
 
 class Young:
@@ -33,7 +36,7 @@ class Young:
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, str], Known] = OrderedDict()
 
-    def history(self, message: object, task_id: str, stored: Stored) -> TaskHistory | None:
+    def history(self, message: _Told, task_id: str, stored: Stored) -> TaskHistory | None:
         """Return the history of a task, what is told of it now included; ``None`` where it must be looked up.
 
         Args:
@@ -41,7 +44,7 @@ class Young:
             task_id: of the task.
             stored: the message as it was delivered.
         """
-        task = subjects.namespace_of(stored.subject), task_id
+        task = message.namespace, task_id
         known: Known = self._known.pop(task, [])
         if stored.deliveries != 1:
             return None
@@ -64,7 +67,7 @@ class Young:
 
         That of a job with one task is known: nobody has counted before.
         """
-        known = self._known.pop((subjects.namespace_of(stored.subject), end.task_id), None)
+        known = self._known.pop((end.namespace, end.task_id), None)
         match known:
             case [(_, TaskSubmitted(alone=True) as task), *_] if stored.deliveries == 1:
                 return JobHistory(

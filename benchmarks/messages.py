@@ -36,5 +36,8 @@ async def main() -> None:
             *(Row(f"of these {name}", count / TASKS, "messages") for name, count in sent.most_common()),
             *(Row(f"said: {kind}", count / TASKS, "times") for kind, count in heard.most_common()),
         ],
-        ["what is said to several counts once for its sender and once for each who receives it"],
+        [
+            "what is said to several counts once for its sender and once for each who receives it",
+            "all actors are in one process, as in `testwright up`; leases, of work that takes longer, are not counted",
+        ],
     )

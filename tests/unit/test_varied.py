@@ -186,3 +186,14 @@ async def test_a_value_that_cannot_show_itself_is_no_error_of_the_call(tmp_path:
     suite = f"{HEAD}def test_1():\n    shop.mute()\n"
 
     assert await varied(work, suite, ast.parse(mute)) == suite
+
+
+async def test_a_function_that_makes_functions_is_asserted_to_make_one(tmp_path: Path) -> None:
+    maker = "def adder(n):\n    if n is None:\n        return int\n    return lambda x: x + n\n"
+    work = assignment(tmp_path, {"pkg/__init__.py": "", "pkg/shop.py": maker}, "pkg.shop")
+    suite = f"{HEAD}def test_1():\n    shop.adder(n=1.5)\n\n\ndef test_2():\n    shop.adder(n=None)\n"
+
+    text = await varied(work, suite, ast.parse(maker))
+
+    assert "assert callable(shop.adder(n=1.5))" in text
+    assert "callable(shop.adder(n=None))" not in text  # a class is no new function

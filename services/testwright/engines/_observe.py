@@ -100,6 +100,9 @@ def _described(value: Any, text: str, names: dict[str, Any], module: str) -> tup
     if source:
         return source, f"assert {text} {'is' if source in _SINGLE else '=='} {source}"
     shown = _shown(value)
+    if not shown and callable(value) and not isinstance(value, type):
+        # What a function that makes functions is asked for: that it makes one.
+        return "callable", f"assert callable({text})"
     return shown, f"assert repr({text}) == {shown!r}"
 
 

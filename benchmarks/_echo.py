@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from testwright.engines import Progress
+from testwright.engines import Notes, Progress
 from testwright.generator.actor import Product
 from testwright.snapshots.archive import pack
 from testwright.snapshots.bundle import Bundle
@@ -15,7 +15,7 @@ from testwright_schemas import CaseVerdict, Coverage, GenerateSuite, Mutation, P
 POLICY = Policy(engines=("echo",))
 
 
-async def produce(item: GenerateSuite, snapshot: bytes, progress: Progress) -> Product:
+async def produce(item: GenerateSuite, snapshot: bytes, progress: Progress, notes: Notes) -> Product:
     """Answer at once."""
     return Product(archive=b"candidate", files=("test_it.py",))
 

@@ -28,7 +28,7 @@ from testwright.bus.server import embedded
 from testwright.bus.topology import declare
 from testwright.client import Client
 from testwright.collector.actor import collector
-from testwright.engines import Progress
+from testwright.engines import Notes, Progress
 from testwright.generator.actor import Product, generator
 from testwright.pacing import until
 from testwright.shelf import Shelf
@@ -43,7 +43,7 @@ STEADY_S = 6.0
 PATIENCE_S = 180.0
 
 
-async def never(item: GenerateSuite, snapshot: bytes, progress: Progress) -> Product:
+async def never(item: GenerateSuite, snapshot: bytes, progress: Progress, notes: Notes) -> Product:
     """Run an engine that finds no end."""
     await anyio.Event().wait()
     raise AssertionError

@@ -24,6 +24,7 @@ from testwright_schemas.job import (
 )
 from testwright_schemas.lane import LanePaused
 from testwright_schemas.lease import Lease
+from testwright_schemas.note import Note
 from testwright_schemas.policy import PRIORITIES, Policy, Priority, RetryPolicy
 from testwright_schemas.publication import Effect, EventMessage, Expect, Publish, Schedule, Unschedule
 from testwright_schemas.schedule import (
@@ -141,6 +142,7 @@ __all__ = [
     "ModuleTaken",
     "Mutation",
     "NoWork",
+    "Note",
     "Outcome",
     "OutcomeCounts",
     "Phase",

@@ -1,4 +1,4 @@
-"""How events about lanes, gates and limits are addressed; ``subjects`` hands it on."""
+"""How notes, and events about lanes, gates and limits, are addressed; ``subjects`` hands it on."""
 
 from typing import Literal, assert_never
 
@@ -49,3 +49,8 @@ def queued_event(
 def limits_event(namespace: str = "*", whose: Literal["own", "everyone", "*"] = "*") -> str:
     """Return the subject, or with ``*`` the filter, of limits that were set."""
     return f"{PREFIX}.event.{namespace}.limits.{whose}.set"
+
+
+def note(namespace: str = "*", task_id: str = "*", item: str = "*", attempt: str = "*", number: str = "*") -> str:
+    """Return the subject, or with ``*`` the filter, of the notes of attempts at a work item."""
+    return f"{PREFIX}.note.{namespace}.{task_id}.{item}.{attempt}.{number}"

@@ -58,6 +58,7 @@ COMMANDS = "TESTWRIGHT_COMMANDS"
 WORK = "TESTWRIGHT_WORK"
 EVENTS = "TESTWRIGHT_EVENTS"
 TIMERS = "TESTWRIGHT_TIMERS"
+NOTES = "TESTWRIGHT_NOTES"
 
 SNAPSHOTS = "testwright-snapshots"
 ARTIFACTS = "testwright-artifacts"
@@ -292,6 +293,7 @@ lane_event = _flows.lane_event
 gate_event = _flows.gate_event
 queued_event = _flows.queued_event
 limits_event = _flows.limits_event
+note = _flows.note
 is_dead = _parts.is_dead
 job_of = _parts.job_of
 namespace_of = _parts.namespace_of

@@ -156,6 +156,9 @@ def _generator(engines: Sequence[str]) -> Rights:
         + _following("*", (f"{subjects.PREFIX}.event.*.task.>", subjects.lane_event()))
         + _download()
         + _upload(subjects.ARTIFACTS)
+        + Rights(
+            publish=(subjects.note(), f"{_API}.DIRECT.GET.{subjects.NOTES}", f"{_API}.STREAM.PURGE.{subjects.NOTES}")
+        )
     )
 
 
@@ -260,7 +263,7 @@ def _download(namespace: str = "*") -> Rights:
 
 def _contents(bucket: str, namespace: str = "*") -> Rights:
     """Return the right to read contents; those of one namespace are read through consumers only, as its events are."""
-    stream = _store(bucket)
+    stream = f"OBJ_{bucket}"
     at_large = (f"DIRECT.GET.{stream}", f"STREAM.MSG.GET.{stream}") if namespace == "*" else ()
     created = (f"CONSUMER.CREATE.{stream}.*.{place}" for place in _places(bucket, namespace))
     return Rights(publish=(*(f"{_API}.{verb}" for verb in (*at_large, *created)), f"$JS.FC.{stream}.>"))
@@ -290,10 +293,6 @@ def _figures() -> Rights:
         publish=(*(f"{_API}.{verb}" for verb in (*verbs, "CONSUMER.INFO.*.*")), "$SRV.>"),
         subscribe=("$JS.EVENT.ADVISORY.>",),
     )
-
-
-def _store(bucket: str) -> str:
-    return f"OBJ_{bucket}"
 
 
 def _united(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:

@@ -131,6 +131,14 @@ ROWS: dict[str, tuple[str, ...]] = {
         "$JS.API.STREAM.MSG.GET.OBJ_testwright-artifacts",
         "$JS.API.DIRECT.GET.OBJ_testwright-artifacts",
     ),
+    "notes of attempts: leave, read, take away": (
+        subjects.note("acme", "t1", "1", "1", "0"),
+        f"$JS.API.DIRECT.GET.{subjects.NOTES}",
+        f"$JS.API.STREAM.PURGE.{subjects.NOTES}",
+    ),
+    "notes of attempts: read or take away otherwise": tuple(
+        f"$JS.API.{verb}.{subjects.NOTES}" for verb in ("STREAM.MSG.GET", "STREAM.MSG.DELETE", "CONSUMER.CREATE")
+    ),
     # what is arranged
     "lengths of queues": ("$JS.API.CONSUMER.LIST.TESTWRIGHT_WORK",),
     "figures of streams": ("$JS.API.STREAM.INFO.TESTWRIGHT_EVENTS", "$JS.API.STREAM.LIST", "$JS.API.INFO"),
@@ -161,7 +169,9 @@ HEARD: dict[str, tuple[str, ...]] = {
     "events of its namespace, as they are said": ("testwright.event.acme.>",),
     "events of all, as they are said": ("testwright.event.>",),
     "leases, as they are said": (subjects.LEASES,),
-    "commands, work, timers, as they are said": ("testwright.command.>", "testwright.work.>", "testwright.timer.>"),
+    "commands, work, timers, notes, as they are said": tuple(
+        f"testwright.{what}.>" for what in ("command", "work", "timer", "note")
+    ),
     "advisories of the server": ("$JS.EVENT.ADVISORY.>",),
     "questions to services": ("$SRV.PING",),
     "ends of connections": ("$SYS.ACCOUNT.*.DISCONNECT",),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import anyio
 import msgspec
 
-from testwright.engines import Progress
+from testwright.engines import Notes, Progress
 from testwright.errors import WorkError
 from testwright.generator.actor import Product
 from testwright.pacing import until
@@ -36,7 +36,7 @@ class Moods:
         self._dice = dice
         self._bill = bill
 
-    async def produce(self, item: GenerateSuite, snapshot: bytes, progress: Progress) -> Product:
+    async def produce(self, item: GenerateSuite, snapshot: bytes, progress: Progress, notes: Notes) -> Product:
         """Deliver a candidate, or fail in one of many ways."""
         assert snapshot == SOURCES
         assert item.brief or item.attempt.round == 1

@@ -13,7 +13,7 @@ from testwright.bus.memory import MemoryServer
 from testwright.bus.topology import declare
 from testwright.client import Client
 from testwright.collector.actor import collector
-from testwright.engines import Progress
+from testwright.engines import Notes, Progress
 from testwright.errors import WorkError
 from testwright.generator.actor import Product, generator
 from testwright.submitter.actor import submitter
@@ -54,7 +54,7 @@ class Engine:
             while len(self.began) < count:
                 await self._news.wait()
 
-    async def produce(self, item: GenerateSuite, snapshot: bytes, progress: Progress) -> Product:
+    async def produce(self, item: GenerateSuite, snapshot: bytes, progress: Progress, notes: Notes) -> Product:
         """Deliver a suite named after the module."""
         self.snapshots.append(snapshot)
         self.began.append(item.target.module)

@@ -28,7 +28,7 @@ from testwright.bus.memory import Faults
 from testwright.bus.topology import declare
 from testwright.collector.actor import collector
 from testwright.endings import Endings
-from testwright.engines import Progress
+from testwright.engines import Notes, Progress
 from testwright.errors import BlobNotFoundError, WorkError
 from testwright.generator.actor import Product, generator
 from testwright.pacing import until
@@ -86,7 +86,7 @@ async def at_work(world: MemoryWorld, *roles: str) -> AsyncGenerator[None]:
         yield
 
 
-async def produce(item: GenerateSuite, snapshot: bytes, progress: Progress) -> Product:
+async def produce(item: GenerateSuite, snapshot: bytes, progress: Progress, notes: Notes) -> Product:
     """Deliver too many files to be told of in one message."""
     return Product(archive=b"candidate", files=tuple(f"test_{n:0100}.py" for n in range(20_000)))
 
@@ -275,7 +275,7 @@ async def test_what_one_engine_is_told_by_its_provider_keeps_all_workers_from_as
     one = replace(to_generate(), snapshot=replace(to_generate().snapshot, digest=digest))
     asked: list[str] = []
 
-    async def busy(item: GenerateSuite, snapshot: bytes, progress: Progress) -> Product:
+    async def busy(item: GenerateSuite, snapshot: bytes, progress: Progress, notes: Notes) -> Product:
         asked.append(item.task_id)
         used = Usage(model="m", cost_usd=0.5)
         raise WorkError("rate-limited", "slow down", retryable=True, retry_after_s=1e9, usage=used)
@@ -307,7 +307,7 @@ async def test_an_engine_that_costs_money_is_not_asked_for_a_task_that_ended_whi
     item = replace(item, policy=replace(item.policy, max_cost_usd=1.0))
     asked: list[str] = []
 
-    async def costly(item: GenerateSuite, snapshot: bytes, progress: Progress) -> Product:
+    async def costly(item: GenerateSuite, snapshot: bytes, progress: Progress, notes: Notes) -> Product:
         asked.append(item.task_id)
         return Product(archive=b"candidate", files=("test_it.py",))
 

@@ -15,7 +15,7 @@ from testwright.background import beside
 from testwright.bus import Bus, Stored
 from testwright.bus.topology import declare
 from testwright.endings import Endings
-from testwright.engines import Progress
+from testwright.engines import Notes, Progress
 from testwright.generator.actor import Product, generator
 from testwright.pacing import until
 from testwright.voice import Voice
@@ -37,7 +37,7 @@ async def world() -> AsyncIterator[MemoryWorld]:
         yield world
 
 
-async def produce(item: GenerateSuite, snapshot: bytes, progress: Progress) -> Product:
+async def produce(item: GenerateSuite, snapshot: bytes, progress: Progress, notes: Notes) -> Product:
     """Deliver one file."""
     return Product(archive=b"candidate", files=("test_it.py",))
 

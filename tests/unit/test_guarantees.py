@@ -67,6 +67,13 @@ def test_events_results_and_sources_are_kept_for_thirty_days() -> None:
     }
 
 
+def test_notes_are_kept_for_as_long_as_a_task_may_take() -> None:
+    notes = STREAMS[subjects.NOTES]
+    assert (notes.retention, notes.max_age_s, notes.max_per_subject) == ("limits", 7 * DAY_S, 1)
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"deadline_s": 7 * DAY_S + 1}, Policy)
+
+
 def test_commands_and_timers_are_kept_until_they_are_done() -> None:
     def kept(stream: Stream) -> tuple[str, float | None, int]:
         return stream.retention, stream.max_age_s, stream.max_per_subject

@@ -19,7 +19,7 @@ from tests.support.tasks import NOW, submitted
 from testwright.background import beside
 from testwright.bus.topology import declare
 from testwright.collector.actor import collector
-from testwright.engines import Progress
+from testwright.engines import Notes, Progress
 from testwright.errors import WorkError
 from testwright.generator.actor import Product, generator
 from testwright.observe.observation import observed_bus
@@ -62,7 +62,7 @@ async def world() -> AsyncIterator[MemoryWorld]:
         yield world
 
 
-async def produce(item: GenerateSuite, snapshot: bytes, progress: Progress) -> Product:
+async def produce(item: GenerateSuite, snapshot: bytes, progress: Progress, notes: Notes) -> Product:
     """Fail once, then deliver."""
     if item.attempt.number == 1:
         raise WorkError("engine-crashed", "once", retryable=True)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from testwright.bus import nack
 from testwright.bus.nats import export
-from testwright.bus.topology import declare
+from testwright.bus.topology import QUEUES, declare
 from testwright.cli.topology import app
 from testwright.engines import registry
 
@@ -89,6 +89,10 @@ def test_only_timers_may_be_scheduled() -> None:
     scheduled = {name for (_, name), each in made().items() if each["spec"].get("allowMsgSchedules")}
 
     assert scheduled == {"TESTWRIGHT_TIMERS"}
+
+
+def test_streams_of_queues_are_those_that_somebody_takes_from() -> None:
+    assert set(QUEUES) == {consumer.stream for consumer in declare(("pynguin",)).consumers}
 
 
 def test_durations_are_spelled_as_go_does() -> None:

@@ -132,6 +132,14 @@ class Publisher(Protocol):
         """Take back what is scheduled on ``subject``, if anything."""
         ...
 
+    async def forget(self, stream: str, subject: str) -> None:
+        """Remove what a stream keeps on the subjects that match, if anything.
+
+        Raises:
+            StreamNotFoundError: there is no such stream.
+        """
+        ...
+
 
 class Reader(Protocol):
     """Reads what streams hold, and follows what comes."""

@@ -92,9 +92,11 @@ class MemoryStream:
             del self._by_subject[stored.subject]
 
     def purge(self, subject: str) -> None:
-        """Forget every message on a literal subject."""
-        for sequence in tuple(self._by_subject.get(subject, ())):
-            self.remove(sequence)
+        """Forget every message on the subjects that match."""
+        wanted = compile_filters([subject])
+        for sequences in [found for name, found in self._by_subject.items() if wanted.fullmatch(name)]:
+            for sequence in tuple(sequences):
+                self.remove(sequence)
 
     def expire(self, now: datetime) -> None:
         """Forget the messages and ids that are too old at a time."""

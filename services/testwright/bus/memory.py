@@ -152,6 +152,10 @@ class MemoryBus:
         """Take back what is scheduled."""
         await self._link.publish(subject, lambda: self._core.unschedule(subject))
 
+    async def forget(self, stream: str, subject: str) -> None:
+        """Remove what a stream keeps on the subjects that match."""
+        await self._link.ask(stream, lambda: self._core.stream(stream).purge(subject))
+
     async def last(self, stream: str, subject: str) -> Stored | None:
         """Return the last message on a literal subject."""
         return await self._link.ask(stream, lambda: self._core.stream(stream).last(subject))

@@ -24,7 +24,7 @@ from testwright.bus._nats_slot import open_slot
 from testwright.bus._nats_topology import apply, export
 from testwright.bus.figures import Depth, depths
 from testwright.bus.service import Endpoints, Service, answering
-from testwright.bus.topology import STREAMS, Topology
+from testwright.bus.topology import QUEUES, Topology
 from testwright_schemas.publication import Expect
 
 __all__ = ["NatsBus", "apply_topology", "connect", "export"]
@@ -73,6 +73,10 @@ class NatsBus:
             self._timers = await home(self._link, subject, self._timeout_s)
         await purge(self._link, self._timers, subject, self._timeout_s)
 
+    async def forget(self, stream: str, subject: str) -> None:
+        """Remove what a stream keeps on the subjects that match, if anything."""
+        await purge(self._link, stream, subject, self._timeout_s)
+
     async def last(self, stream: str, subject: str) -> Stored | None:
         """Return the last message on a literal subject, as the stream's leader knows it."""
         return await message_get(self._link, stream, {"last_by_subj": subject}, self._timeout_s)
@@ -113,7 +117,7 @@ class NatsBus:
 
     async def depths(self) -> list[Depth]:
         """Return how long the queues are."""
-        return await depths(self._link, [stream.name for stream in STREAMS], self._timeout_s)
+        return await depths(self._link, QUEUES, self._timeout_s)
 
     async def answering(
         self, service: Service, endpoints: Endpoints, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED

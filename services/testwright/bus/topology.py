@@ -85,7 +85,14 @@ STREAMS = (
         retention="work",
         schedules=True,
     ),
+    # Taken away when the work item is answered; no task may take more than a week.
+    Stream(
+        name=subjects.NOTES, subjects=(subjects.note(),), retention="limits", max_age_s=7 * DAY_S, max_per_subject=1
+    ),
 )
+
+QUEUES = (subjects.COMMANDS, subjects.WORK, subjects.EVENTS, subjects.TIMERS)
+"""Streams that durable consumers take from."""
 
 _SUBMITTED = ("submit", "cancel", "retry")
 _SCHEDULED = ("schedule", "cancel-schedule")

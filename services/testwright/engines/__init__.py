@@ -3,14 +3,14 @@
 A third party adds one by a class and a line under the entry-point group ``testwright.engines``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from testwright.environments import Environment, Environments
 from testwright.sandbox import Sandbox
-from testwright_schemas import Brief, Isolation, Policy, Target, Usage
+from testwright_schemas import Brief, Isolation, Note, Policy, Target, Usage
 
 
 class Progress(Protocol):
@@ -18,6 +18,23 @@ class Progress(Protocol):
 
     async def __call__(self, message: str, *, tests: int | None = None, coverage: float | None = None) -> None:
         """Report: one line for people, tests so far, coverage in percent so far."""
+        ...
+
+
+class Notes(Protocol):
+    """Where an engine leaves what it has paid for, for the attempt that takes its place should the worker die.
+
+    There are notes of attempts at the same work only: where one has failed, or another round is asked for, that begins
+    without. They are taken away when the attempt is concluded.
+    """
+
+    @property
+    def before(self) -> Sequence[Note]:
+        """What attempts before this one have left, oldest first; what they have used is counted without the engine."""
+        ...
+
+    def add(self, note: Note) -> None:
+        """Leave a note; returns at once. It is stored soon, if it can be, and dropped where there are too many."""
         ...
 
 
@@ -34,6 +51,7 @@ class Assignment:
         sandbox: the only way to run anything.
         environments: builds the engine's own environment.
         brief: what earlier rounds of the task have left to do, ``None`` in the first one.
+        notes: of attempts at the same work; ``None`` where none are kept.
     """
 
     target: Target
@@ -44,6 +62,7 @@ class Assignment:
     sandbox: Sandbox
     environments: Environments
     brief: Brief | None = None
+    notes: Notes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import anyio
+from msgspec.structs import replace
 
 from testwright.actor import Actor, Reaction, SupersededError
 from testwright.bus import Bus, Stored
 from testwright.endings import Endings
-from testwright.engines import Progress
+from testwright.engines import Notes, Progress
 from testwright.errors import (
     BlobCorruptError,
     BlobNotFoundError,
@@ -25,6 +26,7 @@ from testwright.errors import (
 )
 from testwright.generator import core, lanes
 from testwright.generator.lanes import Lanes
+from testwright.generator.notes import Notebook
 from testwright.history import TaskHistory
 from testwright.reporter import Reporter
 from testwright.room import Gate
@@ -69,7 +71,7 @@ class Product:
 class Produce(Protocol):
     """Runs the engine that a work item names on a snapshot."""
 
-    async def __call__(self, item: GenerateSuite, snapshot: bytes, progress: Progress) -> Product:
+    async def __call__(self, item: GenerateSuite, snapshot: bytes, progress: Progress, notes: Notes) -> Product:
         """Return a candidate with at least one file.
 
         Raises:
@@ -105,16 +107,19 @@ class _Generator:
         self.lanes = Lanes(bus)
 
     async def handle(self, item: GenerateSuite, stored: Stored) -> Sequence[Effect]:
-        with self.endings.watch(item.namespace, item.task_id):
+        keeps = core.resumes(item, charges=self._charges(item.attempt.engine))
+        notebook = Notebook(self._bus, item, keeps=keeps)
+        with self.endings.watch(item.namespace, item.task_id) as scope:
             try:
-                await self._attempt(item, stored)
+                await self._attempt(item, stored, notebook)
             except ConflictError as error:
                 raise SupersededError from error
-            return ()
-        log.info("stopped task=%s: it has ended", item.task_id)
+        if scope.cancelled_caught:
+            log.info("stopped task=%s: it has ended", item.task_id)
+        await notebook.discard(left=stored.deliveries > 1)
         return ()
 
-    async def _attempt(self, item: GenerateSuite, stored: Stored) -> None:
+    async def _attempt(self, item: GenerateSuite, stored: Stored, notebook: Notebook) -> None:
         if announced := await self._announced(item, stored):
             start, fence = announced
             vain = await self._in_vain(item, fence) if start.doubtful else None
@@ -123,7 +128,9 @@ class _Generator:
             elif start.declined:
                 await self._voice.say(core.failed(item, start.attempt, start.declined, fence), stored.headers)
             else:
-                await self._run(item, stored, start, fence)
+                async with notebook.open(start.attempt.number):
+                    owed = replace(item, spent=item.spent.plus(core.spent(notebook.before)))
+                    await self._run(owed, stored, start, fence, notebook)
 
     async def _announced(self, item: GenerateSuite, stored: Stored) -> tuple[core.Start, int] | None:
         """Return the attempt that an item leads to, and the sequence of its announcement; ``None`` if it leads to none.
@@ -157,10 +164,10 @@ class _Generator:
     async def _in_vain(self, item: GenerateSuite, fence: int) -> str | None:
         return core.in_vain(await self._archive.task(item.namespace, item.task_id, at_least=fence), fence)
 
-    async def _run(self, item: GenerateSuite, stored: Stored, start: core.Start, fence: int) -> None:
+    async def _run(self, item: GenerateSuite, stored: Stored, start: core.Start, fence: int, notes: Notes) -> None:
         attempt = start.attempt
         try:
-            outcome = await self._outcome(item, stored, start, fence)
+            outcome = await self._outcome(item, stored, start, fence, notes)
         except WorkError as error:
             await self._pause(item, error, stored)
             outcome = await self._failed(item, attempt, fence, error)
@@ -181,7 +188,9 @@ class _Generator:
         self.lanes.note(pause)
         await self._voice.say(Publish(message=pause), stored.headers)
 
-    async def _outcome(self, item: GenerateSuite, stored: Stored, start: core.Start, fence: int) -> Publish:
+    async def _outcome(
+        self, item: GenerateSuite, stored: Stored, start: core.Start, fence: int, notes: Notes
+    ) -> Publish:
         """Return what an attempt has led to.
 
         Raises:
@@ -191,7 +200,7 @@ class _Generator:
         try:
             with anyio.fail_after(item.policy.timeout_s):
                 snapshot = await self._sources.fetch(item.namespace, item.snapshot.digest)
-                product = await self._produce(item, snapshot, reporter)
+                product = await self._produce(item, snapshot, reporter, notes)
             return await self._generated(item, start, fence, product)
         except (BlobNotFoundError, BlobCorruptError) as error:
             raise WorkError("snapshot-lost", str(error), usage=Usage()) from error

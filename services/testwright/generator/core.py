@@ -9,6 +9,7 @@ A first attempt is begun without looking anything up, on the condition that noth
 item was queued.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
@@ -22,6 +23,7 @@ from testwright_schemas import (
     Failure,
     GenerateSuite,
     LanePaused,
+    Note,
     Phase,
     Publish,
     Record,
@@ -163,6 +165,23 @@ def _lost(deliveries: int) -> Failure | None:
 def limited(item: GenerateSuite) -> bool:
     """Return whether what an attempt costs is limited: then what it may have cost must not be forgotten."""
     return item.policy.max_cost_usd is not None or item.policy.max_tokens is not None
+
+
+def resumes(item: GenerateSuite, *, charges: bool) -> bool:
+    """Return whether an attempt may go on from what one before it had paid for, when that one's worker has died.
+
+    Not where costs are limited: what the dead had asked a model for at last nobody knows, so that no other attempt is
+    made. Where work costs nothing there is nothing to go on from.
+    """
+    return charges and not limited(item)
+
+
+def spent(notes: Sequence[Note]) -> Usage:
+    """Return what attempts have used that left these notes and did not live to say so."""
+    total = Usage()
+    for note in notes:
+        total = total.plus(note.usage)
+    return total
 
 
 def _unpaid(item: GenerateSuite) -> Setback | None:

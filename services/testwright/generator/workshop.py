@@ -7,7 +7,7 @@ import anyio
 from anyio.to_thread import run_sync
 from msgspec.structs import replace
 
-from testwright.engines import Assignment, Engine, Progress
+from testwright.engines import Assignment, Engine, Notes, Progress
 from testwright.engines._returned import check
 from testwright.engines.registry import load
 from testwright.environments import Environments, bare
@@ -32,7 +32,7 @@ class Workshop:
         self._sandbox = sandbox
         self._environments = environments
 
-    async def __call__(self, item: GenerateSuite, snapshot: bytes, progress: Progress) -> Product:
+    async def __call__(self, item: GenerateSuite, snapshot: bytes, progress: Progress, notes: Notes) -> Product:
         """Return a packed candidate; see ``testwright.generator.actor.Produce``."""
         with free_of_charge():
             engine = await self._engine(item)
@@ -51,6 +51,7 @@ class Workshop:
                 sandbox=self._sandbox,
                 environments=self._environments,
                 brief=item.brief,
+                notes=notes,
             )
             began = anyio.current_time()
             candidate = await engine.generate(assignment, progress)

@@ -53,6 +53,10 @@ class ObservedBus:
         """Take back what is scheduled on ``subject``, if anything."""
         await self._bus.unschedule(subject)
 
+    async def forget(self, stream: str, subject: str) -> None:
+        """Remove what a stream keeps on the subjects that match, if anything."""
+        await self._bus.forget(stream, subject)
+
     async def last(self, stream: str, subject: str) -> Stored | None:
         """Return the last message on a literal subject."""
         return self._looked_up(await self._bus.last(stream, subject))

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from testwright.environments import Environment, Environments
 from testwright.observe.spectator import Spectator, Step
 from testwright.sandbox import Command, Completed, OnLine, Sandbox
-from testwright_schemas import GenerateSuite, Isolation, Target, VerifySuite
+from testwright_schemas import GenerateSuite, Isolation, Note, Target, VerifySuite
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -22,10 +22,23 @@ class Progress(Protocol):
         ...
 
 
+class Notes(Protocol):
+    """See ``testwright.engines.Notes``."""
+
+    @property
+    def before(self) -> Sequence[Note]:
+        """What attempts before have left."""
+        ...
+
+    def add(self, note: Note) -> None:
+        """Leave a note."""
+        ...
+
+
 class Produce(Protocol[R_co]):
     """See ``testwright.generator.actor.Produce``."""
 
-    async def __call__(self, item: GenerateSuite, snapshot: bytes, progress: Progress) -> R_co:
+    async def __call__(self, item: GenerateSuite, snapshot: bytes, progress: Progress, notes: Notes) -> R_co:
         """Return a candidate."""
         ...
 
@@ -61,7 +74,7 @@ def noted(spectators: Sequence[Spectator], progress: Progress) -> Progress:
 def producing(produce: Produce[R], spectators: Sequence[Spectator]) -> Produce[R]:
     """Return what runs an engine, watched; unchanged where nobody watches."""
 
-    async def watch(item: GenerateSuite, snapshot: bytes, progress: Progress) -> R:
+    async def watch(item: GenerateSuite, snapshot: bytes, progress: Progress, notes: Notes) -> R:
         about: dict[str, str | int] = {
             "gen_ai.operation.name": "invoke_agent",
             "gen_ai.agent.name": item.attempt.engine,
@@ -70,7 +83,7 @@ def producing(produce: Produce[R], spectators: Sequence[Spectator]) -> Produce[R
             "testwright.round": item.attempt.round,
         }
         with watched(spectators, Step("generate", about)) as step:
-            step.result = product = await produce(item, snapshot, noted(spectators, progress))
+            step.result = product = await produce(item, snapshot, noted(spectators, progress), notes)
             return product
 
     return watch if spectators else produce

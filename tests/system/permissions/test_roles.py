@@ -14,6 +14,7 @@ from tests.support.gateways import gateway
 from tests.support.guarded import ENGINES, Guarded, deployment, guarded
 from tests.support.matrix import ROWS, TITLES, ask, kept, refused
 from tests.support.processes import project
+from tests.support.tasks import to_generate
 from testwright import app, settings
 from testwright.auth.deployment import FormName
 from testwright.bus import Bus
@@ -22,8 +23,9 @@ from testwright.bus.server import embedded
 from testwright.bus.topology import declare
 from testwright.client import Client
 from testwright.errors import BlobNotFoundError, ConnectError, PermissionDeniedError
+from testwright.generator.notes import Notebook
 from testwright.submission import Terms
-from testwright_schemas import Policy, subjects
+from testwright_schemas import Note, Policy, subjects
 
 pytestmark = pytest.mark.nats
 
@@ -168,6 +170,10 @@ FORBIDDEN: dict[str, tuple[str, Operation]] = {
     "store sources": ("observer", lambda bus: bus.put(subjects.SNAPSHOTS, "acme", b"x")),
     "store results": ("client-acme", lambda bus: bus.put(subjects.ARTIFACTS, "acme", b"x")),
     "fetch sources": ("submitter", lambda bus: bus.fetch(subjects.SNAPSHOTS, "acme", "0" * 64)),
+    "read notes of attempts": ("verifier", lambda bus: _list_of(bus, subjects.NOTES, subjects.note("acme"))),
+    "read notes of its namespace": ("client-acme", lambda bus: _list_of(bus, subjects.NOTES, subjects.note("acme"))),
+    "leave a note": ("verifier", lambda bus: told(bus, subjects.note("acme", "t1", "1", "1", "0"), b"{}")),
+    "take notes away": ("client", lambda bus: bus.forget(subjects.NOTES, subjects.note("acme"))),
     "change streams": ("submitter", lambda bus: bus.apply(declare(["echo"]))),  # type: ignore[attr-defined]  # of the real one
 }
 
@@ -217,6 +223,23 @@ async def test_a_client_sees_its_own_namespace_and_no_other(guard: Guarded) -> N
     assert listed == followed == mine
     assert found is not None
     assert await bus.last(subjects.EVENTS, subjects.task_event("acme", "never", "started")) is None
+
+
+async def test_a_generator_leaves_finds_and_takes_away_notes_of_every_namespace(guard: Guarded) -> None:
+    dead, bus = await guard.connect("generator"), await guard.connect("generator")
+    admin = await guard.connect("admin")
+    for namespace in ("acme", "other"):
+        item = replace(to_generate(), namespace=namespace)
+        notebook = Notebook(dead, item, keeps=True)
+        async with admin.feed(subjects.NOTES, [subjects.note(namespace)]) as feed, notebook.open(1):
+            notebook.add(Note(text="paid for"))
+            await heard(feed, 1)
+        found = Notebook(bus, item, keeps=True)
+        async with found.open(2):
+            assert [note.text for note in found.before] == ["paid for"]
+        await found.discard(left=True)
+        async with found.open(3):
+            assert found.before == []
 
 
 async def test_content_that_two_clients_store_at_once_is_stored_by_both(guard: Guarded) -> None:

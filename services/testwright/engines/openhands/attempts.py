@@ -13,6 +13,7 @@ from testwright.engines import Assignment
 from testwright.engines.openhands import harvest, outcomes
 from testwright.engines.openhands.briefing import briefing
 from testwright.engines.openhands.lanes import Lanes
+from testwright.engines.openhands.memory import Memory
 from testwright.engines.openhands.models import Choice
 from testwright.engines.openhands.prompt import Task
 from testwright.engines.openhands.relay import Relay
@@ -73,7 +74,10 @@ async def relaying(plan: Plan, assignment: Assignment, workspace: str) -> AsyncG
             upstream = Recording(upstream, said.record / name, workspace)
         token = secrets.token_urlsafe(24)
         ledger = ledger_of(plan.choice, assignment.policy)
-        yield Relayed(Relay(upstream, plan.lanes, ledger, token), token)
+        # A record is of a whole attempt, and asks for the place in it that comes next.
+        notes = None if said.record or said.replay else assignment.notes
+        memory = Memory(notes, workspace) if notes else None
+        yield Relayed(Relay(upstream, plan.lanes, ledger, token, memory), token)
 
 
 def ledger_of(choice: Choice, policy: Policy) -> Ledger:
@@ -124,8 +128,9 @@ def accepted(assignment: Assignment) -> frozenset[str]:
     return frozenset(artifact.name for artifact in assignment.brief.accepted) if assignment.brief else frozenset()
 
 
-def told(ledger: Ledger, what: str) -> str:
-    """Return a line on what the agent does, with what was spent so far."""
+def told(ledger: Ledger, what: str, recalled: int = 0) -> str:
+    """Return a line on what the agent does, with what was spent so far, and the calls that were not paid again."""
     spent, cost = ledger.tokens, ledger.cost_usd
     dollars = "" if cost is None else f", ${cost:.3f}"
-    return f"{what} ({(spent.input + spent.output) / 1000:.1f}k tokens{dollars})"
+    again = f", {recalled} calls not paid again" if recalled else ""
+    return f"{what} ({(spent.input + spent.output) / 1000:.1f}k tokens{dollars}{again})"

@@ -112,7 +112,8 @@ async def _converse(
         nonlocal summary
         match outcomes.decode(line):
             case outcomes.Action() as action:
-                await progress(told(relayed.relay.ledger, outcomes.described(action, workspace)))
+                relay = relayed.relay
+                await progress(told(relay.ledger, outcomes.described(action, workspace), relay.recalled))
             case outcomes.Summary() as said:
                 summary = said
             case None:

@@ -60,11 +60,12 @@ class Call:
         if fields.get("stream") and path == COMPLETIONS:
             # Only an answer that ends with its usage can be counted.
             fields["stream_options"] = {"include_usage": True}
-        self._fields = fields
+        self.fields: Mapping[str, Any] = fields
+        self.streams = bool(fields.get("stream"))
 
     def body(self, model: str, *, is_fallback: bool = False) -> bytes:
         """Return what is sent to a model; to a fallback without the options that were chosen for another model."""
-        kept = {name: value for name, value in self._fields.items() if not (is_fallback and name in _TUNED)}
+        kept = {name: value for name, value in self.fields.items() if not (is_fallback and name in _TUNED)}
         return msgspec.json.encode({**kept, "model": model})
 
 
@@ -114,6 +115,11 @@ class Meter:
         self.tokens: Tokens | None = None
         self.refused = False
         self._data = bytearray()
+
+    @property
+    def text(self) -> str:
+        """What has passed so far."""
+        return self._data.decode(errors="replace")
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes."""

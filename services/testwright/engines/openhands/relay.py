@@ -23,6 +23,7 @@ from testwright.background import beside
 from testwright.engines.openhands import protocol
 from testwright.engines.openhands.http import Reply, Request, serve_one
 from testwright.engines.openhands.lanes import Lanes, retry_after_s
+from testwright.engines.openhands.memory import Answer, Memory
 from testwright.engines.openhands.outcomes import Stop, none_left
 from testwright.engines.openhands.protocol import BadCallError, Call, Meter
 from testwright.engines.openhands.spending import Ledger, Reservation
@@ -49,6 +50,7 @@ class Relay:
         lanes: models to ask.
         ledger: of the attempt.
         token: that calls must carry.
+        memory: of what attempts before have paid for already; ``None`` for none.
 
     Attributes:
         stop: why no further call is answered, ``None`` while they are.
@@ -57,16 +59,24 @@ class Relay:
         trouble: the last error of the server that did not end the attempt.
     """
 
-    def __init__(self, upstream: Upstream, lanes: Lanes, ledger: Ledger, token: str) -> None:
+    def __init__(
+        self, upstream: Upstream, lanes: Lanes, ledger: Ledger, token: str, memory: Memory | None = None
+    ) -> None:
         self._upstream = upstream
         self._lanes = lanes
         self._token = token
         self._limit = anyio.CapacityLimiter(AT_ONCE)
+        self._memory = memory
         self.ledger = ledger
         self.stop: Stop | None = None
         self.model: str | None = None
         self.refused = False
         self.trouble = ""
+
+    @property
+    def recalled(self) -> int:
+        """Calls that an attempt before had paid for, and this one did not."""
+        return self._memory.recalled if self._memory else 0
 
     async def answer(self, request: Request, reply: Reply) -> None:
         """Answer a call, or say why not."""
@@ -80,7 +90,21 @@ class Relay:
             await reply.whole(400, protocol.error(str(error), "bad_call"))
             return
         async with self._limit:
-            await self._pass_on(call, reply)
+            if self._memory and (known := self._memory.recall(call)):
+                await self._repeat(known, reply)
+            else:
+                await self._pass_on(call, reply)
+
+    async def _repeat(self, known: Answer, reply: Reply) -> None:
+        """Answer as a model has before; nothing is asked, so that nothing is spent."""
+        body, meter = known.body.encode(), Meter()
+        meter.feed(body)
+        meter.finish()
+        self.refused |= meter.refused
+        self.model = known.model
+        await reply.begin(known.status, [("content-type", known.kind)])
+        await reply.add(body)
+        await reply.end()
 
     async def _pass_on(self, call: Call, reply: Reply) -> None:
         patience_s = WORTH_WAITING_S
@@ -113,6 +137,9 @@ class Relay:
                     settlement.answered = True
                     self.model = model
                     await _stream(response, reply, meter)
+                    settlement.whole = Answer(
+                        model=model, status=response.status, kind=_kind(response), body=meter.text
+                    )
                     self._lanes.succeeded(model)
             except UnreachableError as error:
                 self.trouble = str(error)
@@ -120,6 +147,8 @@ class Relay:
                 if settlement.answered:
                     raise anyio.BrokenResourceError from error
                 await reply.whole(502, protocol.error(f"the model's server cannot be reached: {error}", "unreachable"))
+        if settlement.whole and self._memory:
+            self._memory.keep(call, settlement.whole, self.ledger.priced(model, meter.tokens))
         return True
 
     @contextmanager
@@ -160,15 +189,19 @@ class Relay:
 @dataclass
 class _Settlement:
     answered: bool = False
+    whole: Answer | None = None
 
 
 async def _stream(response: Response, reply: Reply, meter: Meter) -> None:
-    kind = response.headers.get("content-type", "application/json")
-    await reply.begin(response.status, [("content-type", kind)])
+    await reply.begin(response.status, [("content-type", _kind(response))])
     async for chunk in response.chunks:
         meter.feed(chunk)
         await reply.add(chunk)
     await reply.end()
+
+
+def _kind(response: Response) -> str:
+    return response.headers.get("content-type", "application/json")
 
 
 @asynccontextmanager

@@ -149,7 +149,8 @@ async def _follow(events: ObjectReceiveStream[Event], scene: _Scene, progress: P
     async for event in events:
         before = tally.tokens
         if action := tally.take(event):
-            await progress(told(scene.ledger, outcomes.described(action, scene.workspace)))
+            recalled = scene.relay.recalled if scene.relay else 0
+            await progress(told(scene.ledger, outcomes.described(action, scene.workspace), recalled))
         if scene.relay is None and tally.tokens != before:
             spent = Tokens(tally.tokens.input - before.input, tally.tokens.output - before.output)
             if not scene.ledger.note(spent) and not tally.rested:

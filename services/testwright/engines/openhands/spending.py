@@ -128,5 +128,12 @@ class Ledger:
             wall_s=wall_s,
         )
 
+    def priced(self, model: str, tokens: Tokens | None) -> Usage:
+        """Return what one answer has consumed; ``tokens`` are ``None`` where it did not say."""
+        if tokens is None:
+            return Usage(model=model)
+        cost = self._prices.cost(tokens) if self._prices else None
+        return Usage(model=model, input_tokens=tokens.input, output_tokens=tokens.output, cost_usd=cost)
+
     def _at_most(self) -> Tokens:
         return sum((each.tokens for each in self._open), self._known + self._unknown)

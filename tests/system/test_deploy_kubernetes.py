@@ -273,7 +273,7 @@ def test_with_nack_there_is_no_job_beside_it(tmp_path: Path) -> None:
     text = subprocess.run(["kubectl", "kustomize", str(overlay.parent)], check=True, capture_output=True, text=True)
 
     kinds = [each["kind"] for each in yaml.safe_load_all(text.stdout)]
-    assert (kinds.count("Stream"), kinds.count("Job")) == (6, 0)
+    assert (kinds.count("Stream"), kinds.count("Job")) == (7, 0)
 
 
 def test_the_operator_of_prometheus_finds_the_port_that_actors_have() -> None:

@@ -1,7 +1,7 @@
 """The relay between real HTTP clients and a scripted model: the key, the money and the record stay on its side."""
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,12 @@ import pytest
 
 from tests.support.scripted_llm import KEY, Fails, Hangs, Says, ScriptedModel, Sends, Step, scripted
 from testwright.engines.openhands.lanes import Closures, Lanes
+from testwright.engines.openhands.memory import Memory
 from testwright.engines.openhands.relay import Relay, listening, listening_at
 from testwright.engines.openhands.spending import Ledger, Prices, Tokens
 from testwright.engines.openhands.upstream import WORKSPACE, Recording, Upstream, replay, server
 from testwright.errors import EngineError
+from testwright_schemas import Note
 
 TOKEN = "token-of-this-attempt"
 PRICES = Prices(input_usd=1.0, output_usd=10.0)
@@ -37,9 +39,9 @@ class Client:
 
 @asynccontextmanager
 async def client(
-    upstream: Upstream, lanes: Lanes | None = None, ledger: Ledger | None = None
+    upstream: Upstream, lanes: Lanes | None = None, ledger: Ledger | None = None, memory: Memory | None = None
 ) -> AsyncGenerator[Client]:
-    relay = Relay(upstream, lanes or Lanes(["best"]), ledger or Ledger(PRICES), TOKEN)
+    relay = Relay(upstream, lanes or Lanes(["best"]), ledger or Ledger(PRICES), TOKEN, memory)
     async with listening(relay) as socket:
         transport = httpx.AsyncHTTPTransport(uds=str(socket))
         async with httpx.AsyncClient(transport=transport, base_url="http://relay", timeout=30) as http:
@@ -310,6 +312,71 @@ async def test_a_record_answers_in_place_of_the_server_and_holds_no_key(tmp_path
     assert TOKEN not in text
     assert str(first) not in text
     assert json.loads(json.loads(text.splitlines()[1])["request"])["note"] == WORKSPACE
+
+
+class Left:
+    """Notes of one attempt, found by the next."""
+
+    def __init__(self, before: Sequence[Note] = ()) -> None:
+        self.before = before
+        self.added: list[Note] = []
+
+    def add(self, note: Note) -> None:
+        """Keep it."""
+        self.added.append(note)
+
+
+async def test_what_was_paid_for_in_an_attempt_before_is_answered_at_no_cost_and_the_rest_is_asked() -> None:
+    steps = (Says("one", usage=(70, 30)), Fails(500), Says("two", usage=(50, 50)), Says("three", usage=(1, 1)))
+    dead = Left()
+    async with scripted(*steps) as model, server(model.url, KEY) as upstream:
+        async with client(upstream, memory=Memory(dead, "/first/attempt")) as asking:
+            live = [(await asking.ask(note=text)).text for text in "abb"]
+        left = Left(dead.added)
+        # Nothing is left to be spent, and the model is closed: answers from memory ask neither.
+        lanes, ledger = Lanes(["best"]), Ledger(PRICES, limit_usd=0.0)
+        lanes.close("best", anyio.current_time() + 60)
+        async with client(upstream, lanes, ledger, Memory(left, "/second/attempt")) as asking:
+            again = [(await asking.ask(note=text)).text for text in "ab"]
+            beyond = await asking.ask(note="c")
+
+    assert again == [live[0], live[2]]
+    assert (asking.relay.recalled, asking.relay.model) == (2, "best")
+    assert (asking.relay.ledger.calls, asking.relay.ledger.cost_usd) == (0, 0.0)
+    assert beyond.status_code == 400
+    assert len(model.calls) == 3
+    assert [(note.usage.input_tokens, note.usage.cost_usd) for note in dead.added] == [
+        (70, pytest.approx(0.00037)),
+        (50, pytest.approx(0.00055)),
+    ]
+    assert left.added == []
+    assert not any(secret in note.text for note in dead.added for secret in (KEY, TOKEN))
+
+
+async def test_what_was_cut_off_streamed_or_an_error_is_not_answered_again() -> None:
+    left = Left()
+    async with (
+        scripted(Fails(500), Sends(b'{"choices": [', cut=True), Says("streamed")) as model,
+        server(model.url, KEY) as upstream,
+        client(upstream, memory=Memory(left, "/first/attempt")) as asking,
+    ):
+        await asking.ask()
+        with pytest.raises(httpx.RemoteProtocolError):
+            await asking.ask()
+        await asking.ask(stream=True)
+
+    assert left.added == []
+
+
+async def test_a_refusal_of_the_model_that_is_answered_again_is_known_as_one() -> None:
+    dead = Left()
+    async with scripted(Says("no", ends="content_filter")) as model, server(model.url, KEY) as upstream:
+        for notes in (dead, Left(dead.added)):
+            async with client(upstream, memory=Memory(notes, "/an/attempt")) as asking:
+                await asking.ask()
+            assert asking.relay.refused
+
+    assert len(model.calls) == 1
 
 
 async def test_a_record_is_of_the_last_attempt_only(tmp_path: Path) -> None:

@@ -90,6 +90,14 @@ def test_paths_in_answers_are_those_of_the_folder_that_is_worked_in_now() -> Non
     assert FIRST not in kept.added[0].text
 
 
+def test_what_a_model_says_of_a_variable_stays_as_it_was() -> None:
+    kept = Kept()
+
+    Memory(kept, FIRST).keep(call("a"), answer("cd $WORKSPACE"), PAID)
+
+    assert recalled(kept.added, "a") == ["cd $WORKSPACE"]
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

@@ -15,11 +15,13 @@ import msgspec
 
 from testwright.engines import Notes
 from testwright.engines.openhands.protocol import Call
-from testwright.engines.openhands.upstream import WORKSPACE
 from testwright_schemas import Note, Record, Usage
 
 MOST_BYTES = 256 * 1024
 """Longest answer that is remembered; one of 8,192 tokens has 40 kB."""
+
+FOLDER = "@folder-of-the-attempt@"
+"""What is kept instead of the folder of an attempt; no model says this by itself."""
 
 _NAMES = frozenset({"prompt_cache_key"})
 """Fields of a request that name a conversation and say nothing of it."""
@@ -73,7 +75,7 @@ class Memory:
             return None
         self._at += 1
         self.recalled += 1
-        return msgspec.structs.replace(answer, body=answer.body.replace(WORKSPACE, self._folder))
+        return msgspec.structs.replace(answer, body=answer.body.replace(FOLDER, self._folder))
 
     def keep(self, call: Call, answered: Answer, usage: Usage) -> None:
         """Keep an answer that was paid for, unless it is too long; ``at`` and ``key`` are found out here."""
@@ -82,7 +84,7 @@ class Memory:
             self._at = -1
         if self._at < 0:
             return
-        body = answered.body.replace(self._folder, WORKSPACE)
+        body = answered.body.replace(self._folder, FOLDER)
         kept = msgspec.structs.replace(answered, at=self._at, key=self._key(call), body=body)
         self._at += 1
         self._add(Note(text=msgspec.json.encode(kept).decode(), usage=usage))
@@ -115,7 +117,7 @@ def _folder(workspace: str) -> str:
 def _alike(value: object, folder: str) -> object:
     """Return a value of JSON without what differs each time."""
     if isinstance(value, str):
-        text = value.replace(folder, WORKSPACE)
+        text = value.replace(folder, FOLDER)
         for pattern, name in _EACH_TIME:
             text = pattern.sub(name, text)
         return text

@@ -13,7 +13,7 @@ import anyio
 from testwright import clock
 from testwright.background import beside
 from testwright.bus.nats import connect
-from testwright.engines import Progress
+from testwright.engines import Notes, Progress
 from testwright.generator.actor import Product, generator
 from testwright.snapshots import archive
 from testwright_schemas import GenerateSuite, Usage
@@ -33,7 +33,7 @@ _FILES = {"test_it.py": b"def test_it():\n    assert 1 + 1 == 2\n"}
 async def main(url: str, bill: Path) -> None:
     """Answer, for money, until killed."""
 
-    async def produce(item: GenerateSuite, snapshot: bytes, progress: Progress) -> Product:
+    async def produce(item: GenerateSuite, snapshot: bytes, progress: Progress, notes: Notes) -> Product:
         # One write of a line to a file that is appended to: a process that is killed leaves all of it, or nothing.
         descriptor = os.open(bill, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:

@@ -17,6 +17,7 @@ from testwright.bus.topology import Topology, declare
 from testwright.engines import Notes, Progress
 from testwright.errors import BusClosedError, WorkError
 from testwright.generator.actor import Product, generator
+from testwright.generator.core import MAX_LOST
 from testwright.generator.notes import MOST_BYTES, MOST_NOTES, Notebook
 from testwright.pacing import until
 from testwright.voice import Voice
@@ -166,6 +167,20 @@ async def test_a_failure_counts_what_the_dead_worker_spent_too_and_another_try_b
     await say(world, replace(item, attempt=replace(item.attempt, number=3)))
     await works(world, again)
     assert again.found == []
+
+
+async def test_where_a_task_is_given_up_what_all_its_dead_workers_have_spent_is_counted(world: MemoryWorld) -> None:
+    await queued(world)
+    for _ in range(MAX_LOST):
+        await dies(world, Engine(ONE))
+
+    events = await works(world, Engine(then=DELIVERS))
+
+    [told] = [envelope.decode(e.data, AttemptFailed) for e in events if e.subject.endswith("attempt-failed")]
+    assert told.failure.cause == "worker-lost"
+    assert told.spent
+    assert told.spent.cost_usd == pytest.approx(MAX_LOST * 0.25)
+    assert await kept(world) == []
 
 
 async def test_what_is_left_of_a_task_that_ended_meanwhile_is_taken_away(world: MemoryWorld) -> None:

@@ -18,7 +18,7 @@ from testwright import app, room, settings
 from testwright.background import beside
 from testwright.bus import Delivery, Slot
 from testwright.bus.topology import declare
-from testwright.engines import Progress
+from testwright.engines import Notes, Progress
 from testwright.generator.actor import Product, generator
 from testwright.pacing import until
 from testwright.room import Gate, Place, Room, State
@@ -290,7 +290,7 @@ async def test_looking_is_spared_while_there_is_room_for_all() -> None:
 async def test_attempts_wait_for_memory_and_are_all_made(caplog: pytest.LogCaptureFixture) -> None:
     machine, running, most = Machine(free=2000), [0], [0]
 
-    async def produce(item: GenerateSuite, snapshot: bytes, progress: Progress) -> Product:
+    async def produce(item: GenerateSuite, snapshot: bytes, progress: Progress, notes: Notes) -> Product:
         running[0] += 1
         most[0] = max(most[0], running[0])
         await until(anyio.current_time() + 10)

@@ -125,12 +125,13 @@ class _Generator:
             vain = await self._in_vain(item, fence) if start.doubtful else None
             if vain:
                 log.info("dropped task=%s: %s", item.task_id, vain)
-            elif start.declined:
-                await self._voice.say(core.failed(item, start.attempt, start.declined, fence), stored.headers)
-            else:
-                async with notebook.open(start.attempt.number):
-                    owed = replace(item, spent=item.spent.plus(core.spent(notebook.before)))
-                    await self._run(owed, stored, start, fence, notebook)
+                return
+            async with notebook.open(start.attempt.number):
+                item = replace(item, spent=item.spent.plus(core.spent(notebook.before)))
+                if start.declined:
+                    await self._voice.say(core.failed(item, start.attempt, start.declined, fence), stored.headers)
+                else:
+                    await self._run(item, stored, start, fence, notebook)
 
     async def _announced(self, item: GenerateSuite, stored: Stored) -> tuple[core.Start, int] | None:
         """Return the attempt that an item leads to, and the sequence of its announcement; ``None`` if it leads to none.

@@ -48,8 +48,8 @@ def test_an_operation_is_given_up_after_thirty_seconds() -> None:
 
 
 def test_a_stream_that_is_gone_is_noticed_within_a_quarter_of_a_minute_and_a_new_one_after_another_half() -> None:
-    assert _nats_feed._HEARTBEAT_S < _nats_feed._QUIET_S <= 15
-    assert _nats_feed._LAG_S == 30
+    assert _nats_feed.HEARTBEAT_S < _nats_feed.QUIET_S <= 15
+    assert _nats_feed.LAG_S == 30
 
 
 def test_five_workers_and_twenty_deliveries_are_the_end_and_ids_are_known_for_two_minutes() -> None:

@@ -21,7 +21,10 @@ def test_services_run_on_the_faster_loop_where_it_is_installed() -> None:
 
 
 def test_services_run_on_pythons_own_loop_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "find_spec", lambda _: None)
+    def find_spec(name: str) -> None:
+        """Find nothing."""
+
+    monkeypatch.setattr(loop, "find_spec", find_spec)
 
     assert loop.run(kind, "on ") == "on asyncio"
     assert loop.name() == "asyncio"

@@ -139,7 +139,11 @@ async def test_what_may_wait_is_written_with_what_is_sent_next(
     _, port = listener
     client = await _connected(port)
     written: list[int] = []
-    monkeypatch.setattr(TcpTransport, "writelines", lambda _self, lines: written.append(len(lines)))
+
+    def writelines(_: TcpTransport, lines: list[bytes]) -> None:
+        written.append(len(lines))
+
+    monkeypatch.setattr(TcpTransport, "writelines", writelines)
 
     monkeypatch.setattr("testwright.bus._nats_client._SOON_S", 60.0)
     client.send("subject", b"1", soon=True)

@@ -202,7 +202,7 @@ async def test_a_follower_of_a_stream_that_was_made_anew_is_told_by_the_first_me
 async def test_a_follower_is_told_that_a_stream_was_made_anew_although_nothing_is_said_on_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_nats_feed, "_LAG_S", 0.0)
+    monkeypatch.setattr(_nats_feed, "LAG_S", 0.0)
     link = FakeLink()
     feed = follower(link)
     await feed.open(1)

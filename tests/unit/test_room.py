@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, cast
 
 import anyio
@@ -114,7 +115,7 @@ class Crew:
 async def hire() -> AsyncIterator[Any]:
     """Return what makes a crew of a gate."""
     async with AsyncExitStack() as stack, anyio.create_task_group() as group:
-        yield lambda gate: Crew(gate, group, stack)
+        yield partial(Crew, group=group, stack=stack)
         group.cancel_scope.cancel()
 
 

@@ -27,11 +27,11 @@ from testwright.bus._nats_wire import NS, Message, origin, stored
 from testwright.errors import BusClosedError, BusError, BusTimeoutError, PermissionDeniedError, StreamReplacedError
 from testwright.pacing import Backoff
 
-_HEARTBEAT_S = 5.0
-_QUIET_S = 2.5 * _HEARTBEAT_S
+HEARTBEAT_S = 5.0
+QUIET_S = 2.5 * HEARTBEAT_S
 _ABANDONED_S = 10.0
 _STATUS = "100"
-_LAG_S = 30.0
+LAG_S = 30.0
 """How long a server of a cluster may lag behind what another one has delivered."""
 
 Start = Literal["new", "resume", "last_per_subject"]
@@ -86,14 +86,14 @@ class Follower:
             queue = self._queue or await self.open(self._ends_within_s)
             if self._finished():
                 raise StopAsyncIteration
-            message = await queue.take(_QUIET_S)
+            message = await queue.take(QUIET_S)
             if isinstance(message, BusError):
                 raise message
             if message is None or not self._in_order(message):
                 self._queue = None
             elif message.delivered and (taken := self._take(message)) is not None:
                 return taken
-            elif self._behind_since is not None and now() > self._behind_since + _LAG_S:
+            elif self._behind_since is not None and now() > self._behind_since + LAG_S:
                 self._queue = None
 
     async def open(self, within_s: float | None) -> Queue:
@@ -165,7 +165,7 @@ class Follower:
             self._behind_since = None
         elif self._behind_since is None:
             self._behind_since = now()
-        elif now() > self._behind_since + _LAG_S:
+        elif now() > self._behind_since + LAG_S:
             raise self._replaced()
         return True
 
@@ -210,7 +210,7 @@ class Follower:
             "deliver_subject": inbox,
             "ack_policy": "none",
             "flow_control": True,
-            "idle_heartbeat": int(_HEARTBEAT_S * NS),
+            "idle_heartbeat": int(HEARTBEAT_S * NS),
             "inactive_threshold": int(_ABANDONED_S * NS),
             "mem_storage": True,
             "num_replicas": 1,

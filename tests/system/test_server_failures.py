@@ -26,7 +26,7 @@ SOMEONE = {"user": "someone", "password": "secret"}
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have whoever follows a stream look after it ten times as often; test_guarantees.py has how often otherwise."""
-    for interval in ("_HEARTBEAT_S", "_QUIET_S", "_LAG_S"):
+    for interval in ("HEARTBEAT_S", "QUIET_S", "LAG_S"):
         monkeypatch.setattr(_nats_feed, interval, getattr(_nats_feed, interval) / 10)
 
 

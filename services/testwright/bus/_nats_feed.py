@@ -28,11 +28,16 @@ from testwright.errors import BusClosedError, BusError, BusTimeoutError, Permiss
 from testwright.pacing import Backoff
 
 HEARTBEAT_S = 5.0
+"""Seconds of silence after which the server says that a feed is alive."""
+
 QUIET_S = 2.5 * HEARTBEAT_S
+"""Seconds without a word after which a feed is made anew."""
+
 _ABANDONED_S = 10.0
 _STATUS = "100"
+
 LAG_S = 30.0
-"""How long a server of a cluster may lag behind what another one has delivered."""
+"""Seconds that a server of a cluster may lag behind what another one has delivered."""
 
 Start = Literal["new", "resume", "last_per_subject"]
 Queue = Mailbox[Message | BusError | None]

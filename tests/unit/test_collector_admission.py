@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from tests.support.tasks import finished, started, submitted
 from tests.support.world import world
 from testwright.background import beside
-from testwright.bus import Bus
+from testwright.bus import Bus, Stored
 from testwright.bus.memory import MemoryServer
-from testwright.bus.topology import declare
+from testwright.bus.topology import STREAMS, declare
 from testwright.client import Client
 from testwright.collector.actor import collector
 from testwright.collector.entrance import Entrance
@@ -39,6 +39,8 @@ POLICY = Policy(engines=("echo",))
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 PATIENCE_S = 20.0
 GATES = subjects.gate_event()
+
+MOVES_KEPT = next(stream.max_per_subject for stream in STREAMS if stream.name == subjects.EVENTS)
 
 
 def bundle(*modules: str) -> Bundle:
@@ -193,9 +195,13 @@ async def test_what_was_begun_between_the_look_that_led_to_an_end_and_the_end_co
     assert [(state.taken, state.spent_usd) for state in states] == [({"task-1": 0.6}, 0.0), ({}, 0.6)]
 
 
+async def nothing(move: GateMoved, stored: Stored) -> None:
+    """Follow from a move."""
+
+
 async def test_a_task_that_has_left_a_gate_is_not_let_in_again_when_its_submission_is_told_twice() -> None:
     async with MemoryServer(declare(("echo",))) as server, server.connect("test") as bus:
-        entrance = Entrance(bus, Voice(bus, "test", server.now))
+        entrance = Entrance(bus, Voice(bus, "test", server.now), nothing)
         gate = Gate(namespace="default", kind="job", name="job-1", limit=Limit(places=1))
         voice = Voice(bus, "test", server.now)
         for message in (submitted(), finished("cancelled")):
@@ -204,3 +210,13 @@ async def test_a_task_that_has_left_a_gate_is_not_let_in_again_when_its_submissi
         await entrance.enter(gate, submitted(), {})
 
         assert await bus.last(subjects.EVENTS, subjects.gate_event("default", "job", "job-1")) is None
+
+
+async def test_none_that_was_let_in_is_forgotten_when_more_moves_follow_than_a_gate_keeps() -> None:
+    async with world() as here:
+        await limit(here.bus, LimitsSet(namespace="default", max_cost_usd=1.0, set_at=NOW))
+        job = await here.client.submit_bundle(many("m", 3 * MOVES_KEPT), replace(POLICY, max_cost_usd=0.0))
+        with anyio.fail_after(PATIENCE_S):
+            results = [await here.client.wait(task.id) for task in job.tasks]
+
+    assert {result.outcome for result in results} == {"completed"}

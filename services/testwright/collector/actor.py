@@ -46,7 +46,8 @@ class _Collector:
     async def handle(self, message: Collected, stored: Stored) -> Sequence[Effect]:
         match message:
             case GateMoved():
-                return await self._admission.moved(message, stored)
+                await self._admission.moved(message, stored)
+                return ()
             case LimitsSet():
                 await self._admission.review(message, stored)
                 return ()

@@ -28,7 +28,7 @@ class Admission:
         self._archive = Archive(bus)
         self._voice = voice
         self._limits = limits
-        self._entrance = Entrance(bus, voice)
+        self._entrance = Entrance(bus, voice, self._settle)
 
     async def submitted(self, history: TaskHistory, stored: Stored) -> Sequence[Effect]:
         """Return what follows for a submitted task now; it may have to wait."""
@@ -43,12 +43,10 @@ class Admission:
         await self._entrance.enter(ways[0], known, stored.headers)
         return ()
 
-    async def moved(self, move: GateMoved, stored: Stored) -> Sequence[Effect]:
-        """Return what follows for those that a gate has let in, or has refused."""
-        effects: list[Effect] = []
-        for task_id in (*move.admitted, *move.refused):
-            effects += await self._passed(move, task_id, stored)
-        return effects
+    async def moved(self, move: GateMoved, stored: Stored) -> None:
+        """Have what follows for those that a gate has let in, or has refused, if nobody has seen to it."""
+        if not self._entrance.is_settled(stored):
+            await self._settle(move, stored)
 
     async def ended(self, end: TaskFinished, job: JobHistory, stored: Stored) -> None:
         """Give the places of a task that has ended to those that wait."""
@@ -60,7 +58,7 @@ class Admission:
             history = await self._archive.task(end.namespace, end.task_id, at_least=stored.sequence)
             end = gates.settled(end, history)
         for gate in passed:
-            await self._entrance.leave(gate, end, stored.headers)
+            await self._entrance.leave(gate, [end], stored.headers)
 
     async def review(self, limits: LimitsSet, stored: Stored) -> None:
         """Let in those that may pass under new limits; where they are for everyone, the next move of each gate does."""
@@ -72,16 +70,25 @@ class Admission:
     async def _ways(self, task: TaskSubmitted) -> tuple[Gate, ...]:
         return gates.gates_of(task, await self._limits.of(task.namespace))
 
-    async def _passed(self, move: GateMoved, task_id: str, stored: Stored) -> Sequence[Effect]:
-        history = await self._archive.task(move.namespace, task_id, at_least=stored.sequence)
-        task = history.submitted
-        if history.finished:
-            # It ended while it was let in: nobody else may know that it had a place.
-            await self._entrance.leave(_gate(move), gates.settled(history.finished, history), stored.headers)
-            return ()
-        if task is None:
-            return ()
-        if task_id in move.refused:
+    async def _settle(self, move: GateMoved, stored: Stored) -> None:
+        """Have what follows from a move stored; to repeat it changes nothing."""
+        gone: list[TaskFinished] = []
+        for task_id in (*move.admitted, *move.refused):
+            history = await self._archive.task(move.namespace, task_id, at_least=stored.sequence)
+            if history.finished:
+                # It ended while it was let in: nobody else may know that it had a place.
+                gone.append(gates.settled(history.finished, history))
+            elif history.submitted:
+                for effect in await self._passed(move, history, history.submitted, stored):
+                    await self._voice.say(effect, stored.headers)
+        if gone:
+            await self._entrance.leave(_gate(move), gone, stored.headers, over=stored.sequence)
+        self._entrance.note_settled(stored)
+
+    async def _passed(
+        self, move: GateMoved, history: TaskHistory, task: TaskSubmitted, stored: Stored
+    ) -> Sequence[Effect]:
+        if task.task_id in move.refused:
             error = TaskError(cause="budget-exhausted", message=_unpaid(move))
             return (finish(history, task, "failed", stored.time, error),)
         behind = gates.behind(await self._ways(task), move.kind)

@@ -1,13 +1,13 @@
 """Leads tasks through gates: reads a gate, lets ``gates`` decide, publishes the move unless another came first."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial, reduce
 from typing import Literal
 
 import anyio
 from msgspec.structs import replace
 
-from testwright.bus import Bus
+from testwright.bus import Bus, Stored
 from testwright.collector import gates
 from testwright.collector.gates import Gate
 from testwright.errors import ConflictError
@@ -30,20 +30,35 @@ MAX_RACES = 20
 Cause = Mapping[str, str]
 """Headers of the message that led to a move."""
 
+Why = Literal["entered", "left", "limits"]
+
 Change = Callable[[GateMoved], Awaitable[GateMoved]]
+
+Settle = Callable[[GateMoved, Stored], Awaitable[None]]
+"""Sees to it that what a move has decided happens: those that it let in begin, those that it refused end."""
+
+MOST_KNOWN = 10_000
+"""Gates of which it is remembered that their last move is settled; of others, it is settled once more."""
 
 
 class Entrance:
     """Where tasks come to gates and leave them; whoever is let in is told of by the gate's own event.
 
+    The stream keeps only so many moves of a gate. When others follow fast, one that nobody has acted on may be dropped
+    before it is delivered, or delivered again. So whoever moves a gate settles its last move first: only the last one,
+    which the stream keeps, can have consequences that are not stored yet.
+
     Args:
         bus: where gates and queues are.
         voice: how moves are said.
+        settle: has the consequences of a move stored; may itself move gates.
     """
 
-    def __init__(self, bus: Bus, voice: Voice) -> None:
+    def __init__(self, bus: Bus, voice: Voice, settle: Settle) -> None:
         self._bus = bus
         self._voice = voice
+        self._settle = settle
+        self._settled: dict[str, int] = {}
         # The slots of one process need not race each other.
         self._moving = anyio.Lock()
 
@@ -51,13 +66,26 @@ class Entrance:
         """Have a task let in, now or when it is its turn; one that has come before is not let in twice."""
         await self._move(gate, "entered", task.task_id, partial(self._entered, gate, task, cause), cause)
 
-    async def leave(self, gate: Gate, end: TaskFinished, cause: Cause) -> None:
-        """Give the place of a task that has ended to whoever is next."""
+    async def leave(self, gate: Gate, ends: Sequence[TaskFinished], cause: Cause, *, over: int = 0) -> None:
+        """Give the places of tasks that have ended, one or more, to whoever is next.
+
+        ``over`` is the sequence of a move that needs not be settled first.
+        """
 
         async def left(state: GateMoved) -> GateMoved:
-            return gates.left(state, end)
+            return reduce(gates.left, ends, state)
 
-        await self._move(gate, "left", end.task_id, left, cause)
+        await self._move(gate, "left", ends[0].task_id, left, cause, over=over)
+
+    def is_settled(self, stored: Stored) -> bool:
+        """Return whether it is known that the consequences of a move are stored."""
+        return stored.sequence <= self._settled.get(stored.subject, 0)
+
+    def note_settled(self, stored: Stored) -> None:
+        """Remember that the consequences of a move are stored."""
+        if len(self._settled) >= MOST_KNOWN:
+            self._settled.clear()
+        self._settled[stored.subject] = max(stored.sequence, self._settled.get(stored.subject, 0))
 
     async def review(self, gate: Gate, cause: Cause) -> None:
         """Let in who may pass under new limits."""
@@ -67,26 +95,32 @@ class Entrance:
 
         await self._move(gate, "limits", "", same, cause)
 
-    async def _move(
-        self, gate: Gate, why: Literal["entered", "left", "limits"], task_id: str, change: Change, cause: Cause
-    ) -> None:
+    async def _move(self, gate: Gate, why: Why, task_id: str, change: Change, cause: Cause, *, over: int = 0) -> None:
         subject = subjects.gate_event(gate.namespace, gate.kind, gate.name)
-        async with self._moving:
-            for race in range(1, MAX_RACES + 1):
+        for _ in range(MAX_RACES):
+            async with self._moving:
                 last = await self._bus.last(subjects.EVENTS, subject)
-                before = gates.under(envelope.decode(last.data, GateMoved) if last else None, gate)
-                after = await self._filled(gate, await change(before))
-                if after == before:
-                    return
-                expect = Expect(subject=subject, sequence=last.sequence if last else 0)
-                move = replace(after, after=expect.sequence, cause=why, task_id=task_id)
-                try:
-                    await self._voice.say(Publish(message=move, expect=expect), cause)
-                except ConflictError:
-                    if race == MAX_RACES:
-                        raise
-                else:
-                    return
+                told = envelope.decode(last.data, GateMoved) if last else None
+                if last is None or told is None or last.sequence == over or self._owes_nothing(told, last):
+                    before = gates.under(told, gate)
+                    after = await self._filled(gate, await change(before))
+                    expect = Expect(subject=subject, sequence=last.sequence if last else 0)
+                    move = replace(after, after=expect.sequence, cause=why, task_id=task_id)
+                    if after == before or await self._is_said(Publish(message=move, expect=expect), cause):
+                        return
+                    continue
+            await self._settle(told, last)
+        raise ConflictError(subject)
+
+    def _owes_nothing(self, told: GateMoved, stored: Stored) -> bool:
+        return not (told.admitted or told.refused) or self.is_settled(stored)
+
+    async def _is_said(self, move: Publish, cause: Cause) -> bool:
+        try:
+            await self._voice.say(move, cause)
+        except ConflictError:
+            return False
+        return True
 
     async def _entered(self, gate: Gate, task: TaskSubmitted, cause: Cause, state: GateMoved) -> GateMoved:
         price_usd = gates.price(task)

@@ -8,9 +8,8 @@ from typing import Any, cast
 import anyio
 import pytest
 from msgspec.structs import replace
-from trio.testing import MockClock
 
-from tests.support.buses import MemoryWorld, memory_world
+from tests.support.buses import MemoryWorld
 from tests.support.tasks import (
     NOW,
     cancel_requested,
@@ -25,7 +24,6 @@ from tests.support.tasks import (
 from testwright.background import beside
 from testwright.bus import MOST_BYTES, Bus, Stored
 from testwright.bus.memory import Faults
-from testwright.bus.topology import declare
 from testwright.collector.actor import collector
 from testwright.endings import Endings
 from testwright.engines import Notes, Progress
@@ -54,20 +52,9 @@ from testwright_schemas import (
     subjects,
 )
 
+pytestmark = pytest.mark.virtual_time
+
 ENGINES = ("echo", "ghostwriter")
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    """Return an event loop whose time passes only while everybody waits, and then at once."""
-    return "trio", {"clock": MockClock(autojump_threshold=0)}
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[MemoryWorld]:
-    """Run a memory server with the product's topology."""
-    async with memory_world(declare(ENGINES), seed=1, epoch=NOW) as world:
-        yield world
 
 
 @asynccontextmanager

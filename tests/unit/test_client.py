@@ -7,7 +7,6 @@ from typing import Any
 
 import anyio
 import pytest
-from trio.testing import MockClock
 
 from tests.support.buses import MemoryWorld, memory_world
 from tests.support.tasks import NOW, TARGET, finished, submitted, to_generate
@@ -31,16 +30,12 @@ from testwright.submitter.actor import submitter
 from testwright.voice import Voice
 from testwright_schemas import Publish, Snapshot, TaskSubmitted, subjects
 
+pytestmark = pytest.mark.virtual_time
+
 ENGINES = ("pynguin", "ghostwriter")
 SOURCES = b"sources"
 SNAPSHOT = Snapshot(digest=hashlib.sha256(SOURCES).hexdigest(), size=len(SOURCES), files=1)
 BUNDLE = Bundle(snapshot=SNAPSHOT, data=SOURCES, targets=(TARGET,), root=Path("nowhere"), skipped={})
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    """Return an event loop whose time passes only while everybody waits, and then at once."""
-    return "trio", {"clock": MockClock(autojump_threshold=0)}
 
 
 @pytest.fixture

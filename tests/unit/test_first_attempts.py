@@ -6,14 +6,12 @@ from typing import Any, cast
 import anyio
 import pytest
 from msgspec.structs import replace
-from trio.testing import MockClock
 
-from tests.support.buses import MemoryWorld, memory_world
-from tests.support.tasks import NOW, finished, generated, started, submitted, to_generate, verified
+from tests.support.buses import MemoryWorld
+from tests.support.tasks import finished, generated, started, submitted, to_generate, verified
 from testwright.actor import steps
 from testwright.background import beside
 from testwright.bus import Bus, Stored
-from testwright.bus.topology import declare
 from testwright.endings import Endings
 from testwright.engines import Notes, Progress
 from testwright.generator.actor import Product, generator
@@ -21,20 +19,9 @@ from testwright.pacing import until
 from testwright.voice import Voice
 from testwright_schemas import Expect, GenerateSuite, Publish, TaskSubmitted, subjects
 
+pytestmark = pytest.mark.virtual_time
+
 ENGINES = ("echo", "ghostwriter")
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    """Return an event loop whose time passes only while everybody waits, and then at once."""
-    return "trio", {"clock": MockClock(autojump_threshold=0)}
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[MemoryWorld]:
-    """Run a memory server with the product's topology."""
-    async with memory_world(declare(ENGINES), seed=1, epoch=NOW) as world:
-        yield world
 
 
 async def produce(item: GenerateSuite, snapshot: bytes, progress: Progress, notes: Notes) -> Product:

@@ -2,11 +2,9 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
 
 import anyio
 import pytest
-from trio.testing import MockClock
 
 from tests.support.buses import MemoryWorld, memory_world
 from tests.support.tasks import NOW
@@ -17,13 +15,9 @@ from testwright.pacing import until
 from testwright.voice import Voice
 from testwright_schemas import LanePaused, Publish, subjects
 
+pytestmark = pytest.mark.virtual_time
+
 SOON = NOW + timedelta(seconds=1)
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    """Return an event loop whose time passes only while everybody waits, and then at once."""
-    return "trio", {"clock": MockClock(autojump_threshold=0)}
 
 
 @pytest.fixture

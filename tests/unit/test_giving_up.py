@@ -1,18 +1,15 @@
 """What becomes of a message that fails again and again, on a bus in memory and in virtual time."""
 
 import re
-from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import anyio
 import pytest
-from trio.testing import MockClock
 
-from tests.support.buses import MemoryWorld, memory_world
+from tests.support.buses import MemoryWorld
 from tests.support.tasks import NOW, finished, submitted
 from testwright.background import beside
 from testwright.bus import Bus, Stored
-from testwright.bus.topology import declare
 from testwright.collector.actor import collector
 from testwright.errors import PublishTimeoutError
 from testwright.pacing import until
@@ -29,20 +26,9 @@ from testwright_schemas import (
     subjects,
 )
 
+pytestmark = pytest.mark.virtual_time
+
 ENGINES = ("echo", "ghostwriter")
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    """Return an event loop whose time passes only while everybody waits, and then at once."""
-    return "trio", {"clock": MockClock(autojump_threshold=0)}
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[MemoryWorld]:
-    """Run a memory server with the product's topology."""
-    async with memory_world(declare(ENGINES), seed=1, epoch=NOW) as world:
-        yield world
 
 
 def submission(*ids: str) -> SubmitJob:

@@ -10,7 +10,6 @@ from typing import Any
 import anyio
 import pytest
 from msgspec.structs import replace
-from trio.testing import MockClock
 
 from tests.support.tasks import NOW, SNAPSHOT, TARGET, finished, history, started, submitted
 from tests.support.world import World
@@ -39,6 +38,8 @@ from testwright_schemas import (
     subjects,
 )
 
+pytestmark = pytest.mark.virtual_time
+
 SOURCES = b"sources"
 JOIN = Terms(join=True)
 FRESH = Terms()
@@ -49,11 +50,6 @@ def bundled(sources: bytes = SOURCES, *modules: str) -> Bundle:
     digest = hashlib.sha256(sources).hexdigest()
     targets = tuple(Target(module=name, path=f"{name}.py") for name in modules or ("pricing",))
     return Bundle(Snapshot(digest=digest, size=len(sources), files=1), sources, targets, Path(), {}, "shop")
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return "trio", {"clock": MockClock(autojump_threshold=0)}
 
 
 @pytest.fixture

@@ -2,12 +2,10 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import anyio
 import msgspec
 import pytest
-from trio.testing import MockClock
 
 from tests.support.buses import ACK_WAIT_S, LOW, TOPOLOGY, MemoryWorld, heard, memory_world, taken, timer, told, work
 from testwright.bus import Bus
@@ -24,16 +22,12 @@ from testwright.errors import (
 from testwright.pacing import until
 from testwright_schemas import subjects
 
+pytestmark = pytest.mark.virtual_time
+
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 FINISHED = subjects.task_event("default", "t1", "finished")
 SET, DUE = timer("default.t1.deadline")
 HOUR_S = 3600.0
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    """Return an event loop whose time passes only while everybody waits, and then at once."""
-    return "trio", {"clock": MockClock(autojump_threshold=0)}
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
 """A bus in memory that goes wrong: what it may do to messages, what never happens, and always alike for a seed."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import anyio
 import pytest
-from trio.testing import MockClock
 
 from tests.support.buses import LOW, TOPOLOGY, MemoryWorld, heard, memory_world, taken, told, work
 from testwright.bus import Bus
@@ -14,15 +12,11 @@ from testwright.errors import BusTimeoutError, PublishTimeoutError
 from testwright.pacing import until
 from testwright_schemas import subjects
 
+pytestmark = pytest.mark.virtual_time
+
 FINISHED = subjects.task_event("default", "t1", "finished")
 BODIES = [b"%d" % number for number in range(30)]
 BAD_DAY = Faults(lose_publish=0.3, lose_answer=0.3, repeat=0.3, delay=0.3, reorder=0.3)
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    """Return an event loop whose time passes only while everybody waits, and then at once."""
-    return "trio", {"clock": MockClock(autojump_threshold=0)}
 
 
 @pytest.fixture

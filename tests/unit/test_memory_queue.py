@@ -1,10 +1,8 @@
 """A queue in memory, where a message and the end of the waiting meet."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
-from trio.testing import MockClock
 
 from tests.support.buses import LOW, TOPOLOGY, work
 from testwright.bus._memory_faults import Dice, Faults
@@ -14,14 +12,10 @@ from testwright.bus._memory_stream import MemoryStream
 from testwright.bus._memory_timers import Timers
 from testwright_schemas import subjects
 
+pytestmark = pytest.mark.virtual_time
+
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DICE = Dice(Faults(), seed=0)
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    """Return an event loop in virtual time."""
-    return "trio", {"clock": MockClock(autojump_threshold=0)}
 
 
 def queue_of_one() -> Queue:

@@ -12,7 +12,6 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
-from trio.testing import MockClock
 
 from tests.support.buses import MemoryWorld, memory_world
 from tests.support.tasks import NOW, submitted
@@ -30,15 +29,11 @@ from testwright.submitter.actor import submitter
 from testwright.voice import Voice
 from testwright_schemas import GenerateSuite, Policy, Publish, SubmitJob, TaskSpec, Usage, subjects
 
+pytestmark = pytest.mark.virtual_time
+
 ENGINES = ("echo",)
 POLICY = Policy(engines=ENGINES)
 USAGE = Usage(model="openai/gpt-x", input_tokens=10, output_tokens=5, cost_usd=0.01, wall_s=1.0)
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    """Return an event loop whose time passes only while everybody waits, and then at once."""
-    return "trio", {"clock": MockClock(autojump_threshold=0)}
 
 
 @pytest.fixture

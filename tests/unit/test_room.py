@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from trio.testing import MockClock
 
 from tests.support.buses import MemoryWorld, memory_world
 from tests.support.tasks import NOW, to_generate
@@ -26,14 +25,10 @@ from testwright.room import Gate, Place, Room, State
 from testwright.voice import Voice
 from testwright_schemas import GenerateSuite, Publish, subjects
 
+pytestmark = pytest.mark.virtual_time
+
 EACH_MB = 1000
 STATES: tuple[State, ...] = ("waits", "asks", "works")
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    """Return an event loop whose time passes only while everybody waits, and then at once."""
-    return "trio", {"clock": MockClock(autojump_threshold=0)}
 
 
 class Machine:

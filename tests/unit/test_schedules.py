@@ -9,7 +9,6 @@ from typing import Any
 import anyio
 import pytest
 from msgspec.structs import replace
-from trio.testing import MockClock
 
 from tests.support.tasks import NOW, TARGET
 from tests.support.world import World
@@ -42,16 +41,13 @@ from testwright_schemas import (
     subjects,
 )
 
+pytestmark = pytest.mark.virtual_time
+
 SOURCES = b"sources"
 SNAPSHOT = Snapshot(digest=hashlib.sha256(SOURCES).hexdigest(), size=len(SOURCES), files=1)
 BUNDLE = Bundle(SNAPSHOT, SOURCES, (TARGET,), Path(), {}, "shop")
 POLICY = Policy(engines=("echo",), mutants=False)
 MINUTE = 60.0
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Any]]:
-    return "trio", {"clock": MockClock(autojump_threshold=0)}
 
 
 @pytest.fixture

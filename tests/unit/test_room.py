@@ -237,8 +237,8 @@ async def test_a_slot_that_asks_is_withdrawn_once_memory_has_become_short(
 async def test_slots_take_no_turns_where_one_waits(hire: Any, caplog: pytest.LogCaptureFixture) -> None:
     machine = Machine(free=2000)
     crew = hire(machine.gate())
-    await crew.open("generator", 3)
     with caplog.at_level(logging.WARNING):
+        await crew.open("generator", 3)
         await crew.give("generator", 4)
 
         await crew.end("generator")

@@ -45,8 +45,7 @@ class Admission:
 
     async def moved(self, move: GateMoved, stored: Stored) -> None:
         """Have what follows for those that a gate has let in, or has refused, if nobody has seen to it."""
-        if not self._entrance.is_settled(stored):
-            await self._settle(move, stored)
+        await self._entrance.settle(move, stored)
 
     async def ended(self, end: TaskFinished, job: JobHistory, stored: Stored) -> None:
         """Give the places of a task that has ended to those that wait."""
@@ -83,7 +82,6 @@ class Admission:
                     await self._voice.say(effect, stored.headers)
         if gone:
             await self._entrance.leave(_gate(move), gone, stored.headers, over=stored.sequence)
-        self._entrance.note_settled(stored)
 
     async def _passed(
         self, move: GateMoved, history: TaskHistory, task: TaskSubmitted, stored: Stored

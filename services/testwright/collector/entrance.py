@@ -59,6 +59,7 @@ class Entrance:
         self._voice = voice
         self._settle = settle
         self._settled: dict[str, int] = {}
+        self._settling: dict[tuple[str, int], anyio.Event] = {}
         # The slots of one process need not race each other.
         self._moving = anyio.Lock()
 
@@ -77,12 +78,19 @@ class Entrance:
 
         await self._move(gate, "left", ends[0].task_id, left, cause, over=over)
 
-    def is_settled(self, stored: Stored) -> bool:
-        """Return whether it is known that the consequences of a move are stored."""
-        return stored.sequence <= self._settled.get(stored.subject, 0)
-
-    def note_settled(self, stored: Stored) -> None:
-        """Remember that the consequences of a move are stored."""
+    async def settle(self, told: GateMoved, stored: Stored) -> None:
+        """Have the consequences of a move stored, unless they are; slots that meet at one move wait for the first."""
+        if self._owes_nothing(told, stored):
+            return
+        place = stored.subject, stored.sequence
+        if place in self._settling:
+            await self._settling[place].wait()
+            return
+        self._settling[place] = anyio.Event()
+        try:
+            await self._settle(told, stored)
+        finally:
+            self._settling.pop(place).set()
         if len(self._settled) >= MOST_KNOWN:
             self._settled.clear()
         self._settled[stored.subject] = max(stored.sequence, self._settled.get(stored.subject, 0))
@@ -109,11 +117,11 @@ class Entrance:
                     if after == before or await self._is_said(Publish(message=move, expect=expect), cause):
                         return
                     continue
-            await self._settle(told, last)
+            await self.settle(told, last)
         raise ConflictError(subject)
 
     def _owes_nothing(self, told: GateMoved, stored: Stored) -> bool:
-        return not (told.admitted or told.refused) or self.is_settled(stored)
+        return not (told.admitted or told.refused) or stored.sequence <= self._settled.get(stored.subject, 0)
 
     async def _is_said(self, move: Publish, cause: Cause) -> bool:
         try:

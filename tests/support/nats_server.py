@@ -114,11 +114,12 @@ class World:
     async def ask(self, subject: str, body: Any = None, user: str = "admin") -> dict[str, Any]:
         """Return what the server answers to a request of an administrator, or of the ``system``."""
         link = Link("_INBOX")
-        await link.open(self.address(user, self._password), "asking")
         try:
+            await link.open(self.address(user, self._password), "asking")
             answer = await link.request(subject, json.dumps(body).encode() if body else b"")
         finally:
-            await link.close()
+            with anyio.CancelScope(shield=True):
+                await link.close()
         assert answer is not None
         found: dict[str, Any] = json.loads(answer.data)
         return found

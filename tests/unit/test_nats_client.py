@@ -1,6 +1,7 @@
 """What a client says, in which order, and what it makes of what it hears."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import anyio
 import nats.errors
@@ -171,3 +172,25 @@ async def test_what_cannot_be_sent_is_refused_before_it_is(listener: tuple[Liste
         client.send("subject", b"x")
 
     assert heard.heard == ["PUB", "x", "PING"]
+
+
+async def test_a_connection_that_is_given_up_while_it_is_made_is_hung_up() -> None:
+    heard, hung_up = anyio.Event(), anyio.Event()
+
+    async def say_nothing(stream: SocketStream) -> None:
+        async with stream:
+            await stream.send(INFO)
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                while await stream.receive():
+                    heard.set()
+        hung_up.set()
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as server, anyio.create_task_group() as tasks:
+        tasks.start_soon(server.serve, say_nothing)
+        async with anyio.create_task_group() as dialling:
+            dialling.start_soon(_connected, server.extra(anyio.abc.SocketAttribute.local_port))
+            await heard.wait()
+            dialling.cancel_scope.cancel()
+        with anyio.fail_after(10):
+            await hung_up.wait()
+        tasks.cancel_scope.cancel()

@@ -67,7 +67,8 @@ class ReliableClient(Client):
     async def try_connect(
         self, servers: list[str], name: str, inbox: str, signed: Mapping[str, Any]
     ) -> Exception | None:
-        """Connect if that is possible now, otherwise return why it is not."""
+        """Connect if that is possible now, otherwise return why it is not; whatever ends this leaves nothing open."""
+        connected = False
         try:
             await self.connect(
                 servers,
@@ -85,9 +86,13 @@ class ReliableClient(Client):
                 reconnect_to_server_handler=self._choose,
                 **signed,
             )
+            connected = True
         except (OSError, nats.errors.Error, ValueError) as error:
-            await self._close(Client.DISCONNECTED, do_cbs=False)
             return self._problem or error
+        finally:
+            if not connected:
+                with anyio.CancelScope(shield=True):
+                    await self._close(Client.DISCONNECTED, do_cbs=False)
         # nats-py reads these at every reconnect.
         self.options.update(allow_reconnect=True, max_reconnect_attempts=-1)
         return None

@@ -38,6 +38,6 @@ async def main() -> None:
         ],
         [
             "what is said to several counts once for its sender and once for each who receives it",
-            "all actors are in one process, as in `testwright up`; leases, of work that takes longer, are not counted",
+            "all actors are in one process, as in `testwright up`; leases, which a rush has none of, are not counted",
         ],
     )

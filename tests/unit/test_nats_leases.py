@@ -1,9 +1,11 @@
 """What a worker holds is told, and what a dead one held is handed back, and nothing else."""
 
 import anyio
+import pytest
 
+from testwright.bus import _nats_holding
 from testwright.bus._nats_answers import Answer
-from testwright.bus._nats_holding import Holding
+from testwright.bus._nats_holding import RUSH, RUSH_S, Holding
 from testwright.bus._nats_leases import Leases
 from testwright.bus._nats_link import Link
 from testwright_schemas import Lease, envelope, subjects
@@ -98,30 +100,81 @@ class _Line(Link):
         self.said.set()
 
 
-async def test_what_takes_long_is_told_at_once_and_what_is_answered_soon_not_at_all() -> None:
-    line = _Line()
+class _Time:
+    """What the connection takes for the time of the event loop."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> _Time:
+    stands = _Time()
+    monkeypatch.setattr(_nats_holding, "now", stands)
+    return stands
+
+
+def _in_a_rush(line: _Line) -> Holding:
     holding = Holding(line)
-    holding.take("ack.soon", brief=True)
-    holding.leave("ack.soon")
-
-    holding.take("ack.long", brief=False)
-
-    assert line.leases == [Lease(connection="s/1", ack="ack.long")]
-
-
-async def test_what_is_still_held_and_what_was_answered_is_told_a_moment_later() -> None:
-    line = _Line()
-    holding = Holding(line)
-    holding.take("ack.long", brief=False)
+    for number in range(RUSH):
+        holding.take(f"ack.{number}")
+        holding.leave(f"ack.{number}")
+    line.leases.clear()
     line.said = anyio.Event()
+    return holding
 
-    holding.take("ack.a", brief=True)
-    holding.take("ack.b", brief=True)
-    holding.leave("ack.long")
+
+@pytest.mark.usefixtures("time")
+async def test_a_delivery_is_told_of_at_once() -> None:
+    line = _Line()
+    holding = Holding(line)
+
+    holding.take("ack.one")
+    holding.take("ack.two")
+
+    assert line.leases == [Lease(connection="s/1", ack="ack.one"), Lease(connection="s/1", ack="ack.two")]
+
+
+@pytest.mark.usefixtures("time")
+async def test_in_a_rush_what_is_answered_soon_is_not_told_of_at_all() -> None:
+    line = _Line()
+    holding = _in_a_rush(line)
+
+    holding.take("ack.short")
+    holding.leave("ack.short")
+    holding.take("ack.long")
     with anyio.fail_after(10):
         await line.said.wait()
 
-    assert line.leases[1:] == [
+    told = [ack for lease in line.leases if lease.held for ack in (lease.ack, *lease.others)]
+    assert told == ["ack.long"]
+
+
+@pytest.mark.usefixtures("time")
+async def test_in_a_rush_what_is_still_held_and_what_was_answered_is_told_a_moment_later() -> None:
+    line = _Line()
+    holding = _in_a_rush(line)
+
+    holding.take("ack.a")
+    holding.take("ack.b")
+    assert line.leases == []
+    with anyio.fail_after(10):
+        await line.said.wait()
+
+    assert line.leases == [
         Lease(connection="s/1", ack="ack.a", others=("ack.b",)),
-        Lease(connection="s/1", ack="ack.long", held=False),
+        Lease(connection="s/1", ack=f"ack.{RUSH - 1}", held=False),
     ]
+
+
+async def test_after_a_pause_the_next_delivery_is_told_of_at_once(time: _Time) -> None:
+    line = _Line()
+    holding = _in_a_rush(line)
+
+    time.now += 2 * RUSH_S
+    holding.take("ack.late")
+
+    assert [lease.ack for lease in line.leases if lease.held] == ["ack.late"]

@@ -1,18 +1,25 @@
 """Says which deliveries a connection holds, so that they can be handed on when it ends; see ``reclaim``."""
 
 import asyncio
+import math
 
 import msgspec
 
+from testwright.bus._nats_answers import now
 from testwright.bus._nats_link import Link
 from testwright_schemas import Lease, subjects
 
 SOON_S = 0.025
 """Seconds within which most of what takes milliseconds is answered, and need not be told of."""
 
+RUSH_S = 0.05
+RUSH = 32
+"""Deliveries in a row, each within ``RUSH_S`` of the one before, after which the next are told of late: where so many
+come and go, telling of each would cost as much as their work."""
+
 
 class Holding:
-    """What is to be told of one connection; what happens within a moment is told at once.
+    """What is to be told of one connection: a delivery at once, in a rush only if it is not answered soon.
 
     Args:
         link: the connection.
@@ -22,19 +29,19 @@ class Holding:
         self._link = link
         self._untold: dict[str, bool] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._taken_at = -math.inf
+        self._in_a_row = 0
 
-    def take(self, ack: str, *, brief: bool) -> None:
-        """Take note that a delivery is held.
-
-        Args:
-            ack: where answers to it go.
-            brief: whether its work takes milliseconds: then it is told of when it is not answered soon.
-        """
+    def take(self, ack: str) -> None:
+        """Take note that a delivery is held; ``ack`` is where answers to it go."""
         self._untold[ack] = True
-        if brief:
-            self._tell_soon()
-        else:
+        time = now()
+        self._in_a_row = self._in_a_row + 1 if time - self._taken_at < RUSH_S else 0
+        self._taken_at = time
+        if self._in_a_row < RUSH:
             self._tell()
+        else:
+            self._tell_soon()
 
     def leave(self, ack: str) -> None:
         """Take note that a delivery was answered."""

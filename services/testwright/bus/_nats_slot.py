@@ -87,7 +87,7 @@ class NatsSlot:
                 self._note_more(message)
                 self._taken_at = now()
                 if self._holding is not None and not self._ahead:
-                    self._holding.take(message.reply, brief=self._brief)
+                    self._holding.take(message.reply)
                 return NatsDelivery(self._link, message, self._within_s, holding=self._holding)
 
     def signal(self, signal: Signal) -> None:
@@ -214,7 +214,7 @@ class NatsSlot:
 
     def _take_note(self, ack: str) -> None:
         if self._holding is not None:
-            self._holding.take(ack, brief=True)
+            self._holding.take(ack)
 
     async def _wait(self, pulls: Pulls) -> Message | None:
         answer = await pulls.heard(QUIET_S)

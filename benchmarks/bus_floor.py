@@ -64,6 +64,9 @@ class System:
 
 
 FLOOR = System("bare nats-py", "bare_nats")
+HANDED_ON = System("bare nats-py, handed on as a task is", "bare_nats", ("5",))
+"""To as many as a task is: submitter, collector, generator, collector, verifier, collector, client."""
+
 OURS = System("testwright", "testwright_echo")
 PEERS = (
     System("testwright, two processes", "testwright_echo", ("apart",)),
@@ -216,6 +219,8 @@ def _compared(
             title += ", p50"
         if stand.system is FLOOR:
             yield Row(title, middle, unit)
+        elif stand.system is HANDED_ON:
+            yield Row(title, middle, unit, middle / floor, FLOOR.title)
         elif stand.system.module == OURS.module:
             bound = {"least": goal} if rate else {"most": goal}
             yield Row(title, middle, unit, middle / floor, FLOOR.title, **bound)
@@ -235,7 +240,7 @@ def _folder() -> Generator[str]:
 
 def _chosen(names: Sequence[str]) -> list[System]:
     found = [peer for peer in PEERS if not names or any(name in peer.title.lower() for name in names)]
-    return [FLOOR, OURS, *found]
+    return [FLOOR, OURS, HANDED_ON, *found]
 
 
 async def main(arguments: Sequence[str]) -> None:
@@ -244,6 +249,7 @@ async def main(arguments: Sequence[str]) -> None:
     notes = [
         "testwright is measured with all actors of a task; its engine and its verification answer at once",
         "a ratio of a peer is against testwright: it is ahead where that is above 1, in jobs/s below 1",
+        "handed on: through seven durable hand-overs, where the floor has two; nothing is decided, kept or timed there",
     ]
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(_folder()))

@@ -2,12 +2,15 @@
 
 Publish a job, have a worker take it, publish its result, have a subscription deliver that. The worker does not ask for
 each job: the server hands out what it has, up to 1,000 that are not answered, which is the quickest way in nats-py.
+
+With a number as argument the worker hands a job on as often before it publishes the result, each time through a queue.
 """
 
 import itertools
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -35,7 +38,7 @@ class Bare(System):
     async def submit(self) -> str:
         number = str(next(self._numbers))
         self._waiting[number] = anyio.Event()
-        await self._js.publish(f"floor.job.{number}", BODY)
+        await self._js.publish(f"floor.job.0.{number}", BODY)
         return number
 
     async def result(self, handle: str) -> None:
@@ -47,42 +50,53 @@ class Bare(System):
         self._waiting[message.subject.rpartition(".")[2]].set()
 
 
-async def work() -> None:
-    """Be the worker."""
+async def work(steps: int) -> None:
+    """Be the worker, of all steps of a job."""
     connection = await nats.connect(server())
     js = connection.jetstream()
 
-    async def do(job: Msg) -> None:
-        await js.publish(f"floor.done.{job.subject.rpartition('.')[2]}", job.data)
+    async def do(step: int, job: Msg) -> None:
+        number = job.subject.rpartition(".")[2]
+        place = f"job.{step + 1}" if step + 1 < steps else "done"
+        await js.publish(f"floor.{place}.{number}", job.data)
         await job.ack()
 
     async with anyio.create_task_group() as jobs:
 
-        async def take(job: Msg) -> None:
-            jobs.start_soon(do, job)
+        async def take(step: int, job: Msg) -> None:
+            jobs.start_soon(do, step, job)
 
-        await js.subscribe("floor.job.*", durable="worker", queue="worker", stream="JOBS", cb=take, manual_ack=True)
+        for step in range(steps):
+            await js.subscribe(
+                f"floor.job.{step}.*",
+                durable=f"worker-{step}",
+                queue=f"worker-{step}",
+                stream="JOBS",
+                cb=partial(take, step),
+                manual_ack=True,
+            )
         await anyio.sleep_forever()
 
 
 @asynccontextmanager
-async def running(folder: Path) -> AsyncGenerator[System]:
+async def running(folder: Path, steps: int) -> AsyncGenerator[System]:
     """Run a server and a worker."""
     with nats_server(folder) as url:
         connection = await nats.connect(url)
         js = connection.jetstream()
-        queue = api.StreamConfig(name="JOBS", subjects=["floor.job.*"], retention=api.RetentionPolicy.WORK_QUEUE)
+        queue = api.StreamConfig(name="JOBS", subjects=["floor.job.>"], retention=api.RetentionPolicy.WORK_QUEUE)
         await js.add_stream(queue)
         await js.add_stream(api.StreamConfig(name="DONE", subjects=["floor.done.*"]))
         bare = Bare(js)
         await js.subscribe("floor.done.*", ordered_consumer=True, cb=bare.on_result)
-        with worker(["-m", "benchmarks.peers.bare_nats", "work"], url):
+        with worker(["-m", "benchmarks.peers.bare_nats", "work", str(steps)], url):
             yield bare
         await connection.close()
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "work":
-        anyio.run(work)
-    else:
-        serve(running)
+    match sys.argv[1:]:
+        case ["work", steps]:
+            anyio.run(work, int(steps))
+        case [_, *handed_on]:
+            serve(partial(running, steps=1 + int(handed_on[0] if handed_on else 0)))

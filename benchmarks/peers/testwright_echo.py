@@ -13,7 +13,7 @@ from pathlib import Path
 
 import anyio
 
-from benchmarks._echo import POLICY, bundle, judge, produce
+from benchmarks._echo import POLICY, bundle, charges, judge, produce
 from benchmarks.peers.protocol import System, serve, server
 from benchmarks.peers.servers import process
 from testwright import clock, loop
@@ -61,7 +61,9 @@ def build(role: Role, bus: Bus, shelf: Shelf) -> Actor:
         case "collector":
             return collector(bus, clock.now)
         case "generator":
-            return generator(bus, clock.now, produce, ["echo"], worker="bench", slots=SLOTS, shelf=shelf)
+            return generator(
+                bus, clock.now, produce, ["echo"], worker="bench", slots=SLOTS, charges=charges, shelf=shelf
+            )
         case "verifier":
             return verifier(bus, clock.now, judge, slots=SLOTS, shelf=shelf)
         case _:

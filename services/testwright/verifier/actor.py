@@ -149,12 +149,8 @@ class _Verifier:
         return replace(item, candidate=kept, requirements=needed), archive
 
     async def _judgement(self, item: VerifySuite, finding: Finding) -> Judgement:
-        *files, report = await together(
-            [
-                *(partial(self._keep, item, name, content) for name, content in sorted(finding.files.items())),
-                partial(self._keep, item, "report.json", finding.report),
-            ]
-        )
+        files = [await self._keep(item, name, content) for name, content in sorted(finding.files.items())]
+        report = await self._keep(item, "report.json", finding.report)
         return Judgement(
             cases=finding.cases,
             coverage=finding.coverage,

@@ -22,8 +22,8 @@ from testwright.background import together
 from testwright.bus import Bus, Delivery, Stored
 from testwright.drain import Drain
 from testwright.errors import BusClosedError, BusError, BusTimeoutError, PayloadTooLargeError, PublishTimeoutError
+from testwright.held import Held
 from testwright.observe.current import Handling
-from testwright.pacing import beat
 from testwright.room import Gate
 from testwright.voice import Voice, address
 from testwright_schemas import Effect, MessageDeadLettered, Publish, brief, envelope, subjects
@@ -42,9 +42,6 @@ AWAY = (PublishTimeoutError, BusTimeoutError)
 
 AHEAD = 8
 """Messages that an actor whose work takes milliseconds fetches before it can handle them."""
-
-BEAT_S = 10.0
-"""Seconds between progress acks: a third of the ack wait, so that two may be lost."""
 
 HAND_BACK_S = 2.0
 """Seconds that handing a message back may take when everything else is being stopped."""
@@ -112,9 +109,12 @@ class Actor:
     reactions: Sequence[Reaction]
     background: Sequence[Callable[..., Coroutine[Any, Any, None]]] = ()
     _drain: Drain = field(default_factory=Drain)
-    _held: dict[int, Delivery] = field(default_factory=dict[int, Delivery])
     _rested: anyio.Event | None = None
     _open: bool = False
+
+    def __post_init__(self) -> None:
+        """Hold nothing yet."""
+        self._held = Held(self.name)
 
     @property
     def ready(self) -> bool:
@@ -128,7 +128,7 @@ class Actor:
             async with anyio.create_task_group() as parts:
                 for part in self.background:
                     await parts.start(part)
-                parts.start_soon(beat, BEAT_S, self._show_life)
+                parts.start_soon(self._held.keep)
                 async with anyio.create_task_group() as slots:
                     for reaction in self.reactions:
                         for _ in range(reaction.slots):
@@ -164,19 +164,12 @@ class Actor:
                     await self._answer(reaction, delivery)
 
     async def _answer(self, reaction: Reaction, delivery: Delivery) -> None:
-        self._held[id(delivery)] = delivery
+        self._held.take(delivery)
         try:
             with Handling(delivery.message):
                 await self._process(reaction, delivery)
         finally:
-            del self._held[id(delivery)]
-
-    async def _show_life(self) -> None:
-        for delivery in tuple(self._held.values()):
-            try:
-                await delivery.in_progress()
-            except BusError as error:
-                log.warning("progress-ack-failed actor=%s error=%s", self.name, error)
+            self._held.drop(delivery)
 
     async def _process(self, reaction: Reaction, delivery: Delivery) -> None:
         stored = delivery.message

@@ -8,8 +8,8 @@ import pytest
 from tests.support.nats_server import nats_world
 from tests.support.processes import POLICY, plant, project
 from tests.support.wiretap import wiretap
-from testwright.actor import BEAT_S
 from testwright.client import Client
+from testwright.held import BEAT_S
 from testwright_schemas import TaskFinished
 
 pytestmark = [pytest.mark.nats, pytest.mark.slow]

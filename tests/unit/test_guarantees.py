@@ -7,11 +7,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from testwright.actor import BEAT_S, MAX_DELIVERIES
+from testwright.actor import MAX_DELIVERIES
 from testwright.bus import _nats_feed
 from testwright.bus.nats import connect
 from testwright.bus.topology import DAY_S, Stream, declare
 from testwright.generator.core import MAX_LOST
+from testwright.held import BEAT_S
 from testwright_schemas import Policy, subjects
 
 ROOT = Path(__file__).parents[2]

@@ -41,7 +41,7 @@ from testwright_schemas import (
 
 pytestmark = pytest.mark.xdist_group("simulation")  # what is asked about a run needs it once, in one process
 
-SEVERAL = range(10)
+SEVERAL = range(40)
 SEVERAL_CALM = range(0, 60, CALM)
 """Seeds in all of which together a thing must have happened."""
 

@@ -9,6 +9,7 @@ import trio
 
 from testwright.bus import Delivery
 from testwright.held import BEAT_S, Held
+from testwright.pacing import until
 
 pytestmark = pytest.mark.virtual_time
 
@@ -21,18 +22,22 @@ class _Delivery:
         self.signs += 1
 
 
+async def _pass(seconds: float) -> None:
+    await until(anyio.current_time() + seconds)
+
+
 async def test_whoever_is_at_work_says_so_at_every_beat_and_only_then() -> None:
     held, delivery = Held("generator"), _Delivery()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(held.keep)
-        await anyio.sleep(10.5 * BEAT_S)
+        await _pass(10.5 * BEAT_S)
         seen = [delivery.signs]
         for _ in range(2):
             held.take(cast("Delivery", delivery))
-            await anyio.sleep(3.5 * BEAT_S)
+            await _pass(3.5 * BEAT_S)
             seen.append(delivery.signs)
             held.drop(cast("Delivery", delivery))
-            await anyio.sleep(5 * BEAT_S)
+            await _pass(5 * BEAT_S)
         tasks.cancel_scope.cancel()
 
     assert seen == [0, 3, 6]
@@ -43,7 +48,7 @@ async def test_whoever_has_nothing_to_do_does_not_even_wake() -> None:
     held = Held("generator")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(held.keep)
-        await anyio.sleep(1.5 * BEAT_S)
+        await _pass(1.5 * BEAT_S)
 
         assert trio.lowlevel.current_statistics().seconds_to_next_deadline == math.inf
 

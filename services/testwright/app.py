@@ -1,11 +1,14 @@
-"""Wiring: picks adapters, gives each actor its own connection, starts one, several or all of them in a process."""
+"""Wiring: picks adapters, gives each actor its own connection, starts one, several or all of them in a process.
+
+A process loads what its roles take and nothing else: that is most of the time that its start takes.
+"""
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 
@@ -16,24 +19,20 @@ from testwright.bus import Bus
 from testwright.bus.nats import connect
 from testwright.bus.reclaim import reclaiming
 from testwright.bus.topology import declare
-from testwright.collector.actor import collector
 from testwright.engines import registry
-from testwright.environments.uv import UvEnvironments
-from testwright.generator.actor import generator
-from testwright.generator.workshop import Workshop
 from testwright.observe.observation import Observation, observed_bus, observed_tools
-from testwright.observe.steps import judging, producing
+from testwright.observe.spectator import Spectator
 from testwright.observe.tally import Tally, service
 from testwright.room import Gate
-from testwright.sandbox import Sandbox
-from testwright.sandbox.choice import Mode, choose, mode
 from testwright.settings import Settings
 from testwright.shelf import Shelf
-from testwright.submitter.actor import submitter
-from testwright.verifier.actor import verifier
-from testwright.verifier.bench import Bench
-from testwright.workflow.actor import workflow
-from testwright.workflow.stages import Function, Tools
+
+if TYPE_CHECKING:
+    from testwright.environments import Environments
+    from testwright.environments.uv import UvEnvironments
+    from testwright.sandbox import Sandbox
+    from testwright.sandbox.choice import Mode
+    from testwright.workflow.stages import Function, Tools
 
 Role = Literal["submitter", "generator", "verifier", "collector", "workflow"]
 ROLES: tuple[Role, ...] = ("submitter", "collector", "verifier", "generator", "workflow")
@@ -65,7 +64,7 @@ class Options:
     engines: tuple[str, ...] = ()
     grace_s: float = GRACE_S
     system_url: str | None = None
-    sandbox: Mode | None = None
+    sandbox: "Mode | None" = None
     observation: Observation = field(default_factory=Observation)
     shelf: Shelf = field(default_factory=Shelf)
     gate: Gate = field(default_factory=lambda: Gate(SLOT_MB))
@@ -73,47 +72,88 @@ class Options:
 
 def build(role: Role, bus: Bus, settings: Settings, options: Options) -> Actor:
     """Return an actor with the adapters of this machine."""
-    engines = options.engines or registry.names()
-    sandbox = choose(options.sandbox or mode(settings.sandbox))
-    spectators = options.observation.spectators(role)
-    sandbox, environments = observed_tools(sandbox, _environments(settings.cache), spectators)
-    judge = judging(Bench(sandbox, environments), spectators)
-    # Where each actor has one slot there is nothing to decide.
-    gate = options.gate if options.concurrency > 1 else None
-    slots = options.concurrency
-    if role in {"generator", "verifier"} and (told := options.observation.on_wait(role)):
+    match role:
+        case "submitter":
+            from testwright.submitter.actor import submitter  # noqa: PLC0415  see the top
+
+            return submitter(bus, clock.now, registry.names())
+        case "collector":
+            from testwright.collector.actor import collector  # noqa: PLC0415  see the top
+
+            return collector(bus, clock.now)
+        case "generator":
+            return _generator(bus, settings, options)
+        case "verifier":
+            return _verifier(bus, settings, options)
+        case "workflow":
+            from testwright.workflow.actor import workflow  # noqa: PLC0415  see the top
+
+            sandbox, _ = _tools(settings, options, options.observation.spectators(role))
+            return workflow(bus, workflow_tools(settings, sandbox=sandbox))
+
+
+def _generator(bus: Bus, settings: Settings, options: Options) -> Actor:
+    from testwright.generator.actor import generator  # noqa: PLC0415  see the top
+    from testwright.generator.workshop import Workshop  # noqa: PLC0415  see the top
+    from testwright.observe.steps import producing  # noqa: PLC0415  see the top
+
+    spectators = options.observation.spectators("generator")
+    return generator(
+        bus,
+        clock.now,
+        producing(Workshop(*_tools(settings, options, spectators)), spectators),
+        options.engines or registry.names(),
+        worker=settings.worker,
+        slots=options.concurrency,
+        charges=registry.charges,
+        shelf=options.shelf,
+        gate=_gate("generator", options),
+    )
+
+
+def _verifier(bus: Bus, settings: Settings, options: Options) -> Actor:
+    from testwright.observe.steps import judging  # noqa: PLC0415  see the top
+    from testwright.verifier.actor import verifier  # noqa: PLC0415  see the top
+    from testwright.verifier.bench import Bench  # noqa: PLC0415  see the top
+
+    spectators = options.observation.spectators("verifier")
+    return verifier(
+        bus,
+        clock.now,
+        judging(Bench(*_tools(settings, options, spectators)), spectators),
+        worker=settings.worker,
+        slots=options.concurrency,
+        shelf=options.shelf,
+        gate=_gate("verifier", options),
+    )
+
+
+def _gate(role: Literal["generator", "verifier"], options: Options) -> Gate | None:
+    if told := options.observation.on_wait(role):
         options.gate.tell(role, told)
-    builders: dict[Role, Callable[[], Actor]] = {
-        "submitter": lambda: submitter(bus, clock.now, registry.names()),
-        "collector": lambda: collector(bus, clock.now),
-        "generator": lambda: generator(
-            bus,
-            clock.now,
-            producing(Workshop(sandbox, environments), spectators),
-            engines,
-            worker=settings.worker,
-            slots=slots,
-            charges=registry.charges,
-            shelf=options.shelf,
-            gate=gate,
-        ),
-        "verifier": lambda: verifier(
-            bus, clock.now, judge, worker=settings.worker, slots=slots, shelf=options.shelf, gate=gate
-        ),
-        "workflow": lambda: workflow(bus, workflow_tools(settings, sandbox=sandbox)),
-    }
-    return builders[role]()
+    # Where each actor has one slot there is nothing to decide.
+    return options.gate if options.concurrency > 1 else None
+
+
+def _tools(settings: Settings, options: Options, spectators: Sequence[Spectator]) -> "tuple[Sandbox, Environments]":
+    """Return what foreign code runs in, watched."""
+    from testwright.sandbox.choice import choose, mode  # noqa: PLC0415  see the top
+
+    sandbox = choose(options.sandbox or mode(settings.sandbox))
+    return observed_tools(sandbox, _environments(settings.cache), spectators)
 
 
 @cache
-def _environments(folder: Path) -> UvEnvironments:
+def _environments(folder: Path) -> "UvEnvironments":
     """Return one for all actors of this process: what is known of the machine's interpreters is found out once."""
+    from testwright.environments.uv import UvEnvironments  # noqa: PLC0415  see the top
+
     return UvEnvironments(folder)
 
 
 def workflow_tools(
-    settings: Settings, functions: Mapping[str, Function] | None = None, *, sandbox: Sandbox | None = None
-) -> Tools:
+    settings: Settings, functions: "Mapping[str, Function] | None" = None, *, sandbox: "Sandbox | None" = None
+) -> "Tools":
     """Return what driving a workflow run takes, with the adapters of this machine.
 
     Args:
@@ -121,6 +161,10 @@ def workflow_tools(
         functions: what stages call, by the name of the stage.
         sandbox: where foreign code runs; by default what the settings ask for.
     """
+    from testwright.sandbox.choice import choose, mode  # noqa: PLC0415  see the top
+    from testwright.verifier.bench import Bench  # noqa: PLC0415  see the top
+    from testwright.workflow.stages import Tools  # noqa: PLC0415  see the top
+
     sandbox = sandbox or choose(mode(settings.sandbox))
     bench = Bench(sandbox, _environments(settings.cache))
     return Tools(clock=clock.now, worker=settings.worker, judge=bench, sandbox=sandbox, functions=functions or {})

@@ -112,7 +112,13 @@ def test_nobody_watches_unless_somebody_asks() -> None:
 
 
 def test_what_is_off_is_not_loaded() -> None:
-    script = "import sys, testwright.app, testwright.client; print(*sys.modules)"
+    script = """
+import sys
+from testwright import app, client, settings
+for role in app.ROLES:
+    app.build(role, object(), settings.load(), app.Options())
+print(*sys.modules)
+"""
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
 
     loaded = {name.partition(".")[0] for name in found}

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 NONE = "-"
 """What stands where there is no value."""
@@ -37,24 +38,29 @@ def tell(text: str) -> None:
     typer.echo(plain(text), err=True)
 
 
-def console(*, stderr: bool = False) -> Console:
+def console(*, stderr: bool = False) -> "Console":
     """Return a console that colours on terminals only, and cuts nothing elsewhere."""
+    from rich.console import Console  # noqa: PLC0415  takes longer to load than all of a verb that shows no table
+
     made = Console(stderr=stderr, highlight=False)
     return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=PIPE_WIDTH)
 
 
-def show(table: Table) -> None:
+def show(table: "Table") -> None:
     """Print a table."""
     console().print(table)
 
 
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = (), *, short: bool = False
-) -> Table:
+) -> "Table":
     """Return a table of plain texts; the columns in ``right`` are set flush right.
 
     A ``short`` one has no header, and one line a row: what does not fit is cut.
     """
+    from rich.table import Table  # noqa: PLC0415  as above
+    from rich.text import Text  # noqa: PLC0415  as above
+
     made = Table(box=None, pad_edge=False, header_style="bold", show_header=not short)
     for column in columns:
         made.add_column(

@@ -8,7 +8,7 @@ import typer
 from anyio.to_thread import run_sync
 
 from testwright.branch import check_branch
-from testwright.cli import evidence, output, report
+from testwright.cli import output, report
 from testwright.cli.committing import committed
 from testwright.cli.ids import tasks_of
 from testwright.cli.options import Branch, Ids, Json, Namespace, Output, Server, Timeout, Verbose
@@ -91,6 +91,8 @@ def result(
     Exit code 4: there is no such task; 5: it has not ended (in time).
     """
     folder = (output_dir or default_output(Path.cwd())).absolute()
+
+    from testwright.cli import evidence  # noqa: PLC0415  of the verbs here this one alone needs it
 
     evidence.check(report_file)
     if branch is not None:

@@ -12,13 +12,13 @@ from anyio.to_thread import run_sync
 from testwright import settings
 from testwright._telemetry import Telemetry
 from testwright.bus import Bus
-from testwright.environments import Environments
 from testwright.observe.spectator import Spectator
-from testwright.sandbox import Sandbox
 
 if TYPE_CHECKING:
+    from testwright.environments import Environments
     from testwright.observe.health import Health
     from testwright.observe.measuring import Measuring, Sink
+    from testwright.sandbox import Sandbox
 
 log = logging.getLogger("testwright.observe")
 
@@ -80,8 +80,8 @@ def observed_bus(bus: Bus, spectators: Sequence[Spectator]) -> Bus:
 
 
 def observed_tools(
-    sandbox: Sandbox, environments: Environments, spectators: Sequence[Spectator]
-) -> tuple[Sandbox, Environments]:
+    sandbox: "Sandbox", environments: "Environments", spectators: Sequence[Spectator]
+) -> "tuple[Sandbox, Environments]":
     """Return what work is done with, watched; unchanged where nobody watches."""
     if not spectators:
         return sandbox, environments

@@ -5,8 +5,6 @@ from typing import Literal, get_args
 
 from testwright.errors import SandboxUnavailableError, SettingError
 from testwright.sandbox import Sandbox
-from testwright.sandbox.docker import DockerSandbox
-from testwright.sandbox.local import LocalSandbox
 from testwright.settings import SANDBOX
 from testwright_schemas import Isolation, Policy
 
@@ -49,11 +47,15 @@ def choose(wanted: str) -> Sandbox:
         SandboxUnavailableError: this machine has none such.
     """
     if wanted == "docker":
+        from testwright.sandbox.docker import DockerSandbox  # noqa: PLC0415  few that know of modes run anything
+
         return DockerSandbox.connect()
     if wanted not in get_args(Mode):
         [point] = entry_points(group=GROUP, name=wanted)
         made: Sandbox = point.load()()
         return made
+    from testwright.sandbox.local import LocalSandbox  # noqa: PLC0415  as above
+
     sandbox = LocalSandbox()
     if wanted == "required" and sandbox.isolation not in STRONG:
         raise SandboxUnavailableError(f"bubblewrap is required and does not work here: {_REMEDY}")

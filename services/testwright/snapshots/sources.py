@@ -9,11 +9,14 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
-
-import pathspec
+from typing import TYPE_CHECKING
 
 from testwright import settings
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 GIT_TIMEOUT_S = 60.0
 
@@ -69,12 +72,21 @@ HABITS = ("build/", "dist/", "*.egg-info/", "venv/", ".cache/", "htmlcov/", ".co
 VENV = "pyvenv.cfg"
 """Lies in every virtual environment, whatever its folder is called."""
 
-_NEVER = pathspec.GitIgnoreSpec.from_lines([*SECRETS, *LEFTOVERS])
-
 
 def may_leave(name: str) -> bool:
     """Return whether a file of this relative name may ever be sent."""
-    return not _NEVER.match_file(name.lower())
+    return not _never().match_file(name.lower())
+
+
+@cache
+def _never() -> "GitIgnoreSpec":
+    return _ignoring([*SECRETS, *LEFTOVERS])
+
+
+def _ignoring(lines: Iterable[str]) -> "GitIgnoreSpec":
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415  most of what loads this module packs nothing
+
+    return GitIgnoreSpec.from_lines(lines)
 
 
 def listing(root: Path) -> tuple[str, ...]:
@@ -91,7 +103,7 @@ def walk(folder: Path) -> Iterator[str]:
     """Yield the relative names of all files below a folder that neither habit nor its ``.gitignore`` ignores."""
     gitignore = folder / ".gitignore"
     lines = gitignore.read_text(errors="replace").splitlines() if gitignore.is_file() else []
-    ignored = pathspec.GitIgnoreSpec.from_lines([*HABITS, *lines])
+    ignored = _ignoring([*HABITS, *lines])
 
     for parent, folders, files in os.walk(folder):
         prefix = Path(parent).relative_to(folder)

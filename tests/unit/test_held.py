@@ -27,11 +27,11 @@ async def _pass(seconds: float) -> None:
 
 
 async def test_whoever_is_at_work_says_so_at_every_beat_and_only_then() -> None:
-    held, delivery = Held("generator"), _Delivery()
+    held, delivery, seen = Held("generator"), _Delivery(), list[int]()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(held.keep)
         await _pass(10.5 * BEAT_S)
-        seen = [delivery.signs]
+        seen.append(delivery.signs)
         for _ in range(2):
             held.take(cast("Delivery", delivery))
             await _pass(3.5 * BEAT_S)

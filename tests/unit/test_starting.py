@@ -13,8 +13,14 @@ from testwright.cli import run
 bus: Any = object()
 app.build({role!r}, bus, settings.load(), app.Options())
 """
-HEAVY = {"packaging", "pathspec", "rich"}
-HEAVY |= {"testwright.environments.uv", "testwright.verification", "testwright.workflow"}
+HEAVY = {
+    "packaging",
+    "pathspec",
+    "rich",
+    "testwright.environments.uv",
+    "testwright.verification",
+    "testwright.workflow",
+}
 
 
 def loaded(script: str) -> set[str]:

@@ -14,7 +14,7 @@ def anyio_backend() -> str:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let `just simulate`, `just hostile` and `just fairness` ask for more than every test run has."""
-    parser.addoption("--simulations", type=int, default=10, help="seeds that the simulation runs (default: 10)")
+    parser.addoption("--simulations", type=int, default=100, help="seeds that the simulation runs (default: 100)")
     parser.addoption("--crowd", type=int, default=1, help="thousands of tasks that are in another's way (default: 1)")
     parser.addoption("--hostile-table", type=Path, help="file that gets what became of each attack (.md or .json)")
 

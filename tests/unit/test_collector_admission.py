@@ -18,7 +18,7 @@ from testwright.client import Client
 from testwright.collector.actor import collector
 from testwright.collector.entrance import Entrance
 from testwright.collector.gates import Gate, Limit
-from testwright.errors import InvalidSubmissionError
+from testwright.errors import BusTimeoutError, InvalidSubmissionError
 from testwright.snapshots.bundle import Bundle
 from testwright.submission import Terms
 from testwright.voice import Voice
@@ -220,3 +220,31 @@ async def test_none_that_was_let_in_is_forgotten_when_more_moves_follow_than_a_g
             results = [await here.client.wait(task.id) for task in job.tasks]
 
     assert {result.outcome for result in results} == {"completed"}
+
+
+async def test_a_move_of_which_the_first_to_act_on_it_fails_is_settled_by_the_next() -> None:
+    begun, fails, tries = anyio.Event(), anyio.Event(), list[int]()
+    move = GateMoved(namespace="default", kind="job", gate="job-1", places=1, admitted=("task-1",))
+    subject = subjects.event(move)
+
+    async def settle(told: GateMoved, stored: Stored) -> None:
+        tries.append(stored.deliveries)
+        if len(tries) == 1:
+            begun.set()
+            await fails.wait()
+            raise BusTimeoutError("a confirmation", 30)
+
+    async def first() -> None:
+        with pytest.raises(BusTimeoutError):
+            await entrance.settle(move, Stored(subjects.EVENTS, 7, subject, b"", NOW, {}, 1))
+
+    async with MemoryServer(declare(("echo",))) as server, server.connect("test") as bus:
+        entrance = Entrance(bus, Voice(bus, "test", server.now), settle)
+        async with anyio.create_task_group() as slots:
+            slots.start_soon(first)
+            await begun.wait()
+            slots.start_soon(entrance.settle, move, Stored(subjects.EVENTS, 7, subject, b"", NOW, {}, 2))
+            await anyio.wait_all_tasks_blocked()
+            fails.set()
+
+    assert tries == [1, 2]

@@ -79,12 +79,14 @@ class Entrance:
         await self._move(gate, "left", ends[0].task_id, left, cause, over=over)
 
     async def settle(self, told: GateMoved, stored: Stored) -> None:
-        """Have the consequences of a move stored, unless they are; slots that meet at one move wait for the first."""
-        if self._owes_nothing(told, stored):
-            return
+        """Have the consequences of a move stored, unless they are.
+
+        Slots that meet at one move wait for the first; where that fails, the next one does it.
+        """
         place = stored.subject, stored.sequence
-        if place in self._settling:
+        while place in self._settling:
             await self._settling[place].wait()
+        if self._owes_nothing(told, stored):
             return
         self._settling[place] = anyio.Event()
         try:

@@ -5,9 +5,11 @@ import pytest
 
 from testwright.bus import _nats_holding
 from testwright.bus._nats_answers import Answer
+from testwright.bus._nats_delivery import NatsDelivery
 from testwright.bus._nats_holding import RUSH, RUSH_S, Holding
 from testwright.bus._nats_leases import Leases
 from testwright.bus._nats_link import Link
+from testwright.bus._nats_wire import Message
 from testwright_schemas import Lease, envelope, subjects
 
 
@@ -72,6 +74,45 @@ def test_all_that_is_told_together_is_handed_back() -> None:
     assert leases.note(Lease(connection="s/1", ack="ack.d", others=("ack.e",))) == ("ack.d", "ack.e")
 
 
+def ack(sequence: int, count: int, stream: str = "WORK") -> str:
+    """Return where answers to a delivery go, as the server spells it."""
+    return f"$JS.ACK.{stream}.workers.{count}.{sequence}.{10 * sequence + count}.1795896920389703434.0"
+
+
+def test_whoever_was_handed_a_message_last_holds_it_and_nobody_else() -> None:
+    leases = Leases()
+    leases.note(lease("s/1", ack(7, count=1)))
+    leases.note(lease("s/2", ack(7, count=2)))
+    leases.note(lease("s/1", ack(7, count=1)))  # it does not know yet
+
+    assert leases.end("s/1") == ()
+    assert leases.end("s/2") == (ack(7, count=2),)
+
+
+def test_an_answer_by_whoever_held_a_message_before_leaves_it_where_it_is() -> None:
+    leases = Leases()
+    leases.note(lease("s/2", ack(7, count=2)))
+    leases.note(lease("s/1", ack(7, count=1), held=False))
+
+    assert leases.end("s/2") == (ack(7, count=2),)
+
+
+def test_a_late_lease_of_an_ended_connection_takes_nothing_from_whoever_has_it_now() -> None:
+    leases = Leases()
+    leases.note(lease("s/2", ack(7, count=2)))
+    leases.end("s/1")
+
+    assert leases.note(Lease(connection="s/1", ack=ack(7, count=1), others=(ack(8, count=1),))) == (ack(8, count=1),)
+
+
+def test_messages_of_different_queues_and_sequences_are_held_apart() -> None:
+    leases = Leases()
+    for each in (ack(7, count=1), ack(8, count=1), ack(7, count=1, stream="OTHER")):
+        leases.note(lease("s/1", each))
+
+    assert leases.end("s/1") == tuple(sorted((ack(7, count=1), ack(8, count=1), ack(7, count=1, stream="OTHER"))))
+
+
 class _Line(Link):
     """A connection that stands, and wakes whoever waits for what is said on it."""
 
@@ -95,9 +136,9 @@ class _Line(Link):
         answer: Answer | None = None,
         soon: bool = False,
     ) -> None:
-        assert subject == subjects.LEASES
-        self.leases.append(envelope.decode(data, Lease))
-        self.said.set()
+        if subject == subjects.LEASES:
+            self.leases.append(envelope.decode(data, Lease))
+            self.said.set()
 
 
 class _Time:
@@ -178,3 +219,21 @@ async def test_after_a_pause_the_next_delivery_is_told_of_at_once(time: _Time) -
     holding.take("ack.late")
 
     assert [lease.ack for lease in line.leases if lease.held] == ["ack.late"]
+
+
+async def test_a_sign_of_life_tells_once_more_who_is_at_work() -> None:
+    line = _Line()
+    line.connected = True
+    holding = Holding(line)
+    holding.take(ack(7, count=1))
+    line.leases.clear()
+
+    await NatsDelivery(line, Message("work", ack(7, count=1), b""), 1.0, holding=holding).in_progress()
+
+    assert line.leases == [Lease(connection="s/1", ack=ack(7, count=1))]
+    line.leases.clear()
+    holding.leave(ack(7, count=1))
+    line.said = anyio.Event()
+    with anyio.fail_after(10):
+        await line.said.wait()
+    assert line.leases == [Lease(connection="s/1", ack=ack(7, count=1), held=False)]

@@ -53,9 +53,11 @@ class NatsDelivery:
         await self._answer(NAK + delay)
 
     async def in_progress(self) -> None:
-        """Start its ack wait anew; not repeated, as the next sign of life says the same."""
+        """Start its ack wait anew and say once more who holds it; not repeated, as the next sign says the same."""
         if self._link.connected:
             self._link.post(self._reply, b"+WPI")
+            if self._holding is not None:
+                self._holding.show(self._reply)
 
     async def term(self, reason: str) -> None:
         """Take it off the queue as undeliverable."""

@@ -43,6 +43,11 @@ class Holding:
         else:
             self._tell_soon()
 
+    def show(self, ack: str) -> None:
+        """Tell once more of a delivery that is still held: whoever heard of it may have gone since."""
+        self._untold[ack] = True
+        self._tell()
+
     def leave(self, ack: str) -> None:
         """Take note that a delivery was answered."""
         if self._untold.pop(ack, False):

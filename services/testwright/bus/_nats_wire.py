@@ -13,6 +13,7 @@ NS = 1_000_000_000
 """Nanoseconds in a second: the unit of the JetStream API."""
 
 _VERSION = "NATS/1.0"
+_DIGITS = 18
 _BREAKS = str.maketrans("\r\n", "  ")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DENIED = re.compile(r'permissions violation for (publish|subscription) to "([^"]*)"', re.IGNORECASE)
@@ -74,6 +75,19 @@ def answers_to(stream: str, consumer: str) -> str:
 def answered(reply: str) -> str:
     """Return ``answers_to`` the queue that an ack subject belongs to."""
     return answers_to(*_about(reply)[:2])
+
+
+Delivered = tuple[str, ...]
+"""What tells a message of a queue from all others: its stream, the queue, and its sequence."""
+
+
+def delivered(reply: str) -> tuple[Delivered, int]:
+    """Return which message an ack subject is about, and the how-manieth delivery of it; itself and 0 if it is none."""
+    match _about(reply):
+        case [stream, consumer, count, sequence, *_] if count.isdecimal():
+            return (stream, consumer, sequence), int(count[:_DIGITS])
+        case _:
+            return (reply,), 0
 
 
 def _about(reply: str) -> list[str]:

@@ -24,6 +24,7 @@ from testwright.pacing import Backoff
 
 _PATIENCE_S = 3.0
 _TIMEOUT_S = 2
+_HANG_UP_S = 1.0
 _PING_S = 5
 _FOREVER_S = 10 * 365 * 86_400
 _SOON_S = 0.005
@@ -91,7 +92,7 @@ class ReliableClient(Client):
             return self._problem or error
         finally:
             if not connected:
-                with anyio.CancelScope(shield=True):
+                with anyio.move_on_after(_HANG_UP_S, shield=True), suppress(*BROKEN):
                     await self._close(Client.DISCONNECTED, do_cbs=False)
         # nats-py reads these at every reconnect.
         self.options.update(allow_reconnect=True, max_reconnect_attempts=-1)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import anyio
 import trio
@@ -16,6 +17,7 @@ import trio.testing
 from msgspec.structs import replace
 
 from tests.support.moods import SOURCES, Moods, join
+from tests.support.mortal import Mortal
 from tests.support.reports import Report
 from testwright.actor import Actor
 from testwright.bus.memory import Faults, MemoryBus, MemoryServer
@@ -58,11 +60,11 @@ PATIENCE_S = 4 * 86_400.0
 class Plan:
     """What a run does, all of it decided by ``seed``.
 
-    Processes are killed ``kills`` times, drained ``rests``, cut off ``cuts``, slow ``slows`` times; ``cancels`` are of
-    tasks, of jobs or of everything. ``memory_s`` is how long the server remembers message ids: with 0 nothing may rest
-    on them. ``concurrency`` are the tasks of a job that may work at a time, ``places`` those of the
-    namespace; tasks, jobs and the namespace may cost so many dollars. Each process' clock is wrong by up to ``skew_s``,
-    and a submission is made ``repeats`` more times under its ids.
+    Processes are killed ``kills`` times, drained ``rests``, cut off ``cuts``, slow ``slows`` times, and each dies in
+    the middle of ``deaths`` operations; ``cancels`` are of tasks, of jobs or of everything. ``memory_s`` is how long
+    the server remembers message ids: with 0 nothing may rest on them. ``concurrency`` are the tasks of a job that may
+    work at a time, ``places`` those of the namespace; tasks, jobs and the namespace may cost so many dollars. Each
+    process' clock is wrong by up to ``skew_s``, and a submission is made ``repeats`` more times under its ids.
     """
 
     seed: int
@@ -82,6 +84,7 @@ class Plan:
     namespace_usd: float | None = None
     skew_s: float = 0.0
     repeats: int = 0
+    deaths: int = 0
 
     @classmethod
     def of(cls, seed: int) -> "Plan":
@@ -115,6 +118,7 @@ class Plan:
             namespace_usd=flow.choice((None, 3.0, 8.0)) if task_usd or job_usd else None,
             skew_s=0.0 if calm else flow.choice((0.0, 2.0, 90.0)),
             repeats=0 if calm else flow.choice((0, 0, 1, 3)),
+            deaths=0 if calm else flow.choice((0, 1, 3)),
         )
 
 
@@ -128,6 +132,8 @@ class Process:
         self._moods = Moods(random.Random(f"{plan.seed}/{self._name}"), report.bill)
         clock = random.Random(f"{plan.seed}/{self._name}/clock")
         self._wrong_by = timedelta(seconds=clock.uniform(-plan.skew_s, plan.skew_s))
+        self._deaths = random.Random(f"{plan.seed}/{self._name}/deaths")
+        self._dies = plan.deaths
         self._lives = 0
         self._bus: MemoryBus | None = None
         self._at_work: Actor | None = None
@@ -177,7 +183,8 @@ class Process:
             bus.slow(0.0)
 
     async def _work(self, bus: MemoryBus) -> None:
-        actor, self._at_work = self._actor(bus), None
+        mortal = self._lives <= self._dies
+        actor, self._at_work = self._actor(Mortal(bus, self.kill, self._deaths) if mortal else bus), None
         async with anyio.create_task_group() as tg:
             await tg.start(actor.run)
             self._at_work = actor
@@ -185,7 +192,7 @@ class Process:
     def _now(self) -> datetime:
         return self._server.now() + self._wrong_by
 
-    def _actor(self, bus: MemoryBus) -> Actor:
+    def _actor(self, bus: Any) -> Actor:
         now = self._now
         match self._role:
             case "submitter":

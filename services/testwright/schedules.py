@@ -18,10 +18,11 @@ from testwright_schemas import (
     ScheduleJob,
     ScheduleMessage,
     Timetable,
+    envelope,
     subjects,
 )
 
-_EVENTS = msgspec.json.Decoder[ScheduleMessage](ScheduleMessage)
+_EVENTS = envelope.Decoder[ScheduleMessage](ScheduleMessage)
 
 KINDS = ("set", "rejected", "fired", "cancelled")
 

@@ -51,13 +51,13 @@ log = logging.getLogger("testwright.voice")
 
 T = TypeVar("T")
 
-TASK_EVENTS = msgspec.json.Decoder[TaskMessage](TaskMessage)
+TASK_EVENTS = envelope.Decoder[TaskMessage](TaskMessage)
 """Decodes any event of a task."""
 
-JOB_EVENTS = msgspec.json.Decoder[JobMessage](JobMessage)
+JOB_EVENTS = envelope.Decoder[JobMessage](JobMessage)
 """Decodes any event of a job."""
 
-_CLAIMS = msgspec.json.Decoder[TaskMessage | JobMessage](TaskMessage | JobMessage)
+_CLAIMS = envelope.Decoder[TaskMessage | JobMessage](TaskMessage | JobMessage)
 
 PAGE = 100
 """Tasks whose histories are read in one request: the server answers for 1,024 subjects, and a task has eight."""
@@ -199,7 +199,7 @@ class Archive:
         return fold_job(job), owners
 
     async def _events(
-        self, filters: Sequence[str], decoder: msgspec.json.Decoder[T], at_least: int = 0
+        self, filters: Sequence[str], decoder: envelope.Decoder[T], at_least: int = 0
     ) -> AsyncIterator[tuple[int, T]]:
         async for stored in self._bus.last_per_subject(subjects.EVENTS, filters, at_least=at_least):
             try:

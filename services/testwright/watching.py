@@ -8,9 +8,9 @@ import msgspec
 
 from testwright.bus import Reader, Stored
 from testwright.errors import TaskNotFoundError
-from testwright_schemas import EventMessage, JobRejected, JobSubmitted, subjects
+from testwright_schemas import EventMessage, JobRejected, JobSubmitted, envelope, subjects
 
-_EVENTS = msgspec.json.Decoder[EventMessage](EventMessage)
+_EVENTS = envelope.Decoder[EventMessage](EventMessage)
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from testwright.auth.deployment import ACCOUNT, SYSTEM, Deployment, Form, User, 
 from testwright.auth.keys import Nkeys
 from testwright.auth.tokens import Tokens
 from testwright.errors import CredentialsError
+from testwright_schemas import envelope
 
 _SERVER = """\
 # A NATS server for testwright, run as: nats-server -c nats.conf
@@ -94,7 +95,7 @@ def load(folder: Path) -> Deployment | None:
         CredentialsError: it cannot be read.
     """
     try:
-        return msgspec.json.decode((folder / "auth.json").read_bytes(), type=Deployment)
+        return envelope.decode((folder / "auth.json").read_bytes(), Deployment)
     except FileNotFoundError:
         return None
     except msgspec.DecodeError as error:

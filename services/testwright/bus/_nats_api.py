@@ -11,6 +11,7 @@ from testwright.bus._nats_link import Link
 from testwright.bus._nats_wire import Message
 from testwright.errors import BusError, BusTimeoutError, PermissionDeniedError, StreamNotFoundError
 from testwright.pacing import Backoff
+from testwright_schemas import envelope
 
 T = TypeVar("T")
 
@@ -21,6 +22,7 @@ CONSUMER_NOT_FOUND = 10014
 STREAM_NOT_FOUND = 10059
 
 _TRY_S = 5.0
+_CONTENT = envelope.Decoder[dict[str, Any]](dict[str, Any])
 
 
 async def insist(
@@ -89,11 +91,23 @@ async def call(
     return await insist(ask, judge, within_s=within_s, timed_out=lambda: BusTimeoutError(name or verb, within_s))
 
 
+def understood(decoder: envelope.Decoder[T], answer: Message, name: str) -> T:
+    """Return what an answer says.
+
+    Raises:
+        BusError: nothing that can be understood.
+    """
+    try:
+        return decoder.decode(answer.data)
+    except msgspec.DecodeError as error:
+        raise BusError(f"{name}: the answer cannot be understood: {error}") from error
+
+
 def read(answer: Message, name: str, expected: Sequence[int] = ()) -> dict[str, Any] | None:
     """Return the content of an API answer, ``None`` where it says to ask again later."""
     if answer.status == NO_RESPONDERS:
         return None
-    content: dict[str, Any] = msgspec.json.decode(answer.data)
+    content = understood(_CONTENT, answer, name)
     error: dict[str, Any] = content.get("error") or {}
     code = error.get("err_code")
     if not error or code in expected:

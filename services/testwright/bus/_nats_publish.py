@@ -8,7 +8,7 @@ from uuid import uuid4
 import msgspec
 
 from testwright.bus import Receipt, When
-from testwright.bus._nats_api import NO_RESPONDERS, call, insist, streams_of
+from testwright.bus._nats_api import NO_RESPONDERS, call, insist, streams_of, understood
 from testwright.bus._nats_link import Link
 from testwright.bus._nats_wire import Message, block, timestamp
 from testwright.errors import (
@@ -20,6 +20,7 @@ from testwright.errors import (
     SubjectFullError,
 )
 from testwright.timetable import MIN_EVERY_S, with_seconds
+from testwright_schemas import envelope
 from testwright_schemas.envelope import MESSAGE_ID
 from testwright_schemas.publication import Expect
 from testwright_schemas.schedule import Timetable
@@ -39,7 +40,7 @@ class _Confirmation(msgspec.Struct):
     error: dict[str, Any] | None = None
 
 
-_CONFIRMATION = msgspec.json.Decoder(_Confirmation)
+_CONFIRMATION = envelope.Decoder[_Confirmation](_Confirmation)
 
 
 class Publishing:
@@ -75,7 +76,7 @@ class Publishing:
             if await streams_of(self._link, self._subject) == []:
                 raise StreamNotFoundError(f"a stream for {self._subject}")
             return None
-        told = _CONFIRMATION.decode(answer.data)
+        told = understood(_CONFIRMATION, answer, self._subject)
         if told.error is None:
             return Receipt(told.stream, told.seq, told.duplicate)
         return await self._refused(told.error)
@@ -100,7 +101,7 @@ class Publishing:
         answer = await self._link.request(self._subject, b"", block(probe))
         if answer is None or answer.status:
             return None
-        told = _CONFIRMATION.decode(answer.data)
+        told = understood(_CONFIRMATION, answer, self._subject)
         if told.duplicate:
             return Receipt(told.stream, told.seq, duplicate=True)
         raise error

@@ -1,13 +1,12 @@
 """Lets ids of jobs stand for those of their tasks."""
 
 import anyio
-import msgspec
 
 from testwright.client import ACCEPTANCE_S, Client
 from testwright.errors import InvalidSubmissionError, TaskNotFoundError
-from testwright_schemas import JobRejected, JobSubmitted, subjects
+from testwright_schemas import JobRejected, JobSubmitted, envelope, subjects
 
-_ANSWER = msgspec.json.Decoder[JobSubmitted | JobRejected](JobSubmitted | JobRejected)
+_ANSWER = envelope.Decoder[JobSubmitted | JobRejected](JobSubmitted | JobRejected)
 
 
 async def tasks_of(client: Client, ids: list[str]) -> list[str]:

@@ -14,6 +14,7 @@ from testwright.engines._target import import_root, readable
 from testwright.engines._tidy_names import ordered
 from testwright.engines._vary import Observed, Variation, chosen, variations
 from testwright.sandbox import Command, Completed, Limits
+from testwright_schemas import envelope
 
 WALL_S = 15.0
 """Seconds that all calls together may take; what was observed by then counts."""
@@ -108,7 +109,7 @@ class _Line(msgspec.Struct, frozen=True):
 def _observed(done: Completed) -> Iterator[tuple[int, Observed]]:
     for line in done.stdout.splitlines():
         try:
-            said = msgspec.json.decode(line, type=_Line)
+            said = envelope.decode(line, _Line)
         except msgspec.DecodeError:
             # The module has run in there, and may have written anything.
             continue

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from testwright.errors import RequestRefusedError
 from testwright.gateway.access import Grant
 from testwright.gateway.tables import ALL
-from testwright_schemas import is_word
+from testwright_schemas import envelope, is_word
 
 T = TypeVar("T")
 
@@ -90,7 +90,7 @@ async def read(request: Request, type_: type[T], *, empty: bytes = b"") -> T:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content and kind != "application/json":
         raise RequestRefusedError(415, "json-expected", "send JSON: Content-Type: application/json")
-    return msgspec.json.decode(content or empty, type=type_)
+    return envelope.decode(content or empty, type_)
 
 
 def answer(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -4,7 +4,7 @@ import msgspec
 
 from testwright.gateway.messages import SourceView
 from testwright.history import TaskHistory
-from testwright_schemas import Artifact, CaseVerdict, Record, Survivor, TaskSubmitted
+from testwright_schemas import Artifact, CaseVerdict, Record, Survivor, TaskSubmitted, envelope
 
 MAX_SOURCE = 2_000_000
 """Characters of a source that are shown."""
@@ -56,6 +56,6 @@ def view(submitted: TaskSubmitted, source: bytes, report: bytes | None) -> Sourc
 
 def _findings(report: bytes | None) -> Findings | None:
     try:
-        return msgspec.json.decode(report, type=Findings) if report else None
+        return envelope.decode(report, Findings) if report else None
     except msgspec.DecodeError:
         return None

@@ -12,12 +12,12 @@ from testwright.errors import RequestRefusedError
 from testwright.gateway import frames
 from testwright.gateway.core import Board
 from testwright.watching import watched
-from testwright_schemas import EventMessage, subjects
+from testwright_schemas import EventMessage, envelope, subjects
 
 MAX_STREAMS = 64
 """Connections that are streamed to at a time."""
 
-_EVENTS = msgspec.json.Decoder[EventMessage](EventMessage)
+_EVENTS = envelope.Decoder[EventMessage](EventMessage)
 
 
 class Live:

@@ -15,10 +15,11 @@ from testwright.bus import Delivery, Stored
 from testwright.observe import core
 from testwright.observe.core import Sample
 from testwright.observe.spectator import Answer, Indifferent, Said, Step
+from testwright_schemas import envelope
 
 log = logging.getLogger("testwright.observe")
 
-_TOLD = msgspec.json.Decoder[core.Told](core.Told)
+_TOLD = envelope.Decoder[core.Told](core.Told)
 _MEANT = frozenset(f"testwright.{type_.__struct_config__.tag}" for type_ in get_args(core.Told))
 
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from testwright_schemas import kebab
+from testwright_schemas import envelope, kebab
 
 OutcomeName = Literal["passed", "failed", "skipped", "xfailed", "xpassed", "hung", "died"]
 FailureKind = Literal["", "assertion", "crash", "error"]
@@ -158,7 +158,7 @@ AnyEvent = (
     | Ended
 )
 
-_DECODER: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+_DECODER = envelope.Decoder[AnyEvent](AnyEvent)
 
 
 def decode(line: str, token: str) -> AnyEvent | None:

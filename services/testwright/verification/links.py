@@ -21,9 +21,10 @@ from testwright_schemas import (
     TaskFinished,
     TaskMessage,
     TaskSubmitted,
+    envelope,
 )
 
-_EVENTS: msgspec.json.Decoder[TaskMessage] = msgspec.json.Decoder(TaskMessage)
+_EVENTS = envelope.Decoder[TaskMessage](TaskMessage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def account(bundle: Bundle) -> Account:
     for number, body in enumerate(bundle.events, start=1):
         try:
             by_digest[sha256(body)] = _EVENTS.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except msgspec.DecodeError:
             flaws.append(f"event {number} is no event of a task")
     events = list(by_digest.values())
     submitted = next((event for event in reversed(events) if isinstance(event, TaskSubmitted)), None)
@@ -61,7 +62,7 @@ def account(bundle: Bundle) -> Account:
     if bundle.report:
         try:
             report = reports.decode(bundle.report)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except msgspec.DecodeError as error:
             flaws.append(f"the report cannot be read: {error}")
     line: tuple[TaskMessage, ...] = ()
     if submitted is None or finished is None:

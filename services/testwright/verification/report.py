@@ -16,6 +16,7 @@ from testwright_schemas import (
     Survivor,
     Target,
     Usage,
+    envelope,
 )
 
 
@@ -175,7 +176,7 @@ def decode(data: bytes) -> Report:
     Raises:
         msgspec.DecodeError: it is none.
     """
-    return msgspec.json.decode(data, type=Report)
+    return envelope.decode(data, Report)
 
 
 def sha256(data: bytes) -> str:

@@ -34,7 +34,7 @@ from testwright_schemas import (
     subjects,
 )
 
-FOLLOWED = msgspec.json.Decoder[core.Followed](core.Followed)
+FOLLOWED = envelope.Decoder[core.Followed](core.Followed)
 """Decodes whatever a run follows."""
 
 Heard = Callable[[core.Followed], None]

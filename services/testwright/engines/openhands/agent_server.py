@@ -191,7 +191,7 @@ async def connected(url: str, key: str | None) -> AsyncGenerator[AgentServer]:
 
 def _decoded(text: str) -> Event | None:
     try:
-        return envelope.decode(text.encode(), Event)
+        return envelope.decode(text, Event)
     except msgspec.DecodeError:
         return None
 

@@ -15,7 +15,7 @@ import msgspec
 
 from testwright.engines import Notes
 from testwright.engines.openhands.protocol import Call
-from testwright_schemas import Note, Record, Usage
+from testwright_schemas import Note, Record, Usage, envelope
 
 MOST_BYTES = 256 * 1024
 """Longest answer that is remembered; one of 8,192 tokens has 40 kB."""
@@ -100,7 +100,7 @@ def _by_place(notes: Sequence[Note]) -> dict[int, Answer]:
     found: dict[int, Answer] = {}
     for note in notes:
         try:
-            answer = msgspec.json.decode(note.text, type=Answer)
+            answer = envelope.decode(note.text, Answer)
         except msgspec.DecodeError:
             # Of a version that writes them otherwise.
             continue

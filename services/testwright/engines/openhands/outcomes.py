@@ -8,7 +8,7 @@ import msgspec
 from testwright.engines.openhands.lanes import Lanes
 from testwright.errors import EngineError
 from testwright.sandbox import Completed
-from testwright_schemas import Usage
+from testwright_schemas import Usage, envelope
 
 
 class Action(msgspec.Struct, frozen=True, tag_field="kind", tag="action"):
@@ -45,7 +45,7 @@ class Summary(msgspec.Struct, frozen=True, tag_field="kind", tag="summary"):
 
 Line = Action | Summary
 
-_DECODER: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
+_DECODER = envelope.Decoder[Line](Line)
 
 
 def decode(line: str) -> Line | None:

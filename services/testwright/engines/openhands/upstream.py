@@ -11,6 +11,7 @@ import httpx
 import msgspec
 
 from testwright.errors import EngineError
+from testwright_schemas import envelope
 
 CONNECT_S = 15.0
 SILENCE_S = 180.0
@@ -154,6 +155,6 @@ async def replay(path: Path, workspace: Path | str) -> Replay:
     """
     try:
         lines = (await anyio.Path(path).read_bytes()).splitlines()
-        return Replay([msgspec.json.decode(line, type=Exchange) for line in lines], workspace)
+        return Replay([envelope.decode(line, Exchange) for line in lines], workspace)
     except (OSError, msgspec.DecodeError) as error:
         raise EngineError("no-record", f"{path} is no record of an exchange: {error}") from error

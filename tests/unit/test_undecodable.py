@@ -1,0 +1,109 @@
+"""An event that nobody can read harms nobody else: what is about it goes on, and its task ends all the same."""
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+import pytest
+
+from tests.support.buses import MemoryWorld
+from tests.support.tasks import NOW, submitted
+from tests.unit.test_giving_up import letters, say, settled
+from testwright.background import beside
+from testwright.bus import Bus
+from testwright.client import Client
+from testwright.collector.actor import collector
+from testwright.gateway.live import Live
+from testwright.gateway.tables import ALL
+from testwright.submitter.backlog import Backlog
+from testwright.voice import Archive
+from testwright.watching import newest, watched
+from testwright_schemas import JobSubmitted, TaskFinished, envelope, subjects
+
+UNREADABLE = {
+    "no JSON": b"{",
+    "another shape": b'{"type":"attempt-started"}',
+    "no UTF-8 in the type": b'{"type":"\xff"}',
+    "no UTF-8 in a value": b'{"type":"attempt-started","worker":"\xff"}',
+    "brackets": b"[" * 3000 + b"]" * 3000,
+    "brackets in a value": b'{"type":"attempt-started","x":' + b"[" * 3000 + b"]" * 3000 + b"}",
+}
+STARTED = subjects.task_event("default", "task-1", "started")
+
+every_unreadable = pytest.mark.parametrize("data", UNREADABLE.values(), ids=UNREADABLE)
+
+
+async def garbled(world: MemoryWorld, data: bytes, subject: str = STARTED) -> Bus:
+    """Return a connection; what is on the subject then cannot be read."""
+    bus = await world.connect("vandal")
+    await bus.publish(subject, data, message_id=f"garbled/{subject}")
+    return bus
+
+
+@every_unreadable
+@pytest.mark.virtual_time
+async def test_a_task_with_an_event_that_nobody_can_read_ends_all_the_same(world: MemoryWorld, data: bytes) -> None:
+    async with beside(collector(await world.connect("collector"), world.server.now).run):
+        await say(world, submitted())
+        await settled(world, 60)
+        await garbled(world, data)
+        events = await settled(world, 24 * 3600)
+
+    ends = [event for event in events if event.subject == subjects.task_event("default", "task-1", "finished")]
+    assert [envelope.decode(end.data, TaskFinished).outcome for end in ends] == ["failed"]
+    assert letters(events) == []
+
+
+READERS: dict[str, Callable[[Bus], Awaitable[object]]] = {
+    "the list of tasks": lambda bus: Client(bus).tasks(),
+    "the status of a task": lambda bus: Client(bus).status("task-1"),
+    "the histories of tasks": lambda bus: Archive(bus).tasks("default", ["task-1"]),
+}
+
+
+@every_unreadable
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+async def test_readers_of_stored_events_read_all_others(
+    world: MemoryWorld, data: bytes, read: Callable[[Bus], Awaitable[object]]
+) -> None:
+    await say(world, submitted())
+    expected = await read(await world.connect("reader"))
+
+    assert await read(await garbled(world, data)) == expected
+
+
+@every_unreadable
+@pytest.mark.virtual_time
+async def test_the_board_shows_what_else_is_there_and_what_comes(world: MemoryWorld, data: bytes) -> None:
+    bus = await garbled(world, data)
+    live = Live(bus)
+
+    with anyio.fail_after(60):
+        async with beside(live.follow):
+            await garbled(world, data, subjects.task_event("default", "task-2", "started"))
+            await say(world, submitted())
+            await live.until(lambda: [row.id for row in live.board.tasks((ALL,))] == ["task-1"])
+
+
+@every_unreadable
+@pytest.mark.virtual_time
+async def test_whoever_watches_sees_what_else_happens(world: MemoryWorld, data: bytes) -> None:
+    bus = await garbled(world, data)
+    await say(world, submitted())
+
+    with anyio.fail_after(60):
+        async with watched(bus, [subjects.task_event("default", "task-1")], 0) as events:
+            _, event = await anext(events)
+            assert event == submitted()
+    assert [event async for _, event in newest(bus, [subjects.task_event("default")])] == [submitted()]
+
+
+@every_unreadable
+@pytest.mark.virtual_time
+async def test_open_tasks_are_counted_by_the_jobs_that_can_be_read(world: MemoryWorld, data: bytes) -> None:
+    bus = await garbled(world, data, subjects.job_event("default", "job-2", "submitted"))
+    await say(world, JobSubmitted(namespace="default", job_id="job-1", task_ids=("task-1", "task-2"), created_at=NOW))
+    backlog = Backlog(bus)
+
+    with anyio.fail_after(60):
+        async with beside(backlog.follow):
+            assert await backlog.open_tasks("default") == 2

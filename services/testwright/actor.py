@@ -2,7 +2,8 @@
 
 What is acked has been said; what was not said is delivered again. An unexpected error hands the message back with a
 growing delay; one that nobody can decode, that claims to be from elsewhere, or that failed too often, becomes a dead
-letter with an event. A server that does not answer is not the message's fault, however long it stays away.
+letter with an event. A server that does not answer is not the message's fault, however long it stays away: as far as
+an actor knows of such failures, deliveries are counted from the last one.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ from testwright.background import together
 from testwright.bus import Bus, Delivery, Stored
 from testwright.drain import Drain
 from testwright.errors import BusClosedError, BusError, BusTimeoutError, PayloadTooLargeError, PublishTimeoutError
+from testwright.excused import Excused
 from testwright.held import Held
 from testwright.observe.current import Handling
 from testwright.room import Gate
@@ -114,7 +116,7 @@ class Actor:
 
     def __post_init__(self) -> None:
         """Hold nothing yet."""
-        self._held = Held(self.name)
+        self._held, self._excused = Held(self.name), Excused()
 
     @property
     def ready(self) -> bool:
@@ -175,6 +177,7 @@ class Actor:
         stored = delivery.message
         try:
             await self._handle(reaction, delivery)
+            self._excused.forget(delivery)
             log.info("handled actor=%s subject=%s delivery=%d", self.name, stored.subject, delivery.count)
         except SupersededError:
             log.info("superseded actor=%s subject=%s delivery=%d", self.name, stored.subject, delivery.count)
@@ -189,7 +192,7 @@ class Actor:
 
     async def _handle(self, reaction: Reaction, delivery: Delivery) -> None:
         stored = delivery.message
-        if delivery.count > LAST_DELIVERY:
+        if self._excused.since(delivery) > LAST_DELIVERY:
             await self._give_up(reaction, delivery, f"delivered {LAST_DELIVERY} times")
             return
         try:
@@ -208,7 +211,9 @@ class Actor:
 
     async def _failed(self, reaction: Reaction, delivery: Delivery, error: Exception) -> None:
         """Hand a message back, or give it up."""
-        if delivery.count >= MAX_DELIVERIES and not isinstance(error, AWAY):
+        if isinstance(error, AWAY):
+            self._excused.note(delivery)
+        elif self._excused.since(delivery) >= MAX_DELIVERIES:
             try:
                 await self._give_up(reaction, delivery, f"failed {MAX_DELIVERIES} times: {brief(repr(error))}")
             except BusClosedError:

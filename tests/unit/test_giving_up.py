@@ -8,10 +8,11 @@ import pytest
 
 from tests.support.buses import MemoryWorld
 from tests.support.tasks import NOW, finished, submitted
+from testwright.actor import LAST_DELIVERY, MAX_DELIVERIES
 from testwright.background import beside
 from testwright.bus import Bus, Stored
 from testwright.collector.actor import collector
-from testwright.errors import PublishTimeoutError
+from testwright.errors import BusClosedError, PublishTimeoutError
 from testwright.pacing import until
 from testwright.submitter.actor import submitter
 from testwright.voice import Voice
@@ -88,13 +89,46 @@ async def test_a_job_whose_submission_fails_halfway_again_and_again_ends_with_th
 async def test_a_message_outlasts_a_server_that_confirms_nothing_for_hours(world: MemoryWorld) -> None:
     command = submission("task-1")
     full = PublishTimeoutError("not confirmed within 30 s")
-    bus = Mute(await world.connect("submitter"), subjects.job_event("default", "job-1", "submitted"), 100, full)
+    times = LAST_DELIVERY + 50
+    bus = Mute(await world.connect("submitter"), subjects.job_event("default", "job-1", "submitted"), times, full)
     async with beside(submitter(cast("Bus", bus), world.server.now, ENGINES).run):
         await say(world, command)
-        events = await settled(world, 24 * 3600)
+        events = await settled(world, 4 * 3600)
 
+    assert bus.refused == times
     assert letters(events) == []
     assert [event.subject.split(".")[3] for event in events if event.subject.endswith("submitted")] == ["job", "task"]
+
+
+async def test_failures_of_a_message_are_counted_from_the_last_one_that_was_the_servers(world: MemoryWorld) -> None:
+    full, where = PublishTimeoutError("not confirmed within 30 s"), subjects.job_event("default", "job-1", "submitted")
+    wrong = Mute(await world.connect("submitter"), where, times=10**9)
+    bus = Mute(cast("Bus", wrong), where, 30, full)
+    async with beside(submitter(cast("Bus", bus), world.server.now, ENGINES).run):
+        await say(world, submission("task-1"))
+        events = await settled(world, 3600)
+
+    [letter] = letters(events)
+    assert (bus.refused, wrong.refused, letter.deliveries) == (30, MAX_DELIVERIES, 30 + MAX_DELIVERIES)
+    assert letter.reason == "failed 20 times: ValueError('not that')"
+
+
+async def test_a_message_that_takes_its_actor_down_again_and_again_is_given_up(world: MemoryWorld) -> None:
+    where = subjects.job_event("default", "job-1", "submitted")
+    await say(world, submission("task-1"))
+    deaths = 0
+    for _ in range(LAST_DELIVERY + 5):
+        async with world.server.connect("submitter") as bus:
+            deadly = Mute(bus, where, times=1, error=BusClosedError("killed"))
+            with anyio.move_on_after(60):
+                try:
+                    await submitter(cast("Bus", deadly), world.server.now, ENGINES).run()
+                except* BusClosedError:
+                    pass
+            deaths += deadly.refused
+
+    [letter] = letters(await settled(world, 1))
+    assert (deaths, letter.reason) == (LAST_DELIVERY, "delivered 400 times")
 
 
 class Mute:
@@ -105,6 +139,7 @@ class Mute:
         self._subject = subject
         self._times = times
         self._error = error or ValueError("not that")
+        self.refused = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._bus, name)
@@ -113,5 +148,6 @@ class Mute:
         """Publish, or raise."""
         if subject == self._subject and self._times:
             self._times -= 1
-            raise self._error
+            self.refused += 1
+            raise type(self._error)(*self._error.args)  # anew: one that is raised again grows a traceback
         return await self._bus.publish(subject, data, **options)

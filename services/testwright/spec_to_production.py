@@ -1,12 +1,12 @@
 """The guide's pipeline, from a specification to production, driven in this process."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from anyio.to_thread import run_sync
 
+from testwright import toml
 from testwright.client import Client
 from testwright.errors import WorkflowDefinitionError
 from testwright.workflow import definition, pipeline
@@ -60,8 +60,8 @@ class SpecToProduction:
 
 def _pyproject(root: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+        return toml.parse((root / "pyproject.toml").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise WorkflowDefinitionError("pyproject.toml", f"it cannot be read: {error}") from error

@@ -79,6 +79,11 @@ def test_poetry_is_asked_of_its_build() -> None:
     assert _needs({"pyproject.toml": '[tool.poetry.dependencies]\nattrs = "*"\n'}).built
 
 
+@pytest.mark.parametrize("tool", ["tool = 1", "tool.poetry = 1", "tool = []\nproject.name = 'p'"])
+def test_a_table_of_tools_that_is_none_says_nothing(tool: str) -> None:
+    assert _needs({"pyproject.toml": tool}).requirements == ()
+
+
 def test_setup_cfg_is_read() -> None:
     text = "[options]\npython_requires = >=3.11\ninstall_requires =\n    attrs  # why\n    rich; python_version > '3'\n"
 
@@ -109,6 +114,8 @@ def test_requirements_txt_stands_alone_and_its_siblings_only_without_it() -> Non
         ),
         ({"pyproject.toml": '[project]\nrequires-python = "three"\n'}, "pyproject.toml:2: requires-python"),
         ({"pyproject.toml": "[project\n"}, "pyproject.toml: .*line 1"),
+        ({"pyproject.toml": "project = " + "[" * 3000}, "pyproject.toml: brackets are nested too deep"),
+        ({"pyproject.toml": f"project.{'a.' * 3000}a = 1"}, "pyproject.toml: tables are nested deeper than 100 levels"),
         ({"pyproject.toml": '[project]\ndependencies = "rich"\n'}, "pyproject.toml: Expected `array`.*dependencies"),
         ({"pyproject.toml": "project = 1\n"}, "pyproject.toml: Expected `object`"),
         ({"setup.cfg": "no section\n"}, "setup.cfg: .*line"),

@@ -42,6 +42,17 @@ def test_sources_of_uv_and_poetry_that_are_folders_count_with_their_content(tmp_
     assert parts(root, Needs("pyproject.toml", built=True, texts=(remote,))) == ()
 
 
+def test_what_tools_say_of_sources_may_be_anything(tmp_path: Path) -> None:
+    root = project(tmp_path / "a")
+    for text in (
+        "tool = 1",
+        "tool.uv = 1",
+        "tool.uv.sources = 1",
+        "tool.uv.sources = { lib = 1, other = [1, 'path'] }",
+    ):
+        assert parts(root, Needs("pyproject.toml", built=True, texts=(text,))) == ()
+
+
 def test_a_tree_differs_by_names_contents_and_links(tmp_path: Path) -> None:
     root = project(tmp_path / "a")
     seen = {tree_digest(root)}

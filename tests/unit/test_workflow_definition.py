@@ -66,6 +66,9 @@ def test_stages_come_behind_what_they_need_and_collecting_needs_the_submission()
     ("text", "said"),
     [
         ("stages = [", "workflow: this is no TOML"),
+        pytest.param("a = " + "[" * 3000, "workflow: this is no TOML: brackets are nested too deep", id="brackets"),
+        pytest.param(f"{'a.' * 3000}a = 1", "workflow: this is no TOML: tables are nested deeper", id="tables"),
+        pytest.param("a = " + "1" * 5000, "workflow: this is no TOML: Exceeds the limit", id="digits"),
         ("name = 'empty'", "stages: there are none"),
         ("stage = {}", "unknown key 'stage': there are name, on_failure, stages"),
         ("[stages]\na = 1", "stages.a: a stage is a table"),

@@ -1,6 +1,5 @@
 """Verbs about workflows: run, resume, status, watch, cancel."""
 
-import tomllib
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import msgspec
 import typer
 
 from testwright import app as wiring
-from testwright import clock, settings
+from testwright import clock, settings, toml
 from testwright.background import beside
 from testwright.branch import check_branch
 from testwright.cli import failing, output, service, stages
@@ -178,8 +177,8 @@ def _values(texts: list[str]) -> dict[str, Any]:
         if not equals or not key.isidentifier():
             raise typer.BadParameter(f"{text!r}: write KEY=VALUE, e.g. --set coverage_threshold=90")
         try:
-            found[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
+            found[key] = toml.parse(f"value = {value}")["value"]
+        except ValueError:
             found[key] = value
     return found
 

@@ -2,7 +2,6 @@
 
 import configparser
 import re
-import tomllib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -12,6 +11,7 @@ import msgspec
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from testwright import toml
 from testwright.environments import requirements_txt
 from testwright.errors import EnvironmentBuildError
 
@@ -83,11 +83,10 @@ def _of_pyproject(read: Read, folder: PurePosixPath) -> Needs | None:
     if text is None:
         return None
     table = _toml(text, name)
-    tools = table.get("tool", {})
     if "project" not in table:
-        return _built(read, folder, name, "") if "dependencies" in tools.get("poetry", {}) else None
+        return _built(read, folder, name, "") if "dependencies" in toml.table(table, "tool", "poetry") else None
     project = _project(table["project"], name)
-    if "dependencies" in project.dynamic or "sources" in tools.get("uv", {}):
+    if "dependencies" in project.dynamic or "sources" in toml.table(table, "tool", "uv"):
         return _built(read, folder, name, project.requires_python)
     return _static(project, text, name)
 
@@ -155,8 +154,8 @@ def _project(table: object, name: str) -> _Project:
 
 def _toml(text: str, name: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return toml.parse(text)
+    except ValueError as error:
         raise _bad(name, str(error)) from error
 
 

@@ -1,15 +1,18 @@
 """The only place that says what of a project's own files goes into its environment, besides its metadata."""
 
 import hashlib
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from testwright import toml
 from testwright.environments.metadata import Needs
 
 PLACE = "<root>"
 """Stands for the root in what is digested: it is another folder each time a project is unpacked."""
+
+_OF_FOLDERS = ("path", "workspace")
+"""Keys of a source that is a folder."""
 
 
 def parts(root: Path, needs: Needs) -> tuple[str, ...]:
@@ -26,18 +29,18 @@ def parts(root: Path, needs: Needs) -> tuple[str, ...]:
 
 def _names_folders(pyproject: str) -> bool:
     """Return whether ``tool.uv.sources`` or Poetry's dependencies name a folder."""
-    tools: dict[str, Any] = tomllib.loads(pyproject).get("tool", {})
-    sources = tools.get("uv", {}).get("sources", {})
-    poetry = tools.get("poetry", {}).get("dependencies", {})
+    project = toml.parse(pyproject)
+    sources = toml.table(project, "tool", "uv", "sources")
+    poetry = toml.table(project, "tool", "poetry", "dependencies")
     # A dependency of Poetry's may be a version alone.
-    return any(not isinstance(each, str) and bool({"path", "workspace"} & set(each)) for each in _flat(sources, poetry))
+    return any(isinstance(each, dict) and not each.keys().isdisjoint(_OF_FOLDERS) for each in _flat(sources, poetry))
 
 
-def _flat(*tables: dict[str, Any]) -> Iterator[Any]:
+def _flat(*tables: dict[str, list[Any] | dict[str, Any]]) -> Iterator[Any]:
     """Yield what tables say of each name; where there are several sources of one, each of them."""
     for table in tables:
         for value in table.values():
-            yield from value if hasattr(value, "append") else (value,)
+            yield from value if isinstance(value, list) else (value,)
 
 
 def tree_digest(root: Path) -> str:

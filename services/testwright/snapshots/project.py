@@ -6,11 +6,11 @@ other ``.py`` files of its folder; any other folder is taken as it is.
 """
 
 import re
-import tomllib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from testwright import toml
 from testwright.snapshots import sources
 from testwright.snapshots.modules import INIT
 
@@ -65,7 +65,7 @@ def of(path: Path) -> Project:
 def name(root: Path) -> str:
     """Return what a project is called: ``project.name`` of its ``pyproject.toml``, else the name of its folder."""
     try:
-        declared = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["name"]
+        declared = toml.parse((root / "pyproject.toml").read_text("utf-8"))["project"]["name"]
     except (OSError, ValueError, LookupError, TypeError):
         # Whoever needs what stands there tells what is wrong with it.
         declared = None

@@ -13,13 +13,13 @@ In TOML a stage is a table below ``stages``, with exactly one of these keys besi
 
 import graphlib
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 import msgspec
 from msgspec.structs import replace
 
+from testwright import toml
 from testwright.errors import WorkflowDefinitionError
 from testwright.workflow.core import leans_on
 from testwright_schemas import (
@@ -79,8 +79,8 @@ def parse(text: str) -> Plan:
         WorkflowDefinitionError: it is no TOML, or defines no plan; says where and why.
     """
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        document = toml.parse(text)
+    except ValueError as error:
         raise WorkflowDefinitionError("workflow", f"this is no TOML: {error}") from error
     return read(document)
 

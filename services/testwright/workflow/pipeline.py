@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from testwright import toml
 from testwright.errors import WorkflowDefinitionError
 from testwright.workflow import definition
 from testwright_schemas import (
@@ -99,10 +100,9 @@ def config(pyproject: Mapping[str, Any], given: Mapping[str, Any]) -> Config:
     Raises:
         WorkflowDefinitionError: a key is unknown, or a value is of the wrong kind.
     """
-    tools: Mapping[str, Any] = pyproject.get("tool", {})
-    table: Mapping[str, Any] = tools.get("testwright", {})
+    tools, table = toml.table(pyproject, "tool"), toml.table(pyproject, "tool", "testwright")
     guides = {key: table[key] for key in table if key in Config.__struct_fields__ or not isinstance(table[key], dict)}
-    wanted = {**guides, **table.get("workflow", {}), **given}
+    wanted = {**guides, **toml.table(table, "workflow"), **given}
     try:
         return msgspec.convert({**_suggested(tools, wanted), **wanted}, Config)
     except msgspec.ValidationError as error:

@@ -27,7 +27,8 @@ class SubmitJob(Message, frozen=True, kw_only=True):
     With ``join`` a task whose content and policy are those of another one ends as that one does, without work; with
     ``supersede`` older tasks about the same modules are to end. The name of the ``project``, a module's path and the
     namespace tell modules apart. ``concurrency`` are tasks of this job that may be worked on at a time, ``None`` for as
-    many as there are workers. All its tasks together may cost ``max_cost_usd`` dollars, ``None`` for any cost.
+    many as there are workers; with a ``concurrency_key``, tasks of all jobs of the namespace that name the same one.
+    All its tasks together may cost ``max_cost_usd`` dollars, ``None`` for any cost.
     """
 
     namespace: Token
@@ -41,6 +42,7 @@ class SubmitJob(Message, frozen=True, kw_only=True):
     project: Annotated[str, msgspec.Meta(max_length=200)] = ""
     concurrency: Annotated[int, msgspec.Meta(ge=1, le=MAX_TASKS)] | None = None
     max_cost_usd: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    concurrency_key: Token | None = None
 
 
 class CancelTasks(Message, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Gate: what lets so many tasks of a job, or of a namespace, work at a time, and so much money be spent."""
+"""Gate: what lets so many tasks of a job, of a key, or of a namespace work at a time, and so much money be spent."""
 
 from typing import Annotated, Literal
 
@@ -7,7 +7,7 @@ import msgspec
 from testwright_schemas._base import Count, Id, Message, Time, Token
 from testwright_schemas.policy import Priority
 
-GateKind = Literal["job", "namespace"]
+GateKind = Literal["job", "key", "namespace"]
 
 Dollars = Annotated[float, msgspec.Meta(ge=0)]
 
@@ -15,10 +15,10 @@ Dollars = Annotated[float, msgspec.Meta(ge=0)]
 class GateMoved(Message, frozen=True, kw_only=True):
     """A gate's whole state after a move; published on the condition of the one before, at sequence ``after``.
 
-    ``gate`` is the id of a job, or the namespace again. ``cause`` says what the move is about: task ``task_id`` that
-    ``entered`` or ``left``, or new ``limits``. At most ``places`` tasks are inside, and all that were ever inside may
-    cost ``max_cost_usd`` in ``period``; ``None`` is no limit. ``taken`` are the tasks inside, with the dollars that are
-    reserved for each; ``spent_usd`` is what those that have left have cost, or what was reserved where that is not
+    ``gate`` is the id of a job, a key, or the namespace again. ``cause`` says what the move is about: task ``task_id``
+    that ``entered`` or ``left``, or new ``limits``. At most ``places`` tasks are inside, and all that were ever inside
+    may cost ``max_cost_usd`` in ``period``; ``None`` is no limit. ``taken`` are the tasks inside, with the dollars that
+    are reserved for each; ``spent_usd`` is what those that have left have cost, or what was reserved where that is not
     known. This move has ``admitted`` tasks, and ``refused`` some that can never be paid for. For each priority,
     ``heads`` and ``tails`` are the stream sequences up to which queued tasks were let in and are known.
     """

@@ -17,13 +17,15 @@ class JobEvent(Message, frozen=True, kw_only=True):
 class JobSubmitted(JobEvent, frozen=True, kw_only=True):
     """A job was accepted and is fanned out into these tasks, of which ``concurrency`` may be worked on at a time.
 
-    They may cost ``max_cost_usd`` dollars, all together.
+    With a ``concurrency_key`` that is how many of all tasks of the namespace with the same one may be. They may cost
+    ``max_cost_usd`` dollars, all together.
     """
 
     task_ids: tuple[Id, ...]
     created_at: Time
     concurrency: Annotated[int, msgspec.Meta(ge=1)] | None = None
     max_cost_usd: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    concurrency_key: Token | None = None
 
 
 class JobRejected(JobEvent, frozen=True, kw_only=True):

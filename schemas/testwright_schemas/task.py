@@ -66,8 +66,8 @@ class TaskSubmitted(TaskEvent, frozen=True, kw_only=True):
     """A task was accepted. One that has ``joined_to`` another does no work: it ends as that one does.
 
     It is said again, without ``joined_to``, where the other was cancelled: then it does the work. ``concurrency`` tasks
-    of its job may work at a time, and all its tasks may cost ``job_cost_usd`` dollars. One that is ``alone`` is its
-    job's only task.
+    of its job, or of all with its ``concurrency_key``, may work at a time, and all tasks of its job may cost
+    ``job_cost_usd`` dollars. One that is ``alone`` is its job's only task.
     """
 
     target: Target
@@ -80,6 +80,7 @@ class TaskSubmitted(TaskEvent, frozen=True, kw_only=True):
     concurrency: Annotated[int, msgspec.Meta(ge=1)] | None = None
     job_cost_usd: Annotated[float, msgspec.Meta(ge=0)] | None = None
     alone: bool = False
+    concurrency_key: Token | None = None
 
 
 class TaskCancelRequested(TaskEvent, frozen=True, kw_only=True):

@@ -36,6 +36,7 @@ class Terms:
             result is returned at once.
         supersede: whether older tasks about the same modules of the same project are cancelled.
         concurrency: tasks of the job that may be worked on at a time; ``None`` for as many as there are workers.
+        concurrency_key: has ``concurrency`` count the tasks of all jobs of the namespace that name the same key.
         max_cost_usd: dollars that all its tasks together may cost; ``None`` for any.
     """
 
@@ -43,6 +44,7 @@ class Terms:
     supersede: bool = False
     concurrency: int | None = None
     max_cost_usd: float | None = None
+    concurrency_key: str | None = None
 
 
 def prepare(
@@ -73,6 +75,7 @@ def prepare(
         project=bundled.project,
         concurrency=stance.concurrency,
         max_cost_usd=stance.max_cost_usd,
+        concurrency_key=stance.concurrency_key,
     )
     check(command)
     return Job(command.job_id, tuple(TaskRef(spec.task_id, spec.target.module) for spec in specs)), command

@@ -255,12 +255,14 @@ def at_work(report: Report, ids: Collection[str]) -> int:
     return most
 
 
-def test_no_more_tasks_of_a_job_and_of_a_namespace_work_at_a_time_than_may(seed: int):
+def test_no_more_tasks_of_a_job_of_a_key_and_of_a_namespace_work_at_a_time_than_may(seed: int):
     report, plan = report_of(seed), Plan.of(seed)
 
     submitted = [event for event in job_events(report) if isinstance(event, JobSubmitted)]
     for job in submitted:
-        assert at_work(report, set(job.task_ids)) <= (job.concurrency or len(job.task_ids))
+        shares = [job] if job.concurrency_key is None else [of for of in submitted if of.concurrency_key]
+        together = {id_ for of in shares for id_ in of.task_ids}
+        assert at_work(report, together) <= (job.concurrency or len(together))
     everyone = {id_ for job in submitted for id_ in job.task_ids if job.namespace != NEXT_DOOR}
     assert at_work(report, everyone) <= (plan.places or len(everyone))
 

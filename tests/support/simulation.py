@@ -63,8 +63,9 @@ class Plan:
     Processes are killed ``kills`` times, drained ``rests``, cut off ``cuts``, slow ``slows`` times, and each dies in
     the middle of ``deaths`` operations; ``cancels`` are of tasks, of jobs or of everything. ``memory_s`` is how long
     the server remembers message ids: with 0 nothing may rest on them. ``concurrency`` are the tasks of a job that may
-    work at a time, ``places`` those of the namespace; tasks, jobs and the namespace may cost so many dollars. Each
-    process' clock is wrong by up to ``skew_s``, and a submission is made ``repeats`` more times under its ids.
+    work at a time, or of all jobs if they share a ``key``, ``places`` those of the namespace; tasks, jobs and the
+    namespace may cost so many dollars. Each process' clock is wrong by up to ``skew_s``, and a submission is made
+    ``repeats`` more times under its ids.
     """
 
     seed: int
@@ -85,6 +86,7 @@ class Plan:
     skew_s: float = 0.0
     repeats: int = 0
     deaths: int = 0
+    key: str | None = None
 
     @classmethod
     def of(cls, seed: int) -> "Plan":
@@ -119,6 +121,7 @@ class Plan:
             skew_s=0.0 if calm else flow.choice((0.0, 2.0, 90.0)),
             repeats=0 if calm else flow.choice((0, 0, 1, 3)),
             deaths=0 if calm else flow.choice((0, 1, 3)),
+            key=flow.choice((None, None, "shop")),
         )
 
 
@@ -263,7 +266,8 @@ async def _use(plan: Plan, bus: MemoryBus, server: MemoryServer, dice: random.Ra
     async with client.following(), anyio.create_task_group() as users:
         for _ in range(plan.jobs):
             policy = replace(_policy(dice), max_cost_usd=plan.task_usd)
-            terms = Terms(concurrency=plan.concurrency, max_cost_usd=plan.job_usd)
+            key = plan.key if plan.concurrency else None
+            terms = Terms(concurrency=plan.concurrency, max_cost_usd=plan.job_usd, concurrency_key=key)
             job = await client.submit_bundle(_bundle(plan.tasks), policy, terms)
             report.jobs.append(job)
             for _ in range(plan.repeats):

@@ -1,6 +1,7 @@
 """Tasks that wait for their turn, through all actors on a bus in memory."""
 
 import hashlib
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -72,6 +73,29 @@ async def test_tasks_beyond_the_concurrency_of_their_job_begin_as_others_end():
 
     assert len(began) == 2
     assert [result.outcome for result in results] == ["completed"] * 5
+
+
+async def test_tasks_of_all_jobs_with_the_same_key_share_their_places():
+    shared, apart = (Terms(concurrency=2, concurrency_key=key) for key in ("database", "printer"))
+    async with world() as here:
+        here.engine.hold()
+        jobs = [await here.client.submit_bundle(many(name, 2), POLICY, shared) for name in "mno"]
+        await here.engine.has_begun(2)
+        jobs.append(await here.client.submit_bundle(many("p", 2), POLICY, apart))
+        await here.engine.has_begun(4)
+        began = list(here.engine.began)
+        here.engine.go.set()
+        results = [await here.client.wait(task.id) for job in jobs for task in job.tasks]
+
+    assert Counter(module[0] in "mno" for module in began) == {True: 2, False: 2}
+    assert [result.outcome for result in results] == ["completed"] * 8
+
+
+async def test_a_key_without_a_number_is_refused():
+    async with world() as here:
+        job = await here.client.submit_bundle(bundle("m"), POLICY, Terms(concurrency_key="database"))
+        with pytest.raises(InvalidSubmissionError, match=r"concurrency.*how many tasks with key 'database'"):
+            await here.client.wait(job.tasks[0].id)
 
 
 async def test_a_waiting_task_can_be_cancelled_and_takes_nobodys_turn():

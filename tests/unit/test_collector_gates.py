@@ -36,6 +36,19 @@ def test_a_task_passes_the_gate_of_its_job_before_that_of_its_namespace():
     assert gates.behind(ways, "namespace") == ()
 
 
+def test_a_job_with_a_key_has_its_places_at_the_gate_of_the_key_and_only_its_budget_at_its_own():
+    keyed = replace(submitted(), concurrency=2, concurrency_key="database")
+    limits = LimitsSet(namespace="default", places=3, set_at=NOW)
+
+    ways = gates.gates_of(replace(keyed, job_cost_usd=1.5), limits)
+
+    assert [(way.kind, way.limit.places) for way in ways] == [("job", None), ("key", 2), ("namespace", 3)]
+    assert ways[1].name == "database"
+    assert gates.behind(ways, "job") == ways[1:]
+    assert gates.behind(ways, "key") == ways[2:]
+    assert gates.gates_of(keyed, None) == ways[1:2]
+
+
 def test_a_task_waits_while_all_places_are_taken():
     assert gates.answer(gate("a"), 0) == "yes"
     assert gates.answer(gate("a", "b"), 0) == "wait"

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from tests.support.tasks import NOW, SNAPSHOT, TARGET, finished, history, submitted
 from testwright.history import JobHistory
-from testwright.submitter import core
+from testwright.submitter import asking, core
 from testwright_schemas import (
     CancelTasks,
     ContentClaimed,
@@ -233,9 +233,9 @@ def test_a_job_with_a_limit_on_its_cost_gives_each_task_an_equal_share():
     asked = submission("task-1", "task-2")
     own = replace(asked, max_cost_usd=3.0, policy=replace(asked.policy, max_cost_usd=2.0))
 
-    assert core.priced(replace(asked, max_cost_usd=3.0)).policy.max_cost_usd == 1.5
-    assert core.priced(own) == own
-    assert core.priced(asked) == asked
+    assert asking.priced(replace(asked, max_cost_usd=3.0)).policy.max_cost_usd == 1.5
+    assert asking.priced(own) == own
+    assert asking.priced(asked) == asked
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ def submit(
     fresh: terms.Fresh = False,
     supersede: terms.Supersede = False,
     concurrency: terms.TasksAtATime = None,
+    concurrency_key: terms.ConcurrencyKey = None,
     at: terms.At = None,
     every: terms.Every = None,
     cron: terms.Cron = None,
@@ -72,7 +73,15 @@ def submit(
         _tell_nothing(changed_since or "", as_json=as_json)
         return
     patient = policy.for_modules(wanted, len(bundled.targets))
-    stance = Terms(join=not fresh, supersede=supersede, concurrency=concurrency, max_cost_usd=max_job_cost)
+    if concurrency_key and concurrency is None:
+        raise InvalidSubmissionError("--concurrency", f"say how many tasks with key {concurrency_key!r} may be at work")
+    stance = Terms(
+        join=not fresh,
+        supersede=supersede,
+        concurrency=concurrency,
+        max_cost_usd=max_job_cost,
+        concurrency_key=concurrency_key,
+    )
     if timetable is None:
         job = with_client(lambda client: client.submit_bundle(bundled, patient, stance), server, namespace)
         tell_job(job, as_json=as_json)

@@ -31,6 +31,12 @@ TasksAtATime = Annotated[
     int | None,
     typer.Option("--concurrency", min=1, max=MAX_TASKS, metavar="N", help="Tasks of this job at a time. [no limit]"),
 ]
+ConcurrencyKey = Annotated[
+    str | None,
+    typer.Option(
+        "--concurrency-key", metavar="KEY", help="Have --concurrency count the tasks of all jobs with the same key."
+    ),
+]
 MaxJobCost = Annotated[
     float | None,
     typer.Option("--max-job-cost", min=0, metavar="USD", help="What all tasks of this job may cost together."),

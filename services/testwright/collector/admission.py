@@ -50,9 +50,12 @@ class Admission:
     async def ended(self, end: TaskFinished, job: JobHistory, stored: Stored) -> None:
         """Give the places of a task that has ended to those that wait."""
         asked = job.submitted
-        of_job = gates.gate_of_job(end.namespace, end.job_id, asked.concurrency, asked.max_cost_usd) if asked else None
-        of_namespace = gates.gate_of_namespace(end.namespace, await self._limits.of(end.namespace))
-        passed = [gate for gate in (of_job, of_namespace) if gate]
+        passed: list[Gate] = []
+        if asked:
+            told = gates.Asked(places=asked.concurrency, key=asked.concurrency_key, max_cost_usd=asked.max_cost_usd)
+            passed += gates.gates_of_job(end.namespace, end.job_id, told)
+        if of_namespace := gates.gate_of_namespace(end.namespace, await self._limits.of(end.namespace)):
+            passed.append(of_namespace)
         if passed:
             history = await self._archive.task(end.namespace, end.task_id, at_least=stored.sequence)
             end = gates.settled(end, history)

@@ -13,6 +13,9 @@ from msgspec.structs import replace
 from testwright.history import TaskHistory
 from testwright_schemas import PRIORITIES, GateKind, GateMoved, LimitsSet, Priority, Record, TaskFinished, TaskSubmitted
 
+ORDER: tuple[GateKind, ...] = ("job", "key", "namespace")
+"""Gates in the order in which a task passes them."""
+
 CENT = 0.000_001
 """Dollars by which sums of prices may differ from what they should be."""
 
@@ -43,16 +46,29 @@ def gates_of(task: TaskSubmitted, limits: LimitsSet | None) -> tuple[Gate, ...]:
         task: its submission.
         limits: of its namespace, if it has any.
     """
-    of_job = gate_of_job(task.namespace, task.job_id, task.concurrency, task.job_cost_usd)
+    told = Asked(places=task.concurrency, key=task.concurrency_key, max_cost_usd=task.job_cost_usd)
     of_namespace = gate_of_namespace(task.namespace, limits)
-    return tuple(gate for gate in (of_job, of_namespace) if gate)
+    return (*gates_of_job(task.namespace, task.job_id, told), *((of_namespace,) if of_namespace else ()))
 
 
-def gate_of_job(namespace: str, job_id: str, places: int | None, max_cost_usd: float | None) -> Gate | None:
-    """Return the gate of a job, ``None`` where it limits nothing."""
-    if places is None and max_cost_usd is None:
-        return None
-    return Gate(namespace=namespace, kind="job", name=job_id, limit=Limit(places=places, max_cost_usd=max_cost_usd))
+class Asked(Record, frozen=True, kw_only=True):
+    """What a job has asked for: ``places`` of its own, or those of a ``key``, and what all its tasks may cost."""
+
+    places: int | None = None
+    key: str | None = None
+    max_cost_usd: float | None = None
+
+
+def gates_of_job(namespace: str, job_id: str, asked: Asked) -> tuple[Gate, ...]:
+    """Return the gates that tasks pass because of what their job has asked for: its own, then that of its key."""
+    places = None if asked.key else asked.places
+    own = Gate(
+        namespace=namespace, kind="job", name=job_id, limit=Limit(places=places, max_cost_usd=asked.max_cost_usd)
+    )
+    gates = [own] if own.limit != Limit() else []
+    if asked.key:
+        gates.append(Gate(namespace=namespace, kind="key", name=asked.key, limit=Limit(places=asked.places)))
+    return tuple(gates)
 
 
 def gate_of_namespace(namespace: str, limits: LimitsSet | None) -> Gate | None:
@@ -151,5 +167,5 @@ def left(state: GateMoved, end: TaskFinished) -> GateMoved:
 
 
 def behind(gates: Iterable[Gate], kind: GateKind) -> tuple[Gate, ...]:
-    """Return the gates that lie behind the one of a kind: that of the namespace behind that of the job."""
-    return tuple(gate for gate in gates if kind == "job" and gate.kind == "namespace")
+    """Return the gates that lie behind the one of a kind."""
+    return tuple(gate for gate in gates if ORDER.index(gate.kind) > ORDER.index(kind))

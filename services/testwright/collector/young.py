@@ -78,6 +78,7 @@ class Young:
                         created_at=task.created_at,
                         concurrency=task.concurrency,
                         max_cost_usd=task.job_cost_usd,
+                        concurrency_key=task.concurrency_key,
                     )
                 )
             case _:

@@ -11,7 +11,7 @@ from testwright.bus import Bus, Stored
 from testwright.errors import TaskNotFoundError
 from testwright.history import JobHistory, TaskHistory
 from testwright.limits import Limits
-from testwright.submitter import core
+from testwright.submitter import asking, core
 from testwright.submitter.backlog import Backlog
 from testwright.submitter.contents import Contents
 from testwright.submitter.joins import joins
@@ -64,7 +64,7 @@ class _Submitter:
 
     async def submit(self, command: SubmitJob, stored: Stored) -> Sequence[Effect]:
         """Return what a submission leads to; where its tasks are to join others, it is decided which."""
-        command = core.priced(command)
+        command = asking.priced(command)
         claims = await self._claims(command)
         answer = core.submit(command, claims, self._engines, stored.time)
         for effect in answer:

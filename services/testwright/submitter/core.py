@@ -8,10 +8,9 @@ names the one it repeats: the old one keeps its result.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from msgspec.structs import replace
-
 from testwright.history import JobHistory, TaskHistory
-from testwright.submitter import joining
+from testwright.submitter import asking, joining
+from testwright.submitter.asking import Refusal
 from testwright_schemas import (
     CancelTasks,
     Effect,
@@ -29,9 +28,6 @@ from testwright_schemas import (
     TaskSpec,
     TaskSubmitted,
 )
-
-Refusal = tuple[str, str]
-"""The field that is wrong, and why."""
 
 
 class Claims(Record, frozen=True, kw_only=True):
@@ -81,10 +77,11 @@ def submit(
             concurrency=command.concurrency,
             job_cost_usd=command.max_cost_usd,
             alone=len(command.tasks) == 1,
+            concurrency_key=command.concurrency_key,
         )
         for spec in command.tasks
     ]
-    refusal = unserved(command, engines) or unpaid(command, claims.limits)
+    refusal = asking.refusal(command, engines, claims.limits)
     answer = _answer(command, tasks, refusal, claims, at)
     return (*answer, *_entries(command, tasks)) if is_acceptance(answer) else answer
 
@@ -230,6 +227,7 @@ def _answer(
         created_at=at,
         concurrency=command.concurrency if isinstance(command, SubmitJob) else None,
         max_cost_usd=command.max_cost_usd if isinstance(command, SubmitJob) else None,
+        concurrency_key=command.concurrency_key if isinstance(command, SubmitJob) else None,
     )
     return (Publish(message=job, once=True), *(Publish(message=task, once=True) for task in tasks))
 
@@ -250,35 +248,6 @@ def _entries(command: SubmitJob, tasks: Sequence[TaskSubmitted]) -> Iterator[Pub
                 supersede=command.supersede,
             )
             yield Publish(message=taken, once=True)
-
-
-def unserved(command: SubmitJob, engines: Collection[str]) -> Refusal | None:
-    """Return the engine of a submission that this bus has no queue for, as a refusal."""
-    for index, engine in enumerate(command.policy.engines):
-        if engine not in engines:
-            return f"policy.engines[{index}]", f"no engine {engine!r} here: there are {', '.join(sorted(engines))}"
-    return None
-
-
-def priced(command: SubmitJob) -> SubmitJob:
-    """Return a submission in which each task has a limit on its cost, if the job has one: an equal share."""
-    if command.max_cost_usd is None or command.policy.max_cost_usd is not None:
-        return command
-    share = command.max_cost_usd / len(command.tasks)
-    return replace(command, policy=replace(command.policy, max_cost_usd=share))
-
-
-def unpaid(command: SubmitJob, limits: LimitsSet | None) -> Refusal | None:
-    """Return a limit on the cost of a submission that can never be met, or is missing, as a refusal."""
-    price = command.policy.max_cost_usd
-    money = [each for each in (command.max_cost_usd, limits.max_cost_usd if limits else None) if each is not None]
-    if not money:
-        return None
-    if price is None:
-        return "policy.max_cost_usd", f"namespace {command.namespace!r} has a budget: say what a task may cost"
-    if price > min(money):
-        return "policy.max_cost_usd", f"a task may cost {price:g} USD, and all together {min(money):g} USD"
-    return None
 
 
 def _full(count: int, claims: Claims) -> Refusal | None:

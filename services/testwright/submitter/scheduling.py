@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from testwright import timetable
 from testwright.scheduled import Known
-from testwright.submitter import core
+from testwright.submitter import asking
 from testwright_schemas import (
     CancelSchedule,
     Effect,
@@ -45,7 +45,7 @@ def schedule(command: ScheduleJob, known: Known, engines: Collection[str], at: d
     once = command.timetable.at is not None
     if known.rejected or known.cancelled or (once and known.fired):
         return ()
-    refusal = _fault(command, at) or core.unserved(command.submission, engines)
+    refusal = _fault(command, at) or asking.unserved(command.submission, engines)
     if refusal and not known.set:
         field, reason = refusal
         names = {"namespace": command.namespace, "schedule_id": command.schedule_id}
@@ -61,7 +61,7 @@ def schedule(command: ScheduleJob, known: Known, engines: Collection[str], at: d
     return (Publish(message=accepted, once=True), Schedule(timer=_timer(command), at=command.timetable))
 
 
-def _fault(command: ScheduleJob, at: datetime) -> core.Refusal | None:
+def _fault(command: ScheduleJob, at: datetime) -> asking.Refusal | None:
     if command.submission.namespace != command.namespace:
         return "submission.namespace", f"must be {command.namespace!r}, as that of the schedule"
     if fault := timetable.fault(command.timetable):

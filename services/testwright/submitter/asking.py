@@ -1,0 +1,51 @@
+"""What a submission may ask for, whatever else was submitted: refused with the field and the reason. Pure."""
+
+from collections.abc import Collection
+
+from msgspec.structs import replace
+
+from testwright_schemas import LimitsSet, SubmitJob
+
+Refusal = tuple[str, str]
+"""The field that is wrong, and why."""
+
+
+def refusal(command: SubmitJob, engines: Collection[str], limits: LimitsSet | None) -> Refusal | None:
+    """Return what is wrong with a submission in itself, or under the limits of its namespace, if anything is."""
+    return unserved(command, engines) or _uncounted(command) or _unpaid(command, limits)
+
+
+def unserved(command: SubmitJob, engines: Collection[str]) -> Refusal | None:
+    """Return the engine of a submission that this bus has no queue for, as a refusal."""
+    for index, engine in enumerate(command.policy.engines):
+        if engine not in engines:
+            return f"policy.engines[{index}]", f"no engine {engine!r} here: there are {', '.join(sorted(engines))}"
+    return None
+
+
+def _uncounted(command: SubmitJob) -> Refusal | None:
+    """Return a key without a number as a refusal."""
+    if command.concurrency_key is None or command.concurrency is not None:
+        return None
+    return "concurrency", f"say how many tasks with key {command.concurrency_key!r} may be worked on at a time"
+
+
+def priced(command: SubmitJob) -> SubmitJob:
+    """Return a submission in which each task has a limit on its cost, if the job has one: an equal share."""
+    if command.max_cost_usd is None or command.policy.max_cost_usd is not None:
+        return command
+    share = command.max_cost_usd / len(command.tasks)
+    return replace(command, policy=replace(command.policy, max_cost_usd=share))
+
+
+def _unpaid(command: SubmitJob, limits: LimitsSet | None) -> Refusal | None:
+    """Return a limit on the cost of a submission that can never be met, or is missing, as a refusal."""
+    price = command.policy.max_cost_usd
+    money = [each for each in (command.max_cost_usd, limits.max_cost_usd if limits else None) if each is not None]
+    if not money:
+        return None
+    if price is None:
+        return "policy.max_cost_usd", f"namespace {command.namespace!r} has a budget: say what a task may cost"
+    if price > min(money):
+        return "policy.max_cost_usd", f"a task may cost {price:g} USD, and all together {min(money):g} USD"
+    return None

@@ -13,7 +13,7 @@ import pytest
 from tests.support.cli import Running, Shell
 from tests.support.nats_server import World, nats_world
 from testwright.background import together
-from testwright_schemas import subjects
+from testwright_schemas import MessageDeadLettered, envelope, subjects
 
 pytestmark = pytest.mark.nats
 
@@ -329,11 +329,16 @@ async def test_a_dead_letter_is_listed_and_sent_again(shell: Shell) -> None:
             with anyio.fail_after(10):
                 await anext(aiter(buried))
 
-        [letter] = (await known.run("dead", "list", "--json")).json
-        resent = await known.run("dead", "retry", letter["letter_id"])
+            [letter] = (await known.run("dead", "list", "--json")).json
+            resent = await known.run("dead", "retry", letter["letter_id"])
+            with anyio.fail_after(10):
+                again = envelope.decode((await anext(aiter(buried))).data, MessageDeadLettered)
 
     assert letter["consumer"] == "submitter"
     assert (resent.code, letter["letter_id"] in resent.out) == (0, True)
+    # It was queued and handled once more, and can be read no better than before.
+    assert (again.subject, again.data, again.deliveries) == (letter["subject"], b"{", 1)
+    assert again.sequence > letter["sequence"]
 
 
 async def test_an_actor_does_not_start_where_the_topology_is_missing(shell: Shell) -> None:

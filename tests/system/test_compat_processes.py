@@ -23,12 +23,13 @@ async def main():
 asyncio.run(main())
 """
 SUBMIT = """
-import asyncio, sys
+import asyncio, os, signal, sys
 from testwright import OpenHandsTestGenerator, Policy
 async def main():
     policy = Policy(repeats=1, mutants=False, python=sys.executable)
     generator = OpenHandsTestGenerator(engine="scripted", policy=policy, check_engine=False)
-    print(await generator.submit_test_generation_task(sys.argv[1], sys.argv[2]))
+    print(await generator.submit_test_generation_task(sys.argv[1], sys.argv[2]), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(main())
 """
 
@@ -43,19 +44,22 @@ def generator(plant: Plant) -> OpenHandsTestGenerator:
     return OpenHandsTestGenerator(plant.client, "scripted", policy=POLICY, check_engine=False)
 
 
-async def script(plant: Plant, source: str, *arguments: str) -> str:
+async def script(plant: Plant, source: str, *arguments: str, status: int = 0) -> str:
     with anyio.fail_after(60):
-        done = await anyio.run_process(
-            [sys.executable, "-c", source, *arguments], env={**os.environ, "NATS_URL": plant.url}, stderr=None
-        )
+        command = [sys.executable, "-c", source, *arguments]
+        done = await anyio.run_process(command, env={**os.environ, "NATS_URL": plant.url}, stderr=None, check=False)
+    assert done.returncode == status
     return done.stdout.decode().strip()
 
 
-async def test_one_process_submits_another_fetches_and_a_third_can_again(plant: Plant, tmp_path: Path) -> None:
-    await plant.start_all()
+async def test_one_process_submits_and_is_killed_another_fetches_and_a_third_can_again(
+    plant: Plant, tmp_path: Path
+) -> None:
     module = project(tmp_path / "calc")
 
-    task_id = await script(plant, SUBMIT, str(module), str(tmp_path / "out"))
+    # Nobody has even seen it when its client is gone.
+    task_id = await script(plant, SUBMIT, str(module), str(tmp_path / "out"), status=-signal.SIGKILL)
+    await plant.start_all()
     await (await plant.stage.call()).deliver()
     first = json.loads(await script(plant, FETCH, task_id))
     second = json.loads(await script(plant, FETCH, task_id))

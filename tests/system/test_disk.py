@@ -30,9 +30,9 @@ def event(number: int) -> str:
     return subjects.task_event("default", f"t{number}", "finished")
 
 
-async def publish(bus: Bus, confirmed: list[int]) -> None:
-    """Publish again and again until that fails; ``confirmed`` gets the sequences."""
-    for number in range(1000):
+async def publish(bus: Bus, confirmed: list[int], times: int = 1000) -> None:
+    """Publish again and again, or until that fails; ``confirmed`` gets the sequences."""
+    for number in range(len(confirmed), len(confirmed) + times):
         receipt = await bus.publish(event(number), b"x" * 50_000, message_id=f"{number}")
         confirmed.append(receipt.sequence)
 
@@ -82,8 +82,9 @@ async def test_a_disk_without_a_byte_left_costs_nothing_that_was_confirmed_and_w
         async with serving(world.url, engine), client.following():
             before = await client.submit_bundle(bundle(), POLICY)
             assert (await client.wait(before.tasks[0].id, timeout=60)).outcome == "completed"
-            rest = fill(disk)
             confirmed: list[int] = []
+            await publish(impatient, confirmed, times=20)
+            rest = fill(disk)
             with pytest.raises(PublishTimeoutError, match="it may be stored"):
                 await publish(impatient, confirmed)
             result = await client.results(before.tasks[0].id)
@@ -95,8 +96,12 @@ async def test_a_disk_without_a_byte_left_costs_nothing_that_was_confirmed_and_w
             await world.restart()
             again = await client.submit_bundle(bundle(), POLICY)
             assert (await client.wait(again.tasks[0].id, timeout=60)).outcome == "completed"
+            assert await Client(await world.connect("reader")).results(before.tasks[0].id) == result
+            assert len(confirmed) >= 20
             for sequence in confirmed:
-                assert await impatient.get(subjects.EVENTS, sequence) is not None
+                stored = await impatient.get(subjects.EVENTS, sequence)
+                assert stored is not None
+                assert stored.data == b"x" * 50_000
 
 
 async def test_work_that_is_under_way_when_the_disk_fills_up_is_finished_once_there_is_room(tmp_path: Path) -> None:

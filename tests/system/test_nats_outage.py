@@ -194,14 +194,30 @@ async def test_all_work_is_done_though_the_server_crashes_under_it(world: World)
 
 
 async def test_a_server_that_hangs_for_a_moment_is_waited_for(world: World, bus: Bus) -> None:
-    found: list[Stored] = []
-    async with bus.feed(subjects.EVENTS, [subjects.task_event()]) as feed, anyio.create_task_group() as tasks:
+    impatient = await world.connect("impatient", publish_timeout_s=0.3)
+    confirmed = anyio.Event()
+
+    async def tell() -> None:
+        await told(bus, event(1), b"done")
+        confirmed.set()
+
+    async def ask_until_frozen() -> None:
+        for _ in range(10_000):  # the signal may take a moment
+            await told(impatient, event(2), b"is it frozen?")
+
+    async with bus.feed(subjects.EVENTS, [event(1)]) as feed, anyio.create_task_group() as tasks:
         world.freeze()
-        tasks.start_soon(told, bus, event(1), b"done")
-        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(PublishTimeoutError):
+            await ask_until_frozen()
+        tasks.start_soon(tell)
+        with anyio.move_on_after(1):
+            await confirmed.wait()
+        assert not confirmed.is_set()
         world.thaw()
 
         found = await heard(feed, 1)
+        with anyio.fail_after(10):
+            await confirmed.wait()
 
     assert [stored.data for stored in found] == [b"done"]
 

@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.processes import POLICY, Plant, all_ended, first, local_plant, project, watched
+from testwright.client import Client
 from testwright.errors import InvalidSubmissionError
 from testwright.snapshots.bundle import bundle
 from testwright_schemas import (
@@ -20,6 +21,7 @@ from testwright_schemas import (
     MessageDeadLettered,
     RetryPolicy,
     SubmitJob,
+    TaskCancelRequested,
     TaskFinished,
     TaskSpec,
     envelope,
@@ -27,6 +29,9 @@ from testwright_schemas import (
 )
 
 pytestmark = pytest.mark.nats
+
+GONE_S = 2.0
+"""Seconds within which nothing is left of work that a cancel was stored for: the promise; it takes milliseconds."""
 
 
 @pytest.fixture
@@ -67,11 +72,14 @@ async def test_cancelling_a_running_task_kills_what_its_engine_started(site: Pla
     with watched(token) as processes:
         assert len(processes) >= 2
 
-        await site.client.cancel(task, reason="not needed")
+        async with site.client.watch() as events:
+            await site.client.cancel(task, reason="not needed")
+            await first(events, TaskCancelRequested)
+            with anyio.fail_after(GONE_S):
+                await all_ended(processes)
         ended = await result(site, task)
 
         assert (ended.outcome, cause(ended)) == ("cancelled", "cancelled")
-        await all_ended(processes)
     other = await submitted(site, module)
     await (await site.stage.call()).fail("nothing-found", retryable=False)
     assert (await result(site, other)).outcome == "failed"
@@ -229,6 +237,23 @@ async def test_whoever_waits_for_a_refused_task_is_told_why(site: Plant, module:
         await result(site, task)
 
     assert caught.value.field == "policy.engines[1]"
+
+
+async def test_a_job_with_one_task_that_is_refused_is_refused_as_a_whole(site: Plant, tmp_path: Path) -> None:
+    submitter = await site.start("submitter")
+    modules = [project(tmp_path, name) for name in ("one", "two", "three")]
+    taken = await submitted(site, modules[0])
+    await submitter.says("handled", "command.default.submit")
+    ids = iter(["task-one", taken, "task-three", "job-three"])
+
+    async with Client(site.client.bus, new_id=lambda _: next(ids)).following() as client:
+        job = await client.submit(modules, POLICY)
+        for task in job.tasks:
+            with pytest.raises(InvalidSubmissionError) as caught:
+                await client.wait(task.id, timeout=60)
+            assert caught.value.field == "tasks[1].task_id"
+
+    assert [await site.kinds(task.id) for task in job.tasks] == [[], ["submitted"], []]
 
 
 async def test_a_submission_of_the_wrong_shape_is_rejected_by_field(site: Plant, module: Path) -> None:

@@ -1,4 +1,7 @@
-"""Writes what was measured last into the page of the documentation about it, between two marks."""
+"""Writes what was measured last into the page of the documentation about it, between two marks.
+
+What the page has of other benchmarks stays.
+"""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -9,13 +12,14 @@ from benchmarks.table import RESULTS
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- figures begin -->", "<!-- figures end -->"
+HEADING = "### `"
 
 
 def table(result: dict[str, Any]) -> Iterator[str]:
     """Yield the lines of one benchmark."""
     name, _, about = result["title"].partition(": ")
     machine = result["machine"]
-    yield f"### `{name}`: {about}"
+    yield f"{HEADING}{name}`: {about}"
     yield ""
     yield f"Python {machine['python']}, {machine['cpus']} cores, load {machine['load']:.1f} at the end."
     yield ""
@@ -44,8 +48,15 @@ async def main(names: Sequence[str]) -> None:
     """Put the results of these benchmarks, or of all that have any, in place of what the page says now."""
     found = sorted(RESULTS.glob("*.json"))
     results = [json.loads(path.read_text()) for path in found if not names or path.stem in names]
-    lines = [line for result in results for line in table(result)]
     before, _, rest = PAGE.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
+    told, _, after = rest.partition(END)
+    sections = dict(_sections(told)) | dict(_sections("\n".join(line for each in results for line in table(each))))
+    lines = [line for _, section in sorted(sections.items()) for line in (section.strip(), "")]
     PAGE.write_text("\n".join([f"{before}{BEGIN}", "", *lines, f"{END}{after}"]))
-    print(f"{len(results)} benchmarks in {PAGE.name}: {', '.join(path.stem for path in found)}")
+    print(f"{len(results)} benchmarks in {PAGE.name}: {', '.join(result['title'] for result in results)}")
+
+
+def _sections(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the name and the text of each benchmark."""
+    for section in text.split(HEADING)[1:]:
+        yield section.partition("`")[0], HEADING + section

@@ -44,7 +44,9 @@ def test_the_page_names_every_benchmark() -> None:
     assert [name for name in sorted(names) if f"| `{name}` |" not in page] == []
 
 
-async def test_results_take_the_place_of_those_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_results_take_the_place_of_those_before_and_leave_others_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     result = {
         "title": "speed: of light",
         "machine": {"python": "3.11.7", "cpus": 2, "load": 0.5},
@@ -56,7 +58,8 @@ async def test_results_take_the_place_of_those_before(tmp_path: Path, monkeypatc
     }
     (tmp_path / "speed.json").write_text(json.dumps(result))
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    told = "### `speed`: of sound\nold\n### `weight`: of air\nkept\n"
+    page.write_text(f"before\n{report.BEGIN}\n{told}{report.END}\nafter\n")
     monkeypatch.setattr(report, "RESULTS", tmp_path)
     monkeypatch.setattr(report, "PAGE", page)
 
@@ -65,4 +68,5 @@ async def test_results_take_the_place_of_those_before(tmp_path: Path, monkeypatc
     text = page.read_text()
     assert "| a | 1,234 ms | 2.00 x b | ≤ 1.3: **missed** |" in text
     assert "old" not in text
+    assert text.index("of light") < text.index("### `weight`: of air\nkept") < text.index(report.END)
     assert (text.startswith("before\n"), text.endswith("after\n")) == (True, True)

@@ -33,12 +33,13 @@ class Channel:
     def say(self, type_: str, **fields: Any) -> None:
         """Send an event with these fields."""
         if os.getpid() == self._owner:
-            write_line(self._fd, f"{self._token} {json.dumps({'type': type_, **fields})}")
+            # Half a character, as in the name of a file that is no text, is none that the host can read.
+            write_line(self._fd, f"{self._token} {json.dumps({'type': type_, **fields}, ensure_ascii=False)}")
 
 
 def write_line(fd: int, text: str) -> None:
     """Write one line at once: what was said survives even an ``os._exit`` right after it."""
-    data = memoryview(text.encode() + b"\n")
+    data = memoryview(text.encode(errors="replace") + b"\n")
     while data:
         data = data[os.write(fd, data) :]
 

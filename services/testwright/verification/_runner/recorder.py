@@ -185,9 +185,12 @@ def _called(item: pytest.Item) -> End:
 def _end_in(line: bytes) -> End:
     """Read what a test's own process says of it; that may be anything."""
     try:
-        return End(**json.loads(line))
+        end = End(**json.loads(line))
+        if all(isinstance(text, str) for text in (end.outcome, end.kind, end.reason, end.detail, *end.touched)):
+            return end
     except (ValueError, TypeError, RecursionError):
-        return End("died", reason="what its process reports cannot be read")
+        pass
+    return End("died", reason="what its process reports cannot be read")
 
 
 def _outcome(report: pytest.TestReport) -> str:

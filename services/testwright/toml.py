@@ -4,25 +4,21 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any, cast
 
-MOST_LEVELS = 100
-"""Tables and arrays inside each other; who looks at each of them calls itself."""
+from testwright import nesting
 
 
 def parse(text: str) -> dict[str, Any]:
     """Return the table that a document is.
 
     Raises:
-        ValueError: it is no TOML, or nested deeper than ``MOST_LEVELS``; says where and why.
+        ValueError: it is no TOML, or nested deeper than ``nesting.MOST_LEVELS``; says where and why.
     """
     try:
         document = tomllib.loads(text)
     except RecursionError as error:
         raise ValueError("brackets are nested too deep") from error
-    level: list[object] = [document]
-    for _ in range(MOST_LEVELS):
-        level = [each for value in level for each in _inside(value)]
-    if level:
-        raise ValueError(f"tables are nested deeper than {MOST_LEVELS} levels")
+    if nesting.is_deep(document):
+        raise ValueError(f"tables are nested deeper than {nesting.MOST_LEVELS} levels")
     return document
 
 
@@ -34,9 +30,3 @@ def table(document: Mapping[str, Any], *path: str) -> dict[str, Any]:
         if not isinstance(found, dict):
             return {}
     return cast("dict[str, Any]", found)
-
-
-def _inside(value: object) -> list[object]:
-    if isinstance(value, dict):
-        return list(cast("dict[str, object]", value).values())
-    return cast("list[object]", value) if isinstance(value, list) else []

@@ -13,7 +13,7 @@ from typing import Any
 atheris: Any = import_module("atheris")
 
 with atheris.instrument_imports(include=["testwright", "testwright_schemas"]):
-    from tests.fuzz.seeds import seeds
+    from tests.fuzz.seeds import poisoned, seeds
     from tests.fuzz.targets import TARGETS
 
 
@@ -22,7 +22,7 @@ def main(name: str = "", seconds: str = "60") -> None:
     if name not in TARGETS:
         sys.exit(f"usage: just fuzz TARGET [SECONDS]; targets: {', '.join(TARGETS)}")
     with tempfile.TemporaryDirectory() as corpus:
-        for number, seed in enumerate(seeds(name)):
+        for number, seed in enumerate(each for good in seeds(name) for each in (good, *poisoned(good))):
             Path(corpus, str(number)).write_bytes(seed)
         atheris.Setup([sys.argv[0], f"-max_total_time={seconds}", "-timeout=10", corpus], TARGETS[name])
         atheris.Fuzz()

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from tests.fuzz.readers import READERS
 from testwright.bus._nats_credentials import bare, credentials, public
 from testwright.bus._nats_wire import denied, parse_headers
 from testwright.cli import duration
@@ -27,7 +28,7 @@ from testwright.snapshots import archive
 from testwright.timetable import fault as timetable_fault
 from testwright.timetable import next_after
 from testwright.verification import bundle as evidence
-from testwright.verification import candidate, events, report
+from testwright.verification import candidate, events, links, report
 from testwright.workflow import definition
 from testwright_schemas import CommandMessage, EventMessage, Timetable, WorkMessage, envelope, is_word, subjects
 
@@ -161,7 +162,7 @@ def bundles(data: bytes) -> None:
             file = Path(folder, "unpacked", part)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
-        evidence.read(Path(folder, "unpacked"))
+        links.account(evidence.read(Path(folder, "unpacked")))
     with suppress(msgspec.DecodeError):
         report.decode(data)
 
@@ -216,6 +217,7 @@ TARGETS = MappingProxyType(
             timetables,
             server_addresses,
             engine_files,
+            *READERS,
         )
     }
 )

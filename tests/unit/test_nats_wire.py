@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from testwright.bus._nats_credentials import public
-from testwright.bus._nats_wire import Message, block, command, denied, origin, parse_headers, timestamp
+from testwright.bus._nats_wire import Message, answered, block, command, denied, origin, parse_headers, timestamp
 
 TOKEN = st.text("abcXYZ-_0123", min_size=1, max_size=8)
 NUMBER = st.integers(0, 2**53)
@@ -77,6 +77,17 @@ def test_a_message_that_was_delivered_is_no_status_whatever_its_headers_say() ->
     delivered = Message("a", "$JS.ACK.S.C.1.1.1.1.0", b"", {"Status": "404"})
 
     assert (delivered.status, Message("a", "", b"", {"Status": "404"}).status) == ("", "404")
+
+
+@pytest.mark.parametrize("rest", ["", "S.C", "S.C.1.1.1.soon.0", f"S.C.1.1.1.{10**30}.0"])
+def test_what_is_no_ack_subject_is_refused_as_such(rest: str) -> None:
+    with pytest.raises(ValueError, match="is no ack subject"):
+        origin(f"$JS.ACK.{rest}")
+
+
+def test_a_refusal_to_answer_concerns_the_queue_if_it_names_one() -> None:
+    assert answered("$JS.ACK.S.C.1.1.1.1.0") == "$JS.ACK.S.C"
+    assert answered("$JS.ACK.S") == "$JS.ACK.S"
 
 
 def test_times_are_told_in_utc() -> None:

@@ -80,6 +80,7 @@ def test_a_fallback_gets_no_options_that_were_chosen_for_another_model() -> None
         (COMPLETIONS, b"not JSON"),
         (COMPLETIONS, b""),
         (COMPLETIONS, b'{"a":' * 100_000),
+        (COMPLETIONS, b'{"messages":' + b"[" * 700 + b"]" * 700 + b"}"),
         (COMPLETIONS, b'{"n": 50}'),
         (RESPONSES, b'{"background": true}'),
     ],

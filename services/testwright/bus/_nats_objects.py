@@ -58,9 +58,9 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     bucket: str
-    nuid: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]+$")]
+    nuid: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]+\Z")]
     size: int
-    chunks: int
+    chunks: Annotated[int, msgspec.Meta(ge=0)]
     digest: str
 
 

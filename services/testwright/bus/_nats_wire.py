@@ -61,10 +61,17 @@ Handler = Callable[[Message], None]
 
 @lru_cache(maxsize=256)
 def origin(reply: str) -> Origin:
-    """Return what an ack subject says; that of one delivery is asked for several times."""
-    stream, consumer, count, sequence, delivery, nanos, pending = _about(reply)
-    time = _EPOCH + timedelta(microseconds=int(nanos) // 1000)
-    return Origin(stream, consumer, int(count), int(sequence), int(delivery), time, int(pending))
+    """Return what an ack subject says; that of one delivery is asked for several times.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        stream, consumer, count, sequence, delivery, nanos, pending = _about(reply)
+        time = _EPOCH + timedelta(microseconds=int(nanos) // 1000)
+        return Origin(stream, consumer, int(count), int(sequence), int(delivery), time, int(pending))
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{reply[:200]!r} is no ack subject") from error
 
 
 def answers_to(stream: str, consumer: str) -> str:
@@ -73,8 +80,9 @@ def answers_to(stream: str, consumer: str) -> str:
 
 
 def answered(reply: str) -> str:
-    """Return ``answers_to`` the queue that an ack subject belongs to."""
-    return answers_to(*_about(reply)[:2])
+    """Return ``answers_to`` the queue that an ack subject belongs to; the subject itself if it is none."""
+    about = _about(reply)
+    return answers_to(*about[:2]) if len(about) > 1 else reply
 
 
 Delivered = tuple[str, ...]

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from testwright import nesting
 from testwright.engines.openhands.spending import Tokens
 from testwright_schemas import envelope
 
@@ -49,6 +50,8 @@ class Call:
             fields = envelope.decode(body, dict[str, Any])
         except msgspec.DecodeError as error:
             raise BadCallError(f"not a JSON object: {error}") from None
+        if nesting.is_deep(fields):
+            raise BadCallError(f"nested deeper than {nesting.MOST_LEVELS} levels")
         if fields.get("n") not in {None, 1} or fields.get("background"):
             raise BadCallError("one answer a call, and while it is waited for")
         caps = _CAPS[path]

@@ -41,6 +41,13 @@ MAY_READ_THE_ENVIRONMENT = {
     "services/testwright/verification/_runner/watch.py": "runs in the sandbox, too, and looks for what tests leave",
 }
 
+MAY_READ_JSON = {
+    "schemas/testwright_schemas/envelope.py": "the one place that has every error of a reader be one",
+    "services/testwright/collecting.py": "reads what it has just written",
+    "services/testwright/workflow/runs.py": "reads what it has just written, too",
+}
+MAY_READ_TOML = {"services/testwright/toml.py": "the one place, for the same reason"}
+
 Law = Callable[[ast.AST], Iterator[ast.AST]]
 
 
@@ -98,6 +105,32 @@ def environment_reads(tree: ast.AST) -> Iterator[ast.AST]:
                 pass
 
 
+def json_readers(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield every use of what reads JSON and raises more than one error at what is none."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(
+                value=ast.Attribute(value=ast.Name(id="msgspec"), attr="json"), attr="decode" | "Decoder"
+            ):
+                yield node
+            case ast.ImportFrom(module="msgspec.json"):
+                yield node
+            case _:
+                pass
+
+
+def toml_readers(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield every import of what reads TOML and raises more than one error at what is none."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names) if "tomllib" in {name.name for name in names}:
+                yield node
+            case ast.ImportFrom(module="tomllib"):
+                yield node
+            case _:
+                pass
+
+
 def sources(*folders: str) -> Iterator[Path]:
     for folder in folders:
         yield from sorted((ROOT / folder).rglob("*.py"))
@@ -128,6 +161,11 @@ def test_subjects_are_spelled_in_one_place() -> None:
 
 def test_settings_is_the_only_reader_of_the_environment() -> None:
     assert offenders(environment_reads, *PRODUCT, allowed=MAY_READ_THE_ENVIRONMENT) == []
+
+
+def test_what_others_wrote_is_read_in_one_place() -> None:
+    assert offenders(json_readers, *PRODUCT, allowed=MAY_READ_JSON) == []
+    assert offenders(toml_readers, *PRODUCT, allowed=MAY_READ_TOML) == []
 
 
 def too_long(limit: int, *folders: str) -> dict[str, int]:
@@ -174,6 +212,11 @@ def test_import_contracts_hold() -> None:
         (environment_reads, "import os\nhome = os.environ['HOME']"),
         (environment_reads, "import os\nhome = os.getenv('HOME')"),
         (environment_reads, "from os import environ"),
+        (json_readers, "import msgspec\nevents = msgspec.json.Decoder(Event)"),
+        (json_readers, "import msgspec\nevent = msgspec.json.decode(data, type=Event)"),
+        (json_readers, "from msgspec.json import decode"),
+        (toml_readers, "import tomllib"),
+        (toml_readers, "from tomllib import loads"),
     ],
 )
 def test_a_law_refuses_what_breaks_it(law: Law, bad: str) -> None:
@@ -191,6 +234,8 @@ def test_a_law_refuses_what_breaks_it(law: Law, bad: str) -> None:
         (spelled_subjects, "group = 'testwright.engines'"),
         (spelled_subjects, "name = 'testwright.workflow'"),
         (environment_reads, "import os\nos.getpid()"),
+        (json_readers, "event = envelope.decode(data, Event)\ntext = msgspec.json.encode(event)"),
+        (toml_readers, "from testwright import toml\ntoml.parse(text)"),
     ],
 )
 def test_a_law_lets_pass_what_keeps_it(law: Law, good: str) -> None:

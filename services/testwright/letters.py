@@ -2,13 +2,14 @@
 
 from testwright.bus import Bus, Reader
 from testwright.errors import DeadLetterNotFoundError
-from testwright_schemas import MessageDeadLettered, envelope, subjects
+from testwright.watching import newest
+from testwright_schemas import MessageDeadLettered, subjects
 
 
 async def dead_letters(bus: Reader, namespace: str) -> list[MessageDeadLettered]:
-    """Return the dead letters of a namespace that are still kept, oldest first."""
-    found = bus.last_per_subject(subjects.EVENTS, [subjects.dead_event(namespace)])
-    return [envelope.decode(stored.data, MessageDeadLettered) async for stored in found]
+    """Return the dead letters of a namespace that are still kept and can be read, oldest first."""
+    found = newest(bus, [subjects.dead_event(namespace)])
+    return [event async for _, event in found if isinstance(event, MessageDeadLettered)]
 
 
 async def resend(bus: Bus, letter: MessageDeadLettered) -> None:

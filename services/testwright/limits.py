@@ -7,6 +7,7 @@ import msgspec
 from anyio.abc import TaskStatus
 
 from testwright.bus import Bus, Stored
+from testwright.watching import newest
 from testwright_schemas import LimitsSet, envelope, subjects
 
 log = logging.getLogger("testwright.limits")
@@ -70,7 +71,7 @@ class Limits:
 
 
 async def known(bus: Bus) -> list[LimitsSet]:
-    """Return the limits that are set, those for everyone last."""
-    events = bus.last_per_subject(subjects.EVENTS, [subjects.limits_event()])
-    found = [envelope.decode(event.data, LimitsSet) async for event in events]
+    """Return the limits that are set and can be read, those for everyone last."""
+    events = newest(bus, [subjects.limits_event()])
+    found = [event async for _, event in events if isinstance(event, LimitsSet)]
     return sorted(found, key=lambda told: (told.everyone, told.namespace))

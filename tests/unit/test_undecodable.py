@@ -3,11 +3,13 @@
 from collections.abc import Awaitable, Callable
 
 import anyio
+import msgspec
 import pytest
 
 from tests.support.buses import MemoryWorld
 from tests.support.tasks import NOW, submitted
 from tests.unit.test_giving_up import letters, say, settled
+from testwright import limits
 from testwright.background import beside
 from testwright.bus import Bus
 from testwright.client import Client
@@ -17,7 +19,7 @@ from testwright.gateway.tables import ALL
 from testwright.submitter.backlog import Backlog
 from testwright.voice import Archive
 from testwright.watching import newest, watched
-from testwright_schemas import JobSubmitted, TaskFinished, envelope, subjects
+from testwright_schemas import JobSubmitted, LimitsSet, MessageDeadLettered, TaskFinished, envelope, subjects
 
 UNREADABLE = {
     "no JSON": b"{",
@@ -107,3 +109,20 @@ async def test_open_tasks_are_counted_by_the_jobs_that_can_be_read(world: Memory
     with anyio.fail_after(60):
         async with beside(backlog.follow):
             assert await backlog.open_tasks("default") == 2
+
+
+@every_unreadable
+async def test_dead_letters_and_limits_are_listed_without_those_that_nobody_can_read(
+    world: MemoryWorld, data: bytes
+) -> None:
+    await garbled(world, data, subjects.dead_event("default", "letter-1"))
+    bus = await garbled(world, data, subjects.limits_event("other", "own"))
+    place = {"stream": "EVENTS", "subject": "s", "sequence": 1, "consumer": "c"}
+    told = {"namespace": "default", "letter_id": "letter-2", "reason": "r", "deliveries": 1, "data": b"x"}
+    letter = msgspec.convert({"type": "message-dead-lettered", **place, **told}, MessageDeadLettered)
+    limit = LimitsSet(namespace="default", places=3, set_at=NOW)
+    await say(world, letter)
+    await say(world, limit)
+
+    assert await Client(bus).dead_letters() == [letter]
+    assert await limits.known(bus) == [limit]

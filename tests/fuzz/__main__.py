@@ -3,6 +3,7 @@
 Exits with 1 at the first input that the target neither takes nor refuses as it should, and leaves it in ``crash-…``.
 """
 
+import logging
 import sys
 import tempfile
 from importlib import import_module
@@ -21,6 +22,7 @@ def main(name: str = "", seconds: str = "60") -> None:
     """Run one target until it fails or the time is over."""
     if name not in TARGETS:
         sys.exit(f"usage: just fuzz TARGET [SECONDS]; targets: {', '.join(TARGETS)}")
+    logging.disable()
     with tempfile.TemporaryDirectory() as corpus:
         for number, seed in enumerate(each for good in seeds(name) for each in (good, *poisoned(good))):
             Path(corpus, str(number)).write_bytes(seed)

@@ -81,6 +81,7 @@ _SEEDS: dict[str, list[bytes]] = {
     ],
     "driver_lines": [b'{"kind":"action","iteration":1,"tool":"terminal","command":"ls"}'],
     "calls": [
+        b'{"n":{},"stream":[],"max_tokens":{},"background":[]}',
         b'{"model":"m","messages":[],"stream":true,"max_tokens":5}',
         b'{"model":"m","input":"x","max_output_tokens":5}',
     ],

@@ -82,6 +82,7 @@ def test_a_fallback_gets_no_options_that_were_chosen_for_another_model() -> None
         (COMPLETIONS, b'{"a":' * 100_000),
         (COMPLETIONS, b'{"messages":' + b"[" * 700 + b"]" * 700 + b"}"),
         (COMPLETIONS, b'{"n": 50}'),
+        (COMPLETIONS, b'{"n": {}}'),
         (RESPONSES, b'{"background": true}'),
     ],
 )

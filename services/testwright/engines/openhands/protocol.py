@@ -52,7 +52,7 @@ class Call:
             raise BadCallError(f"not a JSON object: {error}") from None
         if nesting.is_deep(fields):
             raise BadCallError(f"nested deeper than {nesting.MOST_LEVELS} levels")
-        if fields.get("n") not in {None, 1} or fields.get("background"):
+        if fields.get("n") not in (None, 1) or fields.get("background"):
             raise BadCallError("one answer a call, and while it is waited for")
         caps = _CAPS[path]
         asked = [fields[name] for name in caps if isinstance(fields.get(name), int)]

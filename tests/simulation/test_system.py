@@ -120,6 +120,22 @@ def test_every_task_ends_once_as_what_was_submitted_and_nothing_is_left(seed: in
         assert history.finished.error is None or history.finished.error.cause != "deadline-exceeded"
 
 
+def test_no_timer_of_an_ended_task_is_left_but_the_deadline_of_one_that_ended_minutes_after_its_submission(seed: int):
+    report = report_of(seed)
+
+    said = {event.subject: event.time for event in report.events}
+    for _, task_id, kind in (subject.rsplit(".", 2) for subject in report.timers):
+        [submitted] = [at for subject, at in said.items() if subject.endswith(f"task.{task_id}.submitted")]
+        [ended] = [at for subject, at in said.items() if subject.endswith(f"task.{task_id}.finished")]
+        # It may be set, or set once more, after whoever met the end has taken back what was there.
+        assert kind == "deadline-0"
+        assert ended - submitted < timedelta(seconds=LATE_S)
+
+
+def test_where_nothing_goes_wrong_no_timer_of_an_ended_task_is_left(calm_seed: int):
+    assert report_of(calm_seed).timers == []
+
+
 def test_every_job_counts_each_of_its_tasks_once_and_as_what_it_ended(seed: int):
     report = report_of(seed)
 

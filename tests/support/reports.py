@@ -18,6 +18,7 @@ class Report:
         jobs: what was submitted.
         neighbours: what another namespace submitted behind that; it is limited to nothing.
         queued: commands, work items and timers that are left.
+        timers: that were left some minutes after the last end, before any deadline.
         spent: dollars that each task has really cost.
     """
 
@@ -25,6 +26,7 @@ class Report:
     jobs: list[Job] = field(default_factory=list[Job])
     neighbours: list[Job] = field(default_factory=list[Job])
     queued: int = 0
+    timers: list[str] = field(default_factory=list[str])
     spent: dict[str, float] = field(default_factory=dict[str, float])
 
     def bill(self, task_id: str, usd: float) -> None:

@@ -52,6 +52,9 @@ CALM = 5
 NEXT_DOOR = "next-door"
 """Another namespace, with a single task."""
 
+LAG_S = 600.0
+"""Virtual seconds after the last end within which all that follows from it has been done."""
+
 PATIENCE_S = 4 * 86_400.0
 """Virtual seconds after which a run that has not come to an end is called stuck."""
 
@@ -238,6 +241,8 @@ async def _main(plan: Plan) -> Report:
             await _use(plan, bus, server, dice, report)
             await _await_jobs(bus, report.every)
             server.faults = Faults()
+            await until(anyio.current_time() + LAG_S)
+            report.timers = [each.subject async for each in bus.last_per_subject(*_TIMERS)]
             await _look(bus, server, report)
         tg.cancel_scope.cancel()
     return report
@@ -364,14 +369,11 @@ async def _look(bus: MemoryBus, server: MemoryServer, report: Report) -> None:
             if stored.sequence == mark.sequence:
                 break
             report.events.append(stored)
-    left = (
-        (subjects.COMMANDS, subjects.COMMANDS_ALL),
-        (subjects.WORK, subjects.WORK_ALL),
-        (subjects.TIMERS, subjects.TIMERS_SET_ALL),
-    )
-    report.queued = sum([1 for stream, all_ in left async for _ in bus.last_per_subject(stream, [all_])])
+    left = ((subjects.COMMANDS, [subjects.COMMANDS_ALL]), (subjects.WORK, [subjects.WORK_ALL]), _TIMERS)
+    report.queued = sum([1 for stream, all_ in left async for _ in bus.last_per_subject(stream, all_)])
 
 
+_TIMERS = (subjects.TIMERS, [subjects.TIMERS_SET_ALL])
 _MARK = JobFinished(namespace="mark", job_id="mark", total=1, counts=OutcomeCounts())
 
 

@@ -1,13 +1,16 @@
 """An event that nobody can read harms nobody else: what is about it goes on, and its task ends all the same."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import anyio
 import msgspec
 import pytest
 
 from tests.support.buses import MemoryWorld
+from tests.support.runs import Runner, shell
 from tests.support.tasks import NOW, submitted
+from tests.support.world import world as running
 from tests.unit.test_giving_up import letters, say, settled
 from testwright import limits
 from testwright.background import beside
@@ -19,6 +22,7 @@ from testwright.gateway.tables import ALL
 from testwright.submitter.backlog import Backlog
 from testwright.voice import Archive
 from testwright.watching import newest, watched
+from testwright.workflow import runs
 from testwright_schemas import JobSubmitted, LimitsSet, MessageDeadLettered, TaskFinished, envelope, subjects
 
 UNREADABLE = {
@@ -126,3 +130,16 @@ async def test_dead_letters_and_limits_are_listed_without_those_that_nobody_can_
 
     assert await Client(bus).dead_letters() == [letter]
     assert await limits.known(bus) == [limit]
+
+
+@every_unreadable
+async def test_a_run_with_an_event_that_nobody_can_read_comes_to_its_end(tmp_path: Path, data: bytes) -> None:
+    async with running() as here:
+        run = Runner(here, tmp_path, shell("a", "true"))
+        garbled_stage = subjects.workflow_event("default", run.run_id, "stage-finished.b")
+        await here.bus.publish(garbled_stage, data, message_id="garbled")
+
+        end = await run()
+
+        assert end.outcome == "completed"
+        assert (await runs.known(here.bus, "default", run.run_id)).finished == end

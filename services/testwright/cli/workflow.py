@@ -21,7 +21,7 @@ from testwright.client import Client
 from testwright.errors import WorkflowDefinitionError
 from testwright.spec_to_production import SpecToProduction
 from testwright.workflow import core, definition, runs
-from testwright.workflow.driver import FOLLOWED, begin
+from testwright.workflow.driver import begin, followed
 from testwright_schemas import Plan, StageFinished, StageSpec, StageStarted, WorkflowFinished, subjects
 
 app = typer.Typer(
@@ -121,7 +121,9 @@ def watch(
         wanted = [subjects.workflow_event(client.namespace, run_id)]
         async with client.bus.feed(subjects.EVENTS, wanted, after=0) as feed:
             async for stored in feed:
-                event = FOLLOWED.decode(stored.data)
+                event = followed(stored)
+                if event is None:
+                    continue
                 if as_json:
                     output.line({"at": stored.time, **msgspec.to_builtins(event)})
                 elif said := describe(event):

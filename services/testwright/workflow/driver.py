@@ -5,6 +5,7 @@ goes on from there. What a driver says of a stage is said on condition that the 
 refuses the others, who stop.
 """
 
+import logging
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -34,11 +35,22 @@ from testwright_schemas import (
     subjects,
 )
 
+log = logging.getLogger("testwright.workflow")
+
 FOLLOWED = envelope.Decoder[core.Followed](core.Followed)
 """Decodes whatever a run follows."""
 
 Heard = Callable[[core.Followed], None]
 """Told each event of the run as it comes, from its beginning."""
+
+
+def followed(stored: Stored) -> core.Followed | None:
+    """Return an event that a run follows, ``None`` where nobody can read it: it must not hide the rest."""
+    try:
+        return FOLLOWED.decode(stored.data)
+    except msgspec.DecodeError as error:
+        log.warning("undecodable event=%d subject=%s error=%s", stored.sequence, stored.subject, error)
+        return None
 
 
 async def begin(bus: Bus, tools: Tools, command: RunWorkflow) -> None:
@@ -126,7 +138,9 @@ class _Driver:
             raise SupersededError from error
 
     def _note(self, stored: Stored) -> None:
-        event = FOLLOWED.decode(stored.data)
+        event = followed(stored)
+        if event is None:
+            return
         if isinstance(event, WorkflowClaimed) and stored.sequence > self._claimed:
             raise SupersededError
         self._run = core.evolve(self._run, event, stored.time)

@@ -15,7 +15,7 @@ from testwright.errors import RunNotFoundError
 from testwright.voice import Voice
 from testwright.workflow import core
 from testwright.workflow.actor import canceller
-from testwright.workflow.driver import FOLLOWED, Heard, begin, drive
+from testwright.workflow.driver import Heard, begin, drive, followed
 from testwright.workflow.stages import Tools
 from testwright_schemas import (
     CancelWorkflow,
@@ -127,7 +127,8 @@ async def known(bus: Bus, namespace: str, run_id: str) -> core.Run:
     """
     run = core.Run()
     async for stored in bus.last_per_subject(subjects.EVENTS, [subjects.workflow_event(namespace, run_id)]):
-        run = core.evolve(run, FOLLOWED.decode(stored.data), stored.time)
+        if event := followed(stored):
+            run = core.evolve(run, event, stored.time)
     if run.started is None:
         raise RunNotFoundError(run_id)
     return run

@@ -120,6 +120,46 @@ async def test_actors_whose_streams_are_deleted_say_so_and_go_on_once_those_are_
             assert (await client.wait(job.tasks[0].id, timeout=60)).outcome == "completed"
 
 
+@pytest.mark.parametrize(
+    ("stream", "queue"),
+    [
+        (subjects.COMMANDS, subjects.SUBMITTER_CONSUMER),
+        (subjects.EVENTS, subjects.COLLECTOR_CONSUMER),
+        (subjects.WORK, subjects.generate_consumer("echo", "high")),
+        (subjects.WORK, subjects.verify_consumer("high")),
+    ],
+)
+async def test_actors_whose_queue_alone_is_deleted_say_so_and_finish_everything_once_it_is_applied_again(
+    stream: str, queue: str
+) -> None:
+    async with nats_world() as world:
+        await world.apply(TOPOLOGY)
+        engine, client = Engine(), Client(await world.connect("client"))
+        jobs = [await client.submit_bundle(bundle(), POLICY)]
+
+        async def lose_the_queue() -> None:
+            async with serving(world.url, engine):
+                await engine.has_begun(1)
+                jobs.append(await client.submit_bundle(bundle(), POLICY))
+                await world.ask(f"$JS.API.CONSUMER.DELETE.{stream}.{queue}")
+                engine.go.set()  # who is at work notices behind that
+                await anyio.sleep_forever()
+
+        with (
+            anyio.fail_after(60),
+            pytest.raises(StreamNotFoundError, match=f"{queue}.*run `testwright topology apply`"),
+        ):
+            await lose_the_queue()
+
+        await world.apply(IMPATIENT)
+        engine.go.set()
+        async with serving(world.url, engine), client.following():
+            jobs.append(await client.submit_bundle(bundle(), POLICY))
+            for job in jobs:
+                assert (await client.wait(job.tasks[0].id, timeout=60)).outcome == "completed"
+        assert len(await ended(await world.connect("auditor"))) == len(jobs)
+
+
 @pytest.mark.usefixtures("hurried")
 async def test_a_client_that_waits_is_told_that_the_events_are_gone() -> None:
     async with nats_world() as world:

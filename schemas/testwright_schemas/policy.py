@@ -34,7 +34,7 @@ class Policy(Record, frozen=True, kw_only=True):
         rounds: most rounds of one engine. A later one is begun while the coverage is not reached and the last one has
             gained something, and gets what is left of the budget.
         timeout_s: seconds after which an attempt is stopped and counts as failed (retryable).
-        deadline_s: seconds after which the task ends as failed, whatever it is doing.
+        deadline_s: seconds after which the task ends with what was accepted by then, or as failed.
         priority: class of the work queues.
         repeats: fresh processes in which every test must pass before it is believed.
         mutants: whether the kept tests are also scored against mutants.

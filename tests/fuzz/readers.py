@@ -1,9 +1,11 @@
 """Targets that read what comes over the bus, from a caller of the gateway, from an agent, and from a run."""
+# pyright: reportPrivateUsage=false
+# What reads is a private part of its module more often than not.
 
 import ast
 import io
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -62,7 +64,11 @@ def object_entries(data: bytes) -> None:
 def ends(data: bytes) -> None:
     """What a server says of connections that have ended is heard, or passed over."""
     handed_back: list[str] = []
-    reclaimer = reclaim._Reclaimer(cast("Any", SimpleNamespace(post=lambda ack, _: handed_back.append(ack))))
+
+    def post(ack: str, _: bytes) -> None:
+        handed_back.append(ack)
+
+    reclaimer = reclaim._Reclaimer(cast("Any", SimpleNamespace(post=post)))
     message = Message("subject", "", data)
     reclaimer.on_lease(message)
     reclaimer.on_end(message)
@@ -152,7 +158,9 @@ def agent_events(data: bytes) -> None:
 class _Notes:
     def __init__(self, text: str) -> None:
         self.before = [Note(text=text, usage=Usage())]
-        self.add: Callable[[Note], None] = self.before.append
+
+    def add(self, note: Note) -> None:
+        self.before.append(note)
 
 
 def remembered_answers(data: bytes) -> None:

@@ -85,12 +85,11 @@ async def test_without_a_quorum_nothing_is_confirmed_and_all_goes_on_when_one_is
             connect(three.url, name="impatient", publish_timeout_s=1.0) as impatient,
             Client(bus).following() as client,
         ):
-            users = Users(client)
+            users, two = Users(client), list(three.servers.values())[1:]
             with anyio.fail_after(PATIENCE_S):
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(users.submit, 2)
                     await engine.has_begun(1)  # the other one is queued
-                    two = list(three.servers.values())[1:]
                     for server in two:
                         await server.kill()
                     engine.go.set()

@@ -8,7 +8,7 @@ import pytest
 
 from testwright.verification import events
 from testwright.verification._runner.channel import Channel, Say
-from testwright.verification._runner.recorder import _end_in
+from testwright.verification._runner.recorder import _end_in  # pyright: ignore[reportPrivateUsage]  what reads
 
 CASE = "test_m.py::test_a"
 

@@ -137,10 +137,14 @@ def _gate(role: Literal["generator", "verifier"], options: Options) -> Gate | No
 
 def _tools(settings: Settings, options: Options, spectators: Sequence[Spectator]) -> "tuple[Sandbox, Environments]":
     """Return what foreign code runs in, watched."""
+    sandbox = _sandbox(settings, options.sandbox)
+    return observed_tools(sandbox, _environments(settings.cache), spectators)
+
+
+def _sandbox(settings: Settings, wanted: "Mode | None" = None) -> "Sandbox":
     from testwright.sandbox.choice import choose, mode  # noqa: PLC0415  see the top
 
-    sandbox = choose(options.sandbox or mode(settings.sandbox))
-    return observed_tools(sandbox, _environments(settings.cache), spectators)
+    return choose(wanted or mode(settings.sandbox))
 
 
 @cache
@@ -161,11 +165,10 @@ def workflow_tools(
         functions: what stages call, by the name of the stage.
         sandbox: where foreign code runs; by default what the settings ask for.
     """
-    from testwright.sandbox.choice import choose, mode  # noqa: PLC0415  see the top
     from testwright.verifier.bench import Bench  # noqa: PLC0415  see the top
     from testwright.workflow.stages import Tools  # noqa: PLC0415  see the top
 
-    sandbox = sandbox or choose(mode(settings.sandbox))
+    sandbox = sandbox or _sandbox(settings)
     bench = Bench(sandbox, _environments(settings.cache))
     return Tools(clock=clock.now, worker=settings.worker, judge=bench, sandbox=sandbox, functions=functions or {})
 

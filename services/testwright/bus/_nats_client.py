@@ -17,7 +17,7 @@ from nats.aio.client import Client, Server
 from nats.aio.subscription import Subscription
 from nats.aio.transport import TcpTransport
 
-from testwright.bus._nats_credentials import bare, credentials, public
+from testwright.bus._nats_credentials import credentials, place, public
 from testwright.bus._nats_wire import Handler, Message, command, parse_headers
 from testwright.errors import ConnectError
 from testwright.pacing import Backoff
@@ -234,14 +234,13 @@ async def dial(url: str, name: str, inbox: str | None, callbacks: Callbacks) -> 
         ConnectError: none answers within a few seconds, or the credentials are refused.
     """
     servers = [server.strip() for server in url.split(",")]
+    places = [place(server) for server in servers]
     signed = await anyio.to_thread.run_sync(credentials, servers[0])
     patience = anyio.current_time() + _PATIENCE_S
     backoff = Backoff(base_s=0.2)
     while True:
         client = ReliableClient(callbacks)
-        problem = await client.try_connect(
-            [bare(server) for server in servers], name, inbox or signed.inbox or "_INBOX", signed.options
-        )
+        problem = await client.try_connect(places, name, inbox or signed.inbox or "_INBOX", signed.options)
         if problem is None:
             return client
         if is_refusal(problem) or anyio.current_time() >= patience:

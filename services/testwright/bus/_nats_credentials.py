@@ -7,10 +7,11 @@ as NATS' own tools write them, or a certificate with its key and the authority t
 
 import re
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from nats.aio.client import RawCredentials
 
@@ -43,11 +44,8 @@ def credentials(server: str) -> Credentials:
         ConnectError: it is no URL, or the file that it names cannot be used.
     """
     # As options, they also hold for servers that the cluster makes known.
-    try:
-        parts = urlsplit(server if "://" in server else f"nats://{server}")
-        said = dict(parse_qsl(parts.query))
-    except ValueError as error:
-        raise ConnectError(f"{public(server)} is no server's URL: {error}") from error
+    parts = _parts(server)
+    said = dict(parse_qsl(parts.query))
     if named := said.get("credentials"):
         return _of_file(Path(named))
     inbox = said.get("inbox")
@@ -58,6 +56,16 @@ def credentials(server: str) -> Credentials:
     return Credentials({"user": unquote(parts.username), "password": unquote(parts.password)}, inbox)
 
 
+def place(server: str) -> str:
+    """Return the URL of a server as ``bare`` does, once it is seen that it is one.
+
+    Raises:
+        ConnectError: it is no URL.
+    """
+    _parts(server)
+    return bare(server)
+
+
 def bare(server: str) -> str:
     """Return a server's URL without what it says besides where the server is, and a name and password."""
     return _BESIDES.sub("", server)
@@ -66,6 +74,15 @@ def bare(server: str) -> str:
 def public(url: str) -> str:
     """Return a URL, or several, without credentials."""
     return ",".join(bare(server.strip().rsplit("@", 1)[-1]).removeprefix("nats://") for server in url.split(","))
+
+
+def _parts(server: str) -> SplitResult:
+    # The error may hold a part of the password: where it has a slash, what comes before is taken for a port.
+    with suppress(ValueError):
+        parts = urlsplit(server if "://" in server else f"nats://{server}")
+        if parts.hostname and parts.port != 0:
+            return parts
+    raise ConnectError(f"{public(server)!r} is no server's URL: write nats://HOST:PORT")
 
 
 def _of_file(path: Path) -> Credentials:

@@ -63,7 +63,7 @@ def _callbacks(errors: list[Exception] | None = None) -> Callbacks:
     async def nothing() -> None:
         return
 
-    async def failed(error: Exception) -> None:
+    def failed(error: Exception) -> None:
         if errors is not None:
             errors.append(error)
 

@@ -1,7 +1,7 @@
 """The nats-py client as it can be relied on: how it connects, paces its reconnects and ends a subscription.
 
 Messages go past what nats-py does with each of them, which costs more than all else about a confirmed publish: they are
-sent without a task, and handed to their subscriber while they are read.
+sent without a task, and handed to their subscriber as they are taken off the connection.
 """
 
 import asyncio
@@ -13,11 +13,12 @@ from typing import Any
 
 import anyio
 import nats.errors
-from nats.aio.client import Client, Server
+from nats.aio.client import Client, Server, Srv
 from nats.aio.subscription import Subscription
 from nats.aio.transport import TcpTransport
 
 from testwright.bus._nats_credentials import credentials, place, public
+from testwright.bus._nats_intake import Wire
 from testwright.bus._nats_wire import Handler, Message, command, parse_headers
 from testwright.errors import ConnectError
 from testwright.pacing import Backoff
@@ -37,7 +38,7 @@ BROKEN = (OSError, RuntimeError, TypeError, AttributeError, nats.errors.Outbound
 class Callbacks:
     """What a client tells its link; none of them may raise."""
 
-    failed: Callable[[Exception], Awaitable[None]]
+    failed: Callable[[Exception], None]
     connected: Callable[[], Awaitable[None]]
     disconnected: Callable[[], Awaitable[None]]
     closed: Callable[[], Awaitable[None]]
@@ -103,7 +104,7 @@ class ReliableClient(Client):
 
         Args:
             subject: what to listen to.
-            handler: called with each message while it is read.
+            handler: called with each message as it is taken off the connection.
         """
         self._handlers[self._sid + 1] = handler  # the number that comes next
         try:
@@ -202,20 +203,31 @@ class ReliableClient(Client):
         """Try at once when the connection goes away the next time."""
         self._backoff.reset()
 
-    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
-        # nats-py's parser calls this with each message.
+    async def _connect_to_server(self, s: Srv) -> None:
+        # nats-py makes its own where there is none.
+        if self._transport is None and s.uri.scheme not in ("ws", "wss"):
+            self._transport = Wire(self._take)
+        await super()._connect_to_server(s)
+
+    def _take(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         handler = self._handlers.get(sid)
         if handler is None:
-            await super()._process_msg(sid, subject, reply, data, headers)
             return
         try:
             handler(Message(subject.decode(), reply.decode(), data, parse_headers(headers) if headers else {}))
-        except Exception as error:  # noqa: BLE001  nats-py's reader ends when this raises
-            await self._failed(error)
+        except Exception as error:  # noqa: BLE001  one that fails must not keep messages from others
+            self._note(error)
+
+    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
+        # nats-py's parser calls this with what came by another way.
+        self._take(sid, subject, reply, data, headers)
 
     async def _failed(self, error: Exception) -> None:
+        self._note(error)
+
+    def _note(self, error: Exception) -> None:
         self._problem = error
-        await self._callbacks.failed(error)
+        self._callbacks.failed(error)
 
     def _choose(self, servers: list[Server], _info: dict[str, Any]) -> tuple[Server, float]:
         return servers[next(self._turn) % len(servers)], self._backoff.next_s()

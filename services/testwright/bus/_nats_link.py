@@ -290,8 +290,8 @@ class Link:
         self._stand(connected=True)  # whoever waits is to see the failure
         self._tell("closed", self._failure)
 
-    async def _on_error(self, error: Exception) -> None:
-        # nats-py's reader ends when this raises.
+    def _on_error(self, error: Exception) -> None:
+        # Whoever reads from the connection calls this.
         _log.debug("nats-py: %s", error)
         self.refusals.dispatch(str(error))
         self._questions.refuse(str(error))

@@ -35,12 +35,14 @@ class Expect(Record, frozen=True, kw_only=True):
 class Publish(Record, frozen=True, kw_only=True):
     """Publish a message on the subject that is its own.
 
-    ``expect`` makes it conditional; ``once`` leaves it unsaid where anything was ever said on its subject.
+    ``expect`` makes it conditional; ``once`` leaves it unsaid where anything was ever said on its subject. One that is
+    ``behind`` is not said before everything that comes before it was.
     """
 
     message: CommandMessage | WorkflowCommand | ScheduleCommand | EventMessage | WorkMessage
     expect: Expect | None = None
     once: bool = False
+    behind: bool = False
 
 
 class Schedule(Record, frozen=True, kw_only=True):

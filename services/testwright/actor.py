@@ -27,7 +27,7 @@ from testwright.excused import Excused
 from testwright.held import Held
 from testwright.observe.current import Handling
 from testwright.room import Gate
-from testwright.voice import Voice, address
+from testwright.voice import Voice, address, steps
 from testwright_schemas import Effect, MessageDeadLettered, Publish, brief, envelope, subjects
 
 log = logging.getLogger("testwright.actor")
@@ -260,23 +260,6 @@ class Actor:
         except PayloadTooLargeError:
             short = replace(letter, data=b"", headers={})
             await self.voice.say(Publish(message=short, once=True), {})
-
-
-def steps(effects: Sequence[Effect]) -> list[list[Effect]]:
-    """Return effects in groups: those of one may be said at the same time, once those of the one before were said.
-
-    The first effect opens what the others are about; one on condition waits for all that comes before it.
-    """
-    groups: list[list[Effect]] = []
-    open_ = False
-    for effect in effects:
-        alone = not groups or (isinstance(effect, Publish) and effect.expect is not None)
-        if alone or not open_:
-            groups.append([effect])
-        else:
-            groups[-1].append(effect)
-        open_ = not alone
-    return groups
 
 
 def dead_letter(stored: Stored, consumer: str, deliveries: int, reason: str) -> MessageDeadLettered:

@@ -142,6 +142,28 @@ def address(
             return subjects.event(message)
 
 
+def steps(effects: Sequence[Effect]) -> list[list[Effect]]:
+    """Return effects in groups: those of one may be said at the same time, once those of the one before were said.
+
+    The first effect opens what the others are about; one on condition waits for all that comes before it, as do those
+    that are behind.
+    """
+    groups: list[list[Effect]] = []
+    for effect in effects:
+        place = _place(effect)
+        if len(groups) > 1 and place != "alone" and place == _place(groups[-1][-1]):
+            groups[-1].append(effect)
+        else:
+            groups.append([effect])
+    return groups
+
+
+def _place(effect: Effect) -> Literal["beside", "behind", "alone"]:
+    if not isinstance(effect, Publish):
+        return "beside"
+    return "alone" if effect.expect else "behind" if effect.behind else "beside"
+
+
 class Archive:
     """Reads histories from the event stream.
 

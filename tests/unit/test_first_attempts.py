@@ -9,14 +9,13 @@ from msgspec.structs import replace
 
 from tests.support.buses import MemoryWorld
 from tests.support.tasks import finished, generated, started, submitted, to_generate, verified
-from testwright.actor import steps
 from testwright.background import beside
 from testwright.bus import Bus, Stored
 from testwright.endings import Endings
 from testwright.engines import Notes, Progress
 from testwright.generator.actor import Product, generator
 from testwright.pacing import until
-from testwright.voice import Voice
+from testwright.voice import Voice, steps
 from testwright_schemas import Expect, GenerateSuite, Publish, TaskSubmitted, subjects
 
 pytestmark = pytest.mark.virtual_time
@@ -113,3 +112,16 @@ def test_what_depends_on_nothing_said_before_is_said_at_the_same_time() -> None:
 
     assert steps([]) == []
     assert steps([opening, one, another, on_condition, after]) == [[opening], [one, another], [on_condition], [after]]
+
+
+def test_what_is_behind_is_said_once_all_before_it_was() -> None:
+    opening, one, another, behind, beside_it, after = (
+        Publish(message=replace(submitted(), task_id=f"task-{number}"), behind=number in {3, 4}) for number in range(6)
+    )
+
+    assert steps([opening, one, another, behind, beside_it, after]) == [
+        [opening],
+        [one, another],
+        [behind, beside_it],
+        [after],
+    ]

@@ -233,13 +233,11 @@ def _answer(
 
 
 def _entries(command: SubmitJob, tasks: Sequence[TaskSubmitted]) -> Iterator[Publish]:
-    """Yield what the tasks are found by later; each comes after the task itself."""
+    """Yield what the tasks are found by later; whoever acts on it at once needs the task to be there."""
+    if not command.join:
+        # Whoever joins has claimed the content before, or has left it to another.
+        yield from (Publish(message=joining.claim(task)) for task in tasks)
     for task in tasks:
-        if not command.join:
-            # Whoever joins has claimed the content before, or has left it to another.
-            yield Publish(message=joining.claim(task))
-        if task.joined_to:
-            yield Publish(message=joining.joining(task, task.joined_to), once=True)
         if task.project:
             taken = ModuleTaken(
                 namespace=task.namespace,
@@ -247,7 +245,10 @@ def _entries(command: SubmitJob, tasks: Sequence[TaskSubmitted]) -> Iterator[Pub
                 task_id=task.task_id,
                 supersede=command.supersede,
             )
-            yield Publish(message=taken, once=True)
+            yield Publish(message=taken, once=True, behind=command.supersede)
+    for task in tasks:
+        if task.joined_to:
+            yield Publish(message=joining.joining(task, task.joined_to), once=True, behind=True)
 
 
 def _full(count: int, claims: Claims) -> Refusal | None:

@@ -81,26 +81,30 @@ def follow(end: TaskFinished, joined: Sequence[TaskHistory], at: datetime) -> tu
         joined: histories of the tasks, in the order in which they have joined it.
         at: when the event that tells of it was stored.
     """
-    waiting = [
-        (task.submitted, task.cancel_requested is None)
-        for task in joined
-        if task.submitted and not task.finished and task.submitted.joined_to == end.task_id
-    ]
+    open_ = [task.submitted for task in joined if task.submitted and not task.finished]
+    waiting = [task for task in open_ if task.joined_to == end.task_id]
     if not (end.error and end.error.cause in _OWN_REASONS):
-        return tuple(Publish(message=_copy(end, task, at), once=True) for task, _ in waiting)
-    return _inherit([task for task, wanted in waiting if wanted])
+        return tuple(Publish(message=_copy(end, task, at), once=True) for task in waiting)
+    unwanted = {task.cancel_requested.task_id for task in joined if task.cancel_requested}
+    moved = [task for task in open_ if task.joined_to not in {end.task_id, None}]
+    return _inherit([task for task in waiting if task.task_id not in unwanted], moved)
 
 
-def _inherit(tasks: Sequence[TaskSubmitted]) -> tuple[Effect, ...]:
+def _inherit(tasks: Sequence[TaskSubmitted], moved: Sequence[TaskSubmitted]) -> tuple[Effect, ...]:
+    """Return what makes the first of tasks do the work; ``moved`` are those that another has inherited before."""
     if not tasks:
         return ()
     heir, *others = tasks
-    effects: list[Effect] = []
-    for task in others:
-        effects.append(Publish(message=replace(task, joined_to=heir.task_id)))
-        effects.append(Publish(message=joining(task, heir.task_id), once=True))
-    # Last: as long as it has joined the old one, whoever comes here again makes the same one the heir.
-    return (*effects, Publish(message=claim(heir)), Publish(message=replace(heir, joined_to=None)))
+    moves = [replace(task, joined_to=heir.task_id) for task in others]
+    # Of those that were moved before, too: whoever did that may have died before it said all.
+    found = [joining(task, task.joined_to) for task in (*moves, *moved) if task.joined_to]
+    return (
+        *(Publish(message=move) for move in moves),
+        *(Publish(message=entry, once=True, behind=True) for entry in found),
+        # Last: as long as it has joined the old one, whoever comes here again makes the same one the heir.
+        Publish(message=claim(heir)),
+        Publish(message=replace(heir, joined_to=None)),
+    )
 
 
 def claim(task: TaskSubmitted) -> ContentClaimed:
@@ -130,7 +134,8 @@ def supersede(by: TaskHistory, older: Sequence[TaskHistory]) -> tuple[Effect, ..
         if task.job_id != newer.job_id and task.task_id not in spared and (task.joined_to or "") not in spared
     ]
     # Those that have joined others first, lest one of them inherits work that is not wanted any more.
-    return tuple(Publish(message=_request(task, newer)) for task in sorted(ended, key=lambda task: not task.joined_to))
+    ended.sort(key=lambda task: not task.joined_to)
+    return tuple(Publish(message=_request(task, newer), behind=not task.joined_to) for task in ended)
 
 
 def _request(task: TaskSubmitted, newer: TaskSubmitted) -> TaskCancelRequested:

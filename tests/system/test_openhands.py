@@ -188,7 +188,7 @@ async def test_the_agent_finds_no_key_no_network_and_no_way_out(
     seen = told(scripted_model)
     assert "PATH=" in seen
     assert "Read-only file system" in seen or "No such file or directory" in seen
-    assert "Failed to connect" in seen
+    assert "completed with exit code 7" in seen  # curl's for "failed to connect"
     assert KEY not in seen
     assert KEY not in candidate.log.decode()
     assert not victim.exists()

@@ -43,6 +43,9 @@ SLOT_MB = 2048
 GRACE_S = 20.0
 """Seconds that running work may take after SIGTERM before it is handed back."""
 
+AT_WORK = 2
+"""Tasks for each attempt at a time that keep all slots busy: one is generated for, and one is judged."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -58,6 +61,8 @@ class Options:
         observation: who watches; by default nobody.
         shelf: what actors of this process leave for each other.
         gate: says whether there is memory for one more, to all actors of this process.
+        places: tasks at work at a time of each namespace for which nobody has set limits, as the collector has it;
+            ``None`` for as many as there are.
     """
 
     concurrency: int = 1
@@ -68,6 +73,7 @@ class Options:
     observation: Observation = field(default_factory=Observation)
     shelf: Shelf = field(default_factory=Shelf)
     gate: Gate = field(default_factory=lambda: Gate(SLOT_MB))
+    places: int | None = None
 
 
 def build(role: Role, bus: Bus, settings: Settings, options: Options) -> Actor:
@@ -80,7 +86,7 @@ def build(role: Role, bus: Bus, settings: Settings, options: Options) -> Actor:
         case "collector":
             from testwright.collector.actor import collector  # noqa: PLC0415  see the top
 
-            return collector(bus, clock.now)
+            return collector(bus, clock.now, places=options.places)
         case "generator":
             return _generator(bus, settings, options)
         case "verifier":

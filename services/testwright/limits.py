@@ -32,7 +32,7 @@ class Limits:
 
     async def follow(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Learn of limits; reports started when none to come can be missed."""
-        async with self._bus.feed(subjects.EVENTS, [subjects.limits_event()]) as events:
+        async with self._bus.feed(subjects.EVENTS, self._followed()) as events:
             task_status.started()
             async for event in events:
                 self._hear(event)
@@ -48,17 +48,23 @@ class Limits:
             self._own[told.namespace] = told
 
     async def of(self, namespace: str) -> LimitsSet | None:
-        """Return the limits of a namespace, ``None`` where nobody has ever set any.
+        """Return the limits of a namespace, ``None`` where nobody has set any, or where they were taken away.
 
         The stream's leader is asked once for each namespace: the feed may be behind when work is there already.
         """
         if namespace not in self._asked:
-            for subject in (subjects.limits_event(namespace, "own"), subjects.limits_event(COMMONS, "everyone")):
+            for subject in self._asked_for(namespace):
                 stored = await self._bus.last(subjects.EVENTS, subject)
                 if stored:
                     self._hear(stored)
             self._asked.add(namespace)
-        return self._own.get(namespace, self._everyone)
+        return next(filter(is_limited, (self._own.get(namespace), self._everyone)), None)
+
+    def _followed(self) -> list[str]:
+        return [subjects.limits_event()]
+
+    def _asked_for(self, namespace: str) -> list[str]:
+        return [subjects.limits_event(namespace, "own"), subjects.limits_event(COMMONS, "everyone")]
 
     def _hear(self, event: Stored) -> None:
         try:
@@ -70,8 +76,13 @@ class Limits:
             self.note(told)
 
 
+def is_limited(told: LimitsSet | None) -> bool:
+    """Return whether anything is limited; limits without a limit have taken those before away."""
+    return told is not None and not (told.places is None and told.tasks is None and told.max_cost_usd is None)
+
+
 async def known(bus: Bus) -> list[LimitsSet]:
-    """Return the limits that are set and can be read, those for everyone last."""
+    """Return the limits that are in force and can be read, those for everyone last."""
     events = newest(bus, [subjects.limits_event()])
-    found = [event async for _, event in events if isinstance(event, LimitsSet)]
+    found = [event async for _, event in events if isinstance(event, LimitsSet) and is_limited(event)]
     return sorted(found, key=lambda told: (told.everyone, told.namespace))

@@ -32,6 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         worker: name of this process in events, unique enough to tell workers apart.
         sandbox: mode (``TESTWRIGHT_SANDBOX``, default ``auto``); see ``testwright.sandbox.choice``.
         credentials: file to sign in with at the server (``TESTWRIGHT_CREDENTIALS``, else ``NATS_CREDS``).
+        places: of each namespace without limits, see ``Options.places`` (``TESTWRIGHT_PLACES``; 0 says nothing).
     """
 
     server: str | None
@@ -42,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     worker: str
     sandbox: str = "auto"
     credentials: Path | None = None
+    places: int | None = None
 
     def reach(self, url: str) -> str:
         """Return a server's URL with the credentials file that the surroundings name, unless it says how to sign in."""
@@ -55,7 +57,7 @@ def load() -> Settings:
     """Return the settings of this process.
 
     Raises:
-        SettingError: the file with the server's URL cannot be read.
+        SettingError: the file with the server's URL cannot be read, or a number is none.
     """
     cache = os.environ.get("TESTWRIGHT_CACHE")
     data = os.environ.get("TESTWRIGHT_DATA")
@@ -68,6 +70,7 @@ def load() -> Settings:
         worker=f"{platform.node().partition('.')[0]}-{os.getpid()}",
         sandbox=os.environ.get(SANDBOX) or "auto",
         credentials=_path("TESTWRIGHT_CREDENTIALS") or _path("NATS_CREDS"),
+        places=int(_number("TESTWRIGHT_PLACES") or 0) or None,
     )
     return msgspec.structs.replace(found, server=found.reach(found.server) if found.server else None)
 

@@ -68,7 +68,7 @@ class Plan:
     the server remembers message ids: with 0 nothing may rest on them. ``concurrency`` are the tasks of a job that may
     work at a time, or of all jobs if they share a ``key``, ``places`` those of the namespace; tasks, jobs and the
     namespace may cost so many dollars. Each process' clock is wrong by up to ``skew_s``, and a submission is made
-    ``repeats`` more times under its ids.
+    ``repeats`` more times under its ids. Places are told, or ``by_default`` collectors give them to each namespace.
     """
 
     seed: int
@@ -90,6 +90,7 @@ class Plan:
     repeats: int = 0
     deaths: int = 0
     key: str | None = None
+    by_default: bool = False
 
     @classmethod
     def of(cls, seed: int) -> "Plan":
@@ -125,6 +126,7 @@ class Plan:
             repeats=0 if calm else flow.choice((0, 0, 1, 3)),
             deaths=0 if calm else flow.choice((0, 1, 3)),
             key=flow.choice((None, None, "shop")),
+            by_default=flow.choice((False, True)),
         )
 
 
@@ -141,6 +143,7 @@ class Process:
         self._deaths = random.Random(f"{plan.seed}/{self._name}/deaths")
         self._dies = plan.deaths
         self._lives = 0
+        self._places = plan.places if plan.by_default else None
         self._bus: MemoryBus | None = None
         self._at_work: Actor | None = None
         self._scope = anyio.CancelScope()
@@ -204,7 +207,7 @@ class Process:
             case "submitter":
                 return submitter(bus, now, ENGINES)
             case "collector":
-                return collector(bus, now, slots=2)
+                return collector(bus, now, slots=2, places=self._places)
             case "generator":
                 worker = f"{self._name}.{self._lives}"
                 return generator(bus, now, self._moods.produce, ENGINES, worker=worker, slots=2)
@@ -261,7 +264,7 @@ async def _use(plan: Plan, bus: MemoryBus, server: MemoryServer, dice: random.Ra
         return Client(bus, namespace=namespace, clock=server.now, new_id=lambda kind: f"{kind}-{next(numbers):06d}")
 
     client = client_of("default")
-    if plan.places or plan.namespace_usd:
+    if plan.namespace_usd or (plan.places and not plan.by_default):
         limits = LimitsSet(
             namespace=client.namespace, places=plan.places, max_cost_usd=plan.namespace_usd, set_at=server.now()
         )

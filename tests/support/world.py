@@ -103,17 +103,27 @@ class World:
 
 
 @asynccontextmanager
-async def world(*, submitting: bool = True, slots: int = 8) -> AsyncGenerator[World]:
-    """Run everything for one test; without ``submitting`` nobody takes submissions; ``slots`` attempts at a time."""
+async def world(
+    *, submitting: bool = True, collecting: bool = True, slots: int = 8, places: int | None = None
+) -> AsyncGenerator[World]:
+    """Run everything for one test.
+
+    Args:
+        submitting: whether anybody takes submissions.
+        collecting: whether there is a collector.
+        slots: attempts at a time.
+        places: of each namespace without limits, by default.
+    """
     async with MemoryServer(declare(("echo", "openhands"))) as server, server.connect("all") as bus:
         engine = Engine()
         engine.go.set()
         clock = server.now
         builders: list[Callable[[], Actor]] = [
-            lambda: collector(bus, clock),
             lambda: generator(bus, clock, engine.produce, ("echo",), worker="w", slots=slots),
             lambda: verifier(bus, clock, engine.judge, slots=4),
         ]
+        if collecting:
+            builders.append(lambda: collector(bus, clock, places=places))
         if submitting:
             builders.append(lambda: submitter(bus, clock, ("echo",)))
         async with beside(*(build().run for build in builders)), Client(bus, clock=clock).following() as client:

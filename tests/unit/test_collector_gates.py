@@ -27,7 +27,7 @@ def test_a_job_without_limits_has_no_gate():
 
 def test_a_task_passes_the_gate_of_its_job_before_that_of_its_namespace():
     task = replace(submitted(), concurrency=2)
-    limits = LimitsSet(namespace="default", places=3, set_at=NOW)
+    limits = gates.gate_of_namespace("default", LimitsSet(namespace="default", places=3, set_at=NOW))
 
     ways = gates.gates_of(task, limits)
 
@@ -38,7 +38,7 @@ def test_a_task_passes_the_gate_of_its_job_before_that_of_its_namespace():
 
 def test_a_job_with_a_key_has_its_places_at_the_gate_of_the_key_and_only_its_budget_at_its_own():
     keyed = replace(submitted(), concurrency=2, concurrency_key="database")
-    limits = LimitsSet(namespace="default", places=3, set_at=NOW)
+    limits = gates.gate_of_namespace("default", LimitsSet(namespace="default", places=3, set_at=NOW))
 
     ways = gates.gates_of(replace(keyed, job_cost_usd=1.5), limits)
 
@@ -108,6 +108,25 @@ def test_another_period_counts_from_nothing():
 
     assert gates.under(spent, way).spent_usd == 0
     assert gates.answer(gates.under(spent, way), 1.0) == "yes"
+
+
+def test_places_by_default_count_for_a_namespace_without_limits_only():
+    limits = LimitsSet(namespace="default", tasks=9, set_at=NOW)
+
+    assert gates.gate_of_namespace("default", None, 2).limit.places == 2
+    assert gates.gate_of_namespace("default", limits, 2).limit.places is None
+    assert gates.gate_of_namespace("default", None).limit.places is None
+
+
+def test_costs_are_not_forgotten_while_limits_are_taken_away():
+    limited = LimitsSet(namespace="default", max_cost_usd=1.0, period="november", set_at=NOW)
+    spent = replace(gates.under(None, gates.gate_of_namespace("default", limited)), spent_usd=1.0)
+
+    meanwhile = gates.under(spent, gates.gate_of_namespace("default", None, 2))
+    again = gates.under(meanwhile, gates.gate_of_namespace("default", limited))
+
+    assert gates.answer(meanwhile, 0.5) == "yes"
+    assert gates.answer(again, 0.5) == "never"
 
 
 def test_what_a_task_may_cost_is_reserved_for_it():

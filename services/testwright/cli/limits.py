@@ -60,7 +60,11 @@ def set_(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Set the limits of a namespace, all of them: what is not given is not limited."""
+    """Set the limits of a namespace, all of them: what is not given is not limited.
+
+    Where nothing is given, they are taken away: those for everyone hold again, or the places that `up`, or the
+    collector, gives to each namespace.
+    """
 
     async def say(client: Client) -> LimitsSet:
         told = LimitsSet(
@@ -79,4 +83,5 @@ def set_(
     if as_json:
         output.document(told)
     else:
-        output.say(f"limits of {'everyone' if everyone else told.namespace} are set")
+        done = "set" if limits.is_limited(told) else "taken away"
+        output.say(f"limits of {'everyone' if everyone else told.namespace} are {done}")

@@ -28,6 +28,15 @@ def run(
     engine: Annotated[
         list[str] | None, typer.Option("--engine", "-e", metavar="NAME", help="Serve this engine's queues only.")
     ] = None,
+    places: Annotated[
+        int | None,
+        typer.Option(
+            "--places",
+            min=1,
+            metavar="N",
+            help="Collector: tasks at work at a time of each namespace without limits; else TESTWRIGHT_PLACES. [all]",
+        ),
+    ] = None,
     grace: Grace = app.GRACE_S,
     listen: Annotated[
         str | None,
@@ -65,6 +74,7 @@ def run(
         grace_s=grace,
         system_url=here.system_server if role == "collector" else None,
         sandbox=sandbox,
+        places=places or here.places,
     )
 
     def greet(_: object) -> None:

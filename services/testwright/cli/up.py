@@ -67,7 +67,8 @@ def up(
     log_as(log_format)
     here = settings.load()
     check_folder(data or here.data)
-    options = app.Options(concurrency=concurrency, grace_s=grace, sandbox=sandbox)
+    places = here.places or app.AT_WORK * concurrency
+    options = app.Options(concurrency=concurrency, grace_s=grace, sandbox=sandbox, places=places)
     wish = Wish(data or here.data, port, durable, options, gateway.place(listen), health, as_json)
     raise typer.Exit(loop.run(_up, wish, here.data))
 
@@ -104,6 +105,7 @@ def _greet(wish: Wish, url: str) -> None:
     output.say(f"server   {public(url)}")
     output.say(f"data     {wish.data}")
     output.say(f"running  {', '.join((*app.ROLES, 'gateway'))}; {wish.options.concurrency} at a time")
+    output.say(f"places   {wish.options.places} for each namespace without limits (`testwright limits`)")
     output.say(f"watch    testwright watch, or: {sub}")
     output.say(f"page     {wish.page.invitation}")
     output.say("ready: submit with `testwright submit PATH`, stop with Ctrl-C")

@@ -9,10 +9,10 @@ from testwright.bus import Bus, Stored
 from testwright.collector import core, jobs
 from testwright.collector.admission import Admission
 from testwright.collector.finishing import Ending
+from testwright.collector.namespaces import Namespaces
 from testwright.collector.young import Young
 from testwright.errors import BusTimeoutError, ConflictError
 from testwright.history import JobHistory, TaskHistory
-from testwright.limits import Limits
 from testwright.voice import Archive, Clock, Voice
 from testwright_schemas import (
     Effect,
@@ -34,14 +34,14 @@ MAX_RACES = 20
 
 
 class _Collector:
-    def __init__(self, bus: Bus, voice: Voice) -> None:
+    def __init__(self, bus: Bus, voice: Voice, places: int | None) -> None:
         self._bus = bus
         self._archive = Archive(bus)
         self._voice = voice
         self._young = Young()
         self._counting = anyio.Lock(fast_acquire=True)
-        self.limits = Limits(bus)
-        self._admission = Admission(bus, voice, self.limits)
+        self.namespaces = Namespaces(bus, places)
+        self._admission = Admission(bus, voice, self.namespaces)
 
     async def handle(self, message: Collected, stored: Stored) -> Sequence[Effect]:
         match message:
@@ -109,16 +109,17 @@ class _Collector:
                 return job
 
 
-def collector(bus: Bus, clock: Clock, *, slots: int = 4) -> Actor:
+def collector(bus: Bus, clock: Clock, *, slots: int = 4, places: int | None = None) -> Actor:
     """Return a collector.
 
     Args:
         bus: its connection.
         clock: time of day.
         slots: events handled at a time.
+        places: tasks at work at a time of each namespace for which nobody has set limits; ``None`` for all.
     """
     voice = Voice(bus, "collector", clock)
-    part = _Collector(bus, voice)
+    part = _Collector(bus, voice, places)
     events = Reaction(
         stream=subjects.EVENTS,
         consumers=(subjects.COLLECTOR_CONSUMER,),
@@ -134,4 +135,4 @@ def collector(bus: Bus, clock: Clock, *, slots: int = 4) -> Actor:
         handle=part.handle,
         ahead=AHEAD,
     )
-    return Actor("collector", bus, voice, (events, timers), background=(part.limits.follow,))
+    return Actor("collector", bus, voice, (events, timers), background=(part.namespaces.follow,))

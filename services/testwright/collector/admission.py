@@ -7,8 +7,8 @@ from testwright.collector import core, gates
 from testwright.collector.entrance import Entrance
 from testwright.collector.finishing import finish
 from testwright.collector.gates import Gate
+from testwright.collector.namespaces import Namespaces
 from testwright.history import JobHistory, TaskHistory
-from testwright.limits import Limits
 from testwright.voice import Archive, Voice
 from testwright_schemas import Effect, GateMoved, LimitsSet, TaskError, TaskFinished, TaskSubmitted
 
@@ -21,13 +21,13 @@ class Admission:
     Args:
         bus: where gates are.
         voice: how their moves are said.
-        limits: what namespaces may do.
+        namespaces: what they may do.
     """
 
-    def __init__(self, bus: Bus, voice: Voice, limits: Limits) -> None:
+    def __init__(self, bus: Bus, voice: Voice, namespaces: Namespaces) -> None:
         self._archive = Archive(bus)
         self._voice = voice
-        self._limits = limits
+        self._namespaces = namespaces
         self._entrance = Entrance(bus, voice, self._settle)
 
     async def submitted(self, history: TaskHistory, stored: Stored) -> Sequence[Effect]:
@@ -52,7 +52,7 @@ class Admission:
         asked = gates.Asked()
         if told := job.submitted:
             asked = gates.Asked(places=told.concurrency, key=told.concurrency_key, max_cost_usd=told.max_cost_usd)
-        passed = gates.ways(end.namespace, end.job_id, asked, await self._limits.of(end.namespace))
+        passed = gates.ways(end.namespace, end.job_id, asked, await self._namespaces.gate(end.namespace))
         if passed:
             history = await self._archive.task(end.namespace, end.task_id, at_least=stored.sequence)
             end = gates.settled(end, history)
@@ -61,13 +61,12 @@ class Admission:
 
     async def review(self, limits: LimitsSet, stored: Stored) -> None:
         """Let in those that may pass under new limits; where they are for everyone, the next move of each gate does."""
-        self._limits.note(limits)
-        gate = gates.gate_of_namespace(limits.namespace, await self._limits.of(limits.namespace))
-        if gate:
+        self._namespaces.note(limits)
+        if gate := await self._namespaces.gate(limits.namespace):
             await self._entrance.review(gate, stored.headers)
 
     async def _ways(self, task: TaskSubmitted) -> tuple[Gate, ...]:
-        return gates.gates_of(task, await self._limits.of(task.namespace))
+        return gates.gates_of(task, await self._namespaces.gate(task.namespace))
 
     async def _settle(self, move: GateMoved, stored: Stored) -> None:
         """Have what follows from a move stored; to repeat it changes nothing."""

@@ -23,11 +23,11 @@ Answer = Literal["yes", "wait", "never"]
 
 
 class Limit(Record, frozen=True, kw_only=True):
-    """What may be inside a gate, see ``GateMoved``; ``None`` is no limit."""
+    """What may be inside a gate, see ``GateMoved``; ``None`` is no limit, and for ``period`` the one that it is in."""
 
     places: int | None = None
     max_cost_usd: float | None = None
-    period: str = ""
+    period: str | None = ""
 
 
 class Gate(Record, frozen=True, kw_only=True):
@@ -39,15 +39,15 @@ class Gate(Record, frozen=True, kw_only=True):
     limit: Limit = Limit()
 
 
-def gates_of(task: TaskSubmitted, limits: LimitsSet | None) -> tuple[Gate, ...]:
+def gates_of(task: TaskSubmitted, of_namespace: Gate | None) -> tuple[Gate, ...]:
     """Return the gates that a task passes before it is begun, in this order.
 
     Args:
         task: its submission.
-        limits: of its namespace, if it has any.
+        of_namespace: the gate of its namespace, if it has any.
     """
     asked = Asked(places=task.concurrency, key=task.concurrency_key, max_cost_usd=task.job_cost_usd)
-    return ways(task.namespace, task.job_id, asked, limits)
+    return ways(task.namespace, task.job_id, asked, of_namespace)
 
 
 class Asked(Record, frozen=True, kw_only=True):
@@ -58,7 +58,7 @@ class Asked(Record, frozen=True, kw_only=True):
     max_cost_usd: float | None = None
 
 
-def ways(namespace: str, job_id: str, asked: Asked, limits: LimitsSet | None) -> tuple[Gate, ...]:
+def ways(namespace: str, job_id: str, asked: Asked, of_namespace: Gate | None) -> tuple[Gate, ...]:
     """Return the gates that tasks of a job pass: its own, then that of its key, then that of the namespace."""
     places = None if asked.key else asked.places
     own = Gate(
@@ -67,16 +67,22 @@ def ways(namespace: str, job_id: str, asked: Asked, limits: LimitsSet | None) ->
     gates = [own] if own.limit != Limit() else []
     if asked.key:
         gates.append(Gate(namespace=namespace, kind="key", name=asked.key, limit=Limit(places=asked.places)))
-    if of_namespace := gate_of_namespace(namespace, limits):
+    if of_namespace:
         gates.append(of_namespace)
     return tuple(gates)
 
 
-def gate_of_namespace(namespace: str, limits: LimitsSet | None) -> Gate | None:
-    """Return the gate of a namespace, ``None`` where nobody has ever limited it."""
-    if limits is None:
-        return None
-    limit = Limit(places=limits.places, max_cost_usd=limits.max_cost_usd, period=limits.period)
+def gate_of_namespace(namespace: str, limits: LimitsSet | None, places: int | None = None) -> Gate:
+    """Return the gate of a namespace.
+
+    Args:
+        namespace: its name.
+        limits: that were set for it, if any.
+        places: that it has where none were; ``None`` for as many as it wants.
+    """
+    limit = Limit(places=places, period=None)
+    if limits:
+        limit = Limit(places=limits.places, max_cost_usd=limits.max_cost_usd, period=limits.period)
     return Gate(namespace=namespace, kind="namespace", name=namespace, limit=limit)
 
 
@@ -84,13 +90,14 @@ def under(state: GateMoved | None, gate: Gate) -> GateMoved:
     """Return what a gate's next move starts from: its state under the limits of now."""
     limit = gate.limit
     if state is None:
-        state = GateMoved(namespace=gate.namespace, kind=gate.kind, gate=gate.name, period=limit.period)
+        state = GateMoved(namespace=gate.namespace, kind=gate.kind, gate=gate.name, period=limit.period or "")
+    period = state.period if limit.period is None else limit.period
     return replace(
         state,
         places=limit.places,
         max_cost_usd=limit.max_cost_usd,
-        spent_usd=state.spent_usd if state.period == limit.period else 0.0,
-        period=limit.period,
+        spent_usd=state.spent_usd if state.period == period else 0.0,
+        period=period,
         admitted=(),
         refused=(),
     )

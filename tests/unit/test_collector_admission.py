@@ -22,9 +22,11 @@ from testwright.collector.gates import Gate, Limit
 from testwright.errors import BusTimeoutError, InvalidSubmissionError
 from testwright.snapshots.bundle import Bundle
 from testwright.submission import Terms
+from testwright.submitter.backlog import Backlog
 from testwright.voice import Voice
 from testwright_schemas import (
     GateMoved,
+    JobRejected,
     JobSubmitted,
     LimitsSet,
     Policy,
@@ -188,6 +190,15 @@ async def test_more_tasks_than_a_namespace_may_have_are_rejected_with_the_reason
         results = [await here.client.wait(task.id) for task in again.tasks]
 
     assert [result.outcome for result in results] == ["completed"] * 2
+
+
+async def test_an_order_that_another_submitter_refused_at_the_same_moment_takes_no_room():
+    async with MemoryServer(declare(("echo",))) as server, server.connect("test") as bus:
+        backlog = Backlog(bus)
+        backlog.note(JobSubmitted(namespace="default", job_id="job-1", task_ids=("task-1", "task-2"), created_at=NOW))
+        backlog.forget(JobRejected(namespace="default", job_id="job-1", field="tasks", reason="too many"))
+        async with beside(backlog.follow):
+            assert await backlog.open_tasks("default") == 0
 
 
 async def test_a_place_of_a_task_that_ended_while_it_was_let_in_is_given_away():

@@ -12,6 +12,7 @@ from testwright_schemas import (
     CancelTasks,
     ContentClaimed,
     Effect,
+    Expect,
     JobRejected,
     JobSubmitted,
     LimitsSet,
@@ -27,6 +28,7 @@ from testwright_schemas import (
     TaskJoined,
     TaskSpec,
     TaskSubmitted,
+    subjects,
 )
 
 FREE = core.Claims()
@@ -67,7 +69,7 @@ def test_a_submission_becomes_its_job_and_then_its_tasks_each_said_once():
     )
     accepted = [effect.message for effect in tasks if isinstance(effect, Publish)]
     assert [task.task_id for task in accepted if isinstance(task, TaskSubmitted)] == ["task-1", "task-2"]
-    assert all(isinstance(effect, Publish) and effect.once for effect in (job, *tasks))
+    assert all(isinstance(effect, Publish) and effect.once for effect in tasks)
 
 
 def test_an_engine_that_nobody_serves_is_refused_with_its_field_and_what_there_is():
@@ -102,6 +104,14 @@ def test_a_task_id_of_another_job_is_refused_and_not_taken_for_said():
     claims = core.Claims(owners={"task-1": "job-7"})
 
     assert refusal(core.submit(submission("task-1"), claims, ["echo"], LATER)).field == "tasks[0].task_id"
+
+
+@pytest.mark.parametrize("engine", ["echo", "nobody"])
+def test_a_submission_is_answered_on_the_condition_that_nobody_has_answered_it(engine: str):
+    first = core.submit(submission("task-1", engines=(engine,)), FREE, ("echo",), LATER)[0]
+
+    assert isinstance(first, Publish)
+    assert first.expect == Expect(subject=subjects.job_event("default", "job-1"), sequence=0)
 
 
 def test_an_accepted_submission_stays_accepted_when_it_comes_again():

@@ -1,6 +1,7 @@
 """The submitter's shell: reads commands, looks up what they name, says what follows."""
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import assert_never
 
@@ -8,7 +9,7 @@ import msgspec
 
 from testwright.actor import AHEAD, Actor, Reaction
 from testwright.bus import Bus, Stored
-from testwright.errors import TaskNotFoundError
+from testwright.errors import ConflictError, TaskNotFoundError
 from testwright.history import JobHistory, TaskHistory
 from testwright.limits import Limits
 from testwright.submitter import asking, core
@@ -67,6 +68,9 @@ class _Submitter:
         command = asking.priced(command)
         claims = await self._claims(command)
         answer = core.submit(command, claims, self._engines, stored.time)
+        if claims.job.rejected:
+            # It may be noted here, when another was first to answer.
+            self.backlog.forget(claims.job.rejected)
         for effect in answer:
             if (
                 claims.job.submitted is None
@@ -90,7 +94,8 @@ class _Submitter:
             return False
         reason, _, path = str(error).partition(" - at `$.")
         field = path.rstrip("`") or "body"
-        await self._voice.say(core.rejected(known.namespace, known.job_id, field, reason), stored.headers)
+        with suppress(ConflictError):
+            await self._voice.say(core.rejected(known.namespace, known.job_id, field, reason), stored.headers)
         return True
 
     async def give_up(

@@ -9,7 +9,7 @@ from anyio.abc import TaskStatus
 
 from testwright.bus import Bus, Stored
 from testwright.voice import JOB_EVENTS
-from testwright_schemas import JobFinished, JobMessage, JobProgressed, JobSubmitted, subjects
+from testwright_schemas import JobFinished, JobMessage, JobProgressed, JobRejected, JobSubmitted, subjects
 
 log = logging.getLogger("testwright.submitter")
 
@@ -69,6 +69,10 @@ class Backlog:
         self._left[job] = sequence, left
         if left == 0 and self._looked:
             del self._left[job]
+
+    def forget(self, event: JobRejected) -> None:
+        """Count nothing of a job that was refused."""
+        self._left.pop((event.namespace, event.job_id), None)
 
     def _hear(self, event: Stored) -> None:
         try:

@@ -1,8 +1,9 @@
 """What a command leads to, as functions from the command and what is known to effects.
 
 A submission is either accepted (its job first, then its tasks, each said once) or rejected with the field and the
-reason; nothing in between, and the answer does not change when the command comes again. A retry is a new task that
-names the one it repeats: the old one keeps its result.
+reason; nothing in between, and the answer does not change when the command comes again: it is said on the condition
+that there is none, as another may have the same command and see another state. A retry is a new task that names the one
+it repeats: the old one keeps its result.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from testwright.submitter.asking import Refusal
 from testwright_schemas import (
     CancelTasks,
     Effect,
+    Expect,
     JobRejected,
     JobSubmitted,
     LimitsSet,
@@ -27,6 +29,7 @@ from testwright_schemas import (
     TaskFinished,
     TaskSpec,
     TaskSubmitted,
+    subjects,
 )
 
 
@@ -167,7 +170,12 @@ def retry(command: RetryTasks, claims: Claims, tasks: Mapping[str, TaskHistory],
 
 def rejected(namespace: str, job_id: str, field: str, reason: str) -> Publish:
     """Return the refusal of a submission."""
-    return Publish(message=JobRejected(namespace=namespace, job_id=job_id, field=field, reason=reason), once=True)
+    return _first(JobRejected(namespace=namespace, job_id=job_id, field=field, reason=reason))
+
+
+def _first(answer: JobSubmitted | JobRejected) -> Publish:
+    expect = Expect(subject=subjects.job_event(answer.namespace, answer.job_id), sequence=0)
+    return Publish(message=answer, expect=expect)
 
 
 def give_up(command: SubmitJob | RetryTasks, claims: Claims, reason: str, at: datetime) -> tuple[Effect, ...]:
@@ -229,7 +237,8 @@ def _answer(
         max_cost_usd=command.max_cost_usd if isinstance(command, SubmitJob) else None,
         concurrency_key=command.concurrency_key if isinstance(command, SubmitJob) else None,
     )
-    return (Publish(message=job, once=True), *(Publish(message=task, once=True) for task in tasks))
+    opening = Publish(message=job, once=True) if before else _first(job)
+    return (opening, *(Publish(message=task, once=True) for task in tasks))
 
 
 def _entries(command: SubmitJob, tasks: Sequence[TaskSubmitted]) -> Iterator[Publish]:

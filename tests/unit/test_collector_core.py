@@ -30,6 +30,7 @@ from testwright_schemas import (
     Publish,
     RetryPolicy,
     Schedule,
+    SuiteVerified,
     TaskCancelRequested,
     TaskFinished,
     TaskMessage,
@@ -186,6 +187,16 @@ def test_a_cancel_request_ends_the_task_as_cancelled_and_keeps_what_was_verified
     assert [case.verdict for case in result.tests] == ["kept"]
     assert result.error is not None
     assert result.error.message == "changed my mind"
+
+
+@pytest.mark.parametrize("event", [submitted(), generated(), verified(), failed(), DEADLINE])
+def test_a_task_whose_cancel_was_asked_for_ends_so_whichever_of_its_events_is_handled_first(event: Collected):
+    known = history(submitted(), started(), cancel_requested(), *((event,) if isinstance(event, TaskMessage) else ()))
+
+    result = outcome(decide(known, event, LATER))
+
+    assert result.outcome == "cancelled"
+    assert bool(result.tests) == isinstance(event, SuiteVerified)
 
 
 def test_a_deadline_ends_the_task_as_failed():

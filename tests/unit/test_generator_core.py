@@ -4,7 +4,18 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from tests.support.tasks import NOW, failed, finished, first, generated, history, started, submitted, to_generate
+from tests.support.tasks import (
+    NOW,
+    cancel_requested,
+    failed,
+    finished,
+    first,
+    generated,
+    history,
+    started,
+    submitted,
+    to_generate,
+)
 from testwright.generator import core
 from testwright.generator.core import MAX_LOST, Drop, Start, decide
 from testwright_schemas import AttemptFailed, AttemptStarted, Expect, Failure, LanePaused, Publish, Usage, subjects
@@ -49,6 +60,12 @@ def test_the_first_start_is_remembered_by_later_ones():
 
 def test_work_on_an_ended_task_is_dropped():
     assert isinstance(decide(history(submitted(), finished()), to_generate(), "w", NOW, turn=1), Drop)
+
+
+def test_no_attempt_is_begun_for_a_task_whose_end_was_asked_for():
+    told = history(submitted(), cancel_requested())
+
+    assert isinstance(decide(told, to_generate(), "w", NOW, turn=1), Drop)
 
 
 def test_an_attempt_that_delivered_before_its_ack_was_lost_is_not_done_again():

@@ -11,7 +11,8 @@ The rules, in the order in which a task meets them:
    next engine gets an attempt. One that a provider gave back is tried again when the provider says so: that is no try.
 5. After the last engine the task is completed with what was accepted, or has failed with the last cause.
 6. An attempt that could not be paid for is not begun: the task ends.
-7. A cancel request, a deadline or a dead letter ends the task at once, with what was accepted so far.
+7. A cancel request, a deadline or a dead letter ends the task at once, with what was accepted so far. A request that is
+   known ends it also where another event is handled first.
 8. Whatever ends a task is published once; whoever is second says nothing.
 
 An event of an attempt that a newer one has replaced changes nothing, and neither does one that was handled before.
@@ -65,7 +66,7 @@ def decide(history: TaskHistory, event: Collected, at: datetime) -> tuple[Effect
         return (Unschedule(timer=_deadline(event)),)
     if task is None or history.finished:
         return ()
-    return _react(history, task, event, at)
+    return _react(history, task, history.cancel_requested or event, at)
 
 
 def _react(history: TaskHistory, task: TaskSubmitted, event: Decided, at: datetime) -> tuple[Effect, ...]:

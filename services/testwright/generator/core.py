@@ -100,6 +100,9 @@ def decide(
     """
     if history.finished:
         return Drop(reason=f"the task is {history.finished.outcome}")
+    if history.cancel_requested:
+        # Whoever has the request ends the task, or the next one does, to whom it comes then.
+        return Drop(reason="a cancel was asked for")
     if history.started and history.started.item > item.attempt.number:
         return Drop(reason=f"attempt {history.started.attempt.number} is of a later item")
     if history.concluded >= item.attempt.number and history.concluded >= history.attempts:

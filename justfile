@@ -65,7 +65,7 @@ kubernetes version="1.35":
         && uvx kubernetes-validate --strict -k {{ version }} .kubernetes.yaml || exit 1; \
     done; rm .kubernetes.yaml
 
-# Run the whole system under faults in virtual time until a million messages were delivered; --seed N replays one run.
+# Run the whole system under faults in virtual time until a million messages were delivered; --seed N replays one run; --scenarios N.
 simulate *args:
     uv run python -m tests.simulation "$@"
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import msgspec
 
+from tests.support.plans import of_seed
 from tests.support.reports import Report, histories
-from tests.support.simulation import Plan, run
+from tests.support.simulation import run
 from testwright.collector import core
 from testwright.history import fold
 from testwright.voice import TASK_EVENTS
@@ -89,7 +90,7 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     wanted = dict(WANTED)
     for seed in range(200):
-        report = run(Plan.of(seed))
+        report = run(of_seed(seed))
         for task_id, told in histories(report).items():
             for name in [name for name, fits in wanted.items() if fits(told)][:1]:
                 (FOLDER / f"{name}.json").write_text(write(report, task_id), encoding="utf-8")

@@ -1,7 +1,8 @@
 """Simulate until so many messages were delivered: ``just simulate [--messages N] [--seed N]``.
 
-Each seed is one run of the whole system under faults, held to every law of ``test_system``. A failure prints its seed,
-and ``--seed`` replays exactly that run.
+Each seed is one run of the whole system under faults, held to every law. A failure prints its seed, and ``--seed``
+replays exactly that run. With ``--scenarios N``, Hypothesis chooses instead, and makes what fails as small as it can;
+that is printed as a plan, which ``--plan`` replays.
 """
 
 import argparse
@@ -11,25 +12,22 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import Any
 
-from tests.simulation import test_system
+from hypothesis import given, settings
+
+from tests.simulation import test_scenarios
+from tests.simulation.laws import hold
 from tests.support import simulation
-from tests.support.simulation import CALM
+from tests.support.plans import Plan, of_seed
 from testwright.bus._memory_faults import Dice, Fate
 from testwright.bus.memory import Faults, MemoryServer
 
 BATCH = 40
 """Seeds that are handed out at a time."""
-
-LAWS: list[Callable[..., None]] = [
-    law for name, law in vars(test_system).items() if name.startswith("test_") and law.__code__.co_argcount
-]
-"""Those that are about one run."""
 
 
 class Counting(Dice):
@@ -72,7 +70,7 @@ class Result:
     """What a run has come to.
 
     Attributes:
-        seed: of its plan.
+        plan: what it did.
         delivered: messages that queues and feeds have handed out.
         carried: those, and what was published or answered.
         events: stored at its end.
@@ -80,7 +78,7 @@ class Result:
         failure: the traceback of what has failed, if anything has.
     """
 
-    seed: int
+    plan: Plan
     delivered: int
     carried: int
     events: int
@@ -88,43 +86,51 @@ class Result:
     failure: str = ""
 
 
-def simulate(seed: int) -> Result:
-    """Run a seed and hold it to every law."""
+def simulate(plan: Plan) -> Result:
+    """Run a plan and hold it to every law."""
     logging.disable()  # what goes wrong on purpose fills screens
     simulation.__dict__["MemoryServer"] = Server
     Counting.carried = Counting.asked = 0
     failure, events, digest = "", 0, ""
     try:
-        report = test_system.report_of(seed)
+        report = simulation.run(plan)
         events, digest = len(report.events), report.digest
-        for law in LAWS:
-            check(law, seed)
-    except BaseException as error:  # noqa: BLE001  whatever it is, it is reported with its seed
+        hold(report)
+    except BaseException as error:  # noqa: BLE001  whatever it is, it is reported with its plan
         failure = "".join(traceback.format_exception(error))
-    finally:
-        test_system.report_of.cache_clear()
-    return Result(seed, Counting.carried - Counting.asked, Counting.carried, events, digest, failure)
+    return Result(plan, Counting.carried - Counting.asked, Counting.carried, events, digest, failure)
 
 
-def check(law: Callable[..., None], seed: int) -> None:
-    """Hold the run of a seed to one law, if it is about this kind of run."""
-    parameter = law.__code__.co_varnames[0]
-    if parameter == "seed" or (parameter == "calm_seed" and seed % CALM == 0):
-        law(seed)
+def simulate_seed(seed: int) -> Result:
+    """Run the plan of a seed and hold it to every law."""
+    return simulate(of_seed(seed))
+
+
+def search(scenarios: int) -> None:
+    """Have Hypothesis look for a plan that breaks a law, and make it smaller; that fails as a test does."""
+    logging.disable()
+    law = test_scenarios.test_whatever_goes_wrong_every_law_holds
+    wider = settings(test_scenarios.FEW, max_examples=scenarios, derandomize=False)
+    wider(given(test_scenarios.plans)(law.hypothesis.inner_test))()
 
 
 def main() -> int:
     """Run it from the command line."""
     parser = argparse.ArgumentParser(prog="just simulate", description=__doc__)
     parser.add_argument("--messages", type=int, default=1_000_000, help="deliveries in all [1000000]")
-    parser.add_argument("--seed", type=int, help="run this one alone")
+    parser.add_argument("--seed", type=lambda text: of_seed(int(text)), dest="plan", help="run this one alone")
+    parser.add_argument("--plan", type=Plan.read, help="run this one alone, as it was printed")
+    parser.add_argument("--scenarios", type=int, help="have Hypothesis choose what goes wrong, so many times")
     parser.add_argument("--first", type=int, default=0, help="seed to begin with [0]")
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no more seeds after that [no limit]")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at the first failure")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="at a time [one a core]")
     wish = parser.parse_args()
-    if wish.seed is not None:
-        result = simulate(wish.seed)
+    if wish.scenarios:
+        search(wish.scenarios)
+        return 0
+    if wish.plan:
+        result = simulate(wish.plan)
         lament(result)
         sys.stdout.write(f"{result.digest}\n")
         return told([result], 0.0)
@@ -132,7 +138,7 @@ def main() -> int:
     seeds = count(wish.first)
     with ProcessPoolExecutor(wish.processes) as pool:
         while sum(each.delivered for each in results) < wish.messages and time.monotonic() - began < 60 * wish.minutes:
-            for result in pool.map(simulate, islice(seeds, BATCH)):
+            for result in pool.map(simulate_seed, islice(seeds, BATCH)):
                 results.append(result)
                 lament(result)
             sys.stdout.write(f"{sum(each.delivered for each in results)} deliveries, {len(results)} seeds\n")
@@ -145,7 +151,9 @@ def main() -> int:
 def lament(result: Result) -> None:
     """Print how a run has failed, if it has."""
     if result.failure:
-        sys.stdout.write(f"{result.failure}\nseed {result.seed} has failed: just simulate --seed {result.seed}\n")
+        plan = result.plan
+        again = f"--seed {plan.seed}" if plan == of_seed(plan.seed) else f"--plan '{plan.text}'"
+        sys.stdout.write(f"{result.failure}\nseed {plan.seed} has failed: just simulate {again}\n")
 
 
 def told(results: list[Result], took_s: float) -> int:
@@ -153,7 +161,7 @@ def told(results: list[Result], took_s: float) -> int:
     delivered, carried = sum(each.delivered for each in results), sum(each.carried for each in results)
     failed = [each for each in results if each.failure]
     sys.stdout.write(
-        f"{len(results)} seeds from {results[0].seed}, {sum(each.events for each in results)} events, "
+        f"{len(results)} seeds from {results[0].plan.seed}, {sum(each.events for each in results)} events, "
         f"{delivered} messages delivered, {carried} with publishes and answers, {took_s:.0f} s, {len(failed)} failed\n"
     )
     return 1 if failed else 0

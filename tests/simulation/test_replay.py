@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.test_system import report_of
-from tests.support.simulation import Plan, run
+from tests.simulation.runs import report_of
+from tests.support.plans import of_seed
+from tests.support.simulation import run
 
 pytestmark = pytest.mark.xdist_group("simulation")  # what is asked about a run needs it once, in one process
 
@@ -17,7 +18,7 @@ SEED = 7
 
 
 def test_the_same_seed_gives_the_same_run():
-    assert run(Plan.of(SEED)).digest == report_of(SEED).digest
+    assert run(of_seed(SEED)).digest == report_of(SEED).digest
 
 
 def test_a_seed_gives_the_same_run_in_any_process_in_whatever_order_it_goes_through_sets():

@@ -1,16 +1,14 @@
 """A connection at whose operations its process dies: before one is made, or behind it, when nobody knows of it yet."""
 
-import random
 from collections.abc import Callable
 from typing import Any
 
 import anyio.lowlevel
 
+from tests.support.plans import Death
 from testwright.bus.memory import MemoryBus
 
 AT = frozenset({"publish", "schedule", "unschedule", "last", "get", "put", "fetch", "forget"})
-WITHIN = (4, 12, 40)
-"""Operations within which a process dies, one of these numbers: many see few."""
 
 
 class Mortal:
@@ -19,14 +17,14 @@ class Mortal:
     Args:
         bus: its connection.
         die: ends the process, which is noticed at its next await.
-        dice: say at which operation, and whether before it or behind it.
+        death: at which operation.
     """
 
-    def __init__(self, bus: MemoryBus, die: Callable[[], None], dice: random.Random) -> None:
+    def __init__(self, bus: MemoryBus, die: Callable[[], None], death: Death) -> None:
         self._bus = bus
         self._die = die
-        self._left = dice.randint(1, dice.choice(WITHIN))
-        self._behind = dice.random() < 0.5
+        self._left = death.operation
+        self._behind = death.behind
 
     def __getattr__(self, name: str) -> Any:
         """Return what the connection has by this name."""

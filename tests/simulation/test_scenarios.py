@@ -1,0 +1,39 @@
+"""The whole system under what Hypothesis has go wrong: a failure is made smaller until only that is left which matters.
+
+It is printed with its plan, which ``just simulate --plan`` replays, and with the line that makes this test replay it.
+"""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
+from tests.simulation.laws import hold
+from tests.support.plans import Plan, made_with
+from tests.support.simulation import run
+
+FEW = settings(
+    max_examples=40, derandomize=True, deadline=None, print_blob=True, suppress_health_check=list(HealthCheck)
+)
+"""A share for every test run, always the same; ``just simulate --scenarios`` has more, always others."""
+
+plans = st.builds(made_with, st.randoms(use_true_random=False), st.integers(0, 1000), calm=st.just(False))
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Keep what goes wrong on purpose out of the failure's report."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.timeout(900)  # making a failure smaller takes minutes
+@FEW
+@given(plans)
+def test_whatever_goes_wrong_every_law_holds(plan: Plan) -> None:
+    note(f"just simulate --plan '{plan.text}'")
+
+    hold(run(plan))

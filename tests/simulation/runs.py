@@ -7,7 +7,7 @@ from tests.support.reports import Report
 from tests.support.simulation import run
 
 SEVERAL = range(10)
-SEVERAL_CALM = range(0, 60, CALM)
+SEVERAL_CALM = range(0, 100, CALM)
 """Seeds in all of which together a thing must have happened."""
 
 

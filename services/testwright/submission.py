@@ -8,7 +8,7 @@ import msgspec
 
 from testwright.errors import InvalidSubmissionError, ScheduleNotFoundError, TaskNotFoundError
 from testwright.snapshots.bundle import Bundle
-from testwright_schemas import Policy, ScheduleJob, SubmitJob, TaskSpec, envelope, is_word
+from testwright_schemas import Message, Policy, SubmitJob, TaskSpec, is_word
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +81,15 @@ def prepare(
     return Job(command.job_id, tuple(TaskRef(spec.task_id, spec.target.module) for spec in specs)), command
 
 
-def check(command: SubmitJob | ScheduleJob) -> None:
+def check(message: Message) -> None:
     """Have the receiver's checks made before anything is sent.
 
     Raises:
         InvalidSubmissionError: a field is out of range.
     """
     try:
-        envelope.decode(envelope.encode(command), type(command))
+        # Not by way of JSON, which has no NaN: a limit of that would arrive as none at all.
+        msgspec.convert(msgspec.to_builtins(message), type(message))
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `$.")
         raise InvalidSubmissionError(path.rstrip("`") or "policy", reason) from error

@@ -298,6 +298,14 @@ async def test_a_submission_that_the_service_refuses_names_the_field(shell: Shel
     assert (waited.code, "policy.engines[0]" in waited.err) == (2, True)
 
 
+async def test_a_limit_that_is_no_number_is_not_set(shell: Shell) -> None:
+    async with nats_world() as world, actors(shell, world) as known:
+        ended = await known.run("limits", "set", "--places", "4", "--max-cost", "nan")
+
+        assert (ended.code, "max_cost_usd" in ended.err) == (2, True)
+        assert (await known.run("limits", "show", "--json")).json == []
+
+
 async def test_watch_shows_what_happens_until_it_is_interrupted(shell: Shell) -> None:
     async with (
         nats_world() as world,

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,10 @@ from testwright.errors import (
 from testwright.pacing import until
 from testwright.reporter import PATIENCE_S, Reporter
 from testwright.snapshots.bundle import Bundle
+from testwright.submission import Terms
 from testwright.submitter.actor import submitter
 from testwright.voice import Voice
-from testwright_schemas import Publish, Snapshot, TaskSubmitted, subjects
+from testwright_schemas import Policy, Publish, Snapshot, TaskSubmitted, subjects
 
 pytestmark = pytest.mark.virtual_time
 
@@ -107,6 +109,20 @@ async def test_what_cannot_be_a_namespace_is_refused_at_once(world: MemoryWorld,
 
     with pytest.raises(InvalidSubmissionError, match="namespace"):
         Client(bus, namespace=odd)
+
+
+@pytest.mark.parametrize(
+    ("policy", "terms"),
+    [(Policy(max_cost_usd=nan), None), (Policy(coverage=nan), None), (None, Terms(max_cost_usd=nan))],
+    ids=["task", "coverage", "job"],
+)
+async def test_a_limit_that_is_no_number_is_not_taken_for_none(
+    world: MemoryWorld, policy: Policy | None, terms: Terms | None
+) -> None:
+    client = Client(await world.connect("client"))
+
+    with pytest.raises(InvalidSubmissionError, match="Expected `float`"):
+        await client.submit_bundle(BUNDLE, policy, terms)
 
 
 async def test_all_who_wait_are_woken_whether_they_submitted_or_not(world: MemoryWorld) -> None:

@@ -9,6 +9,7 @@ from testwright.cli import output
 from testwright.cli.options import Json, Namespace, Server, Verbose
 from testwright.cli.session import with_client
 from testwright.client import Client
+from testwright.submission import check
 from testwright.voice import Voice
 from testwright_schemas import LimitsSet, Publish
 
@@ -76,6 +77,7 @@ def set_(
             period=period,
             set_at=clock.now(),
         )
+        check(told)
         await Voice(client.bus, "client", clock.now).say(Publish(message=told), {})
         return told
 

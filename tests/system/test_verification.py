@@ -182,11 +182,21 @@ async def test_a_file_that_ends_the_process_on_import_takes_no_other_with_it(tmp
     assert verdicts(finding) == {"test_adds": "kept", "test_more": "unsafe"}
 
 
-async def test_a_target_that_cannot_be_imported_is_said_to_be_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("import nowhere_to_be_found\n", "nowhere_to_be_found"),
+        ("import os\nos._exit(0)\n", "ends the process"),
+        ("while True:\n    pass\n", "is not done in time"),
+    ],
+    ids=["missing", "exit", "hang"],
+)
+async def test_a_target_that_cannot_be_imported_is_said_to_be_so(tmp_path: Path, source: str, said: str) -> None:
     test = "import calc\n\n\ndef test_adds():\n    assert calc.add(1, 2) == 3\n"
-    asked = await inquiry(tmp_path, {"calc.py": "import nowhere_to_be_found\n"}, "calc", {"test_a.py": test})
+    policy = Policy(repeats=2, mutants=False, timeout_s=10)
+    asked = await inquiry(tmp_path, {"calc.py": source}, "calc", {"test_a.py": test}, policy)
 
-    with pytest.raises(VerificationError, match="nowhere_to_be_found") as caught:
+    with pytest.raises(VerificationError, match=said) as caught:
         await find(asked)
 
     assert caught.value.cause == "target-not-importable"

@@ -62,6 +62,11 @@ class Heard:
         return any(isinstance(event, events.Ended) for event in self.events)
 
     @property
+    def late(self) -> bool:
+        """Whether the run, or one step of it, was ended because it took too long."""
+        return self.completed.timed_out or any(isinstance(event, events.Overdue) for event in self.events)
+
+    @property
     def python(self) -> str:
         """Full version of the interpreter."""
         return next((event.python for event in self.events if isinstance(event, events.Prepared)), "")
@@ -71,7 +76,7 @@ class Heard:
         unfinished = [case for case in cases if case not in self.outcomes]
         if self.completed.timed_out:
             return dict.fromkeys(unfinished, Outcome("hung", reason="the time for all tests was over"))
-        hung = any(isinstance(event, events.Overdue) for event in self.events)
+        hung = self.late
         last = next((event for event in reversed(self.events) if isinstance(event, _PLACES)), None)
         match last:
             case events.Started(case=case):

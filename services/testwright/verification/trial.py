@@ -103,7 +103,8 @@ def _said(observation: Observation) -> Iterator[tuple[str, str]]:
 
 async def _require_import(bench: Bench, suite: Path) -> None:
     heard = await bench.run(bench.plan("import", suite, []))
-    reason = next((event.reason for event in heard.events if isinstance(event, events.Imported)), "it ends the process")
+    lost = "it is not done in time" if heard.late else "it ends the process"
+    reason = next((event.reason for event in heard.events if isinstance(event, events.Imported)), lost)
     if reason:
         module = bench.inquiry.target.module
         raise VerificationError(

@@ -86,3 +86,4 @@ def test_a_timetable_says_when_it_is_due_next(table: Timetable, expected: dateti
 def test_a_timetable_is_spoken() -> None:
     assert spoken(Timetable(every_s=3600)) == "every 1 h 00 m"
     assert spoken(Timetable(cron="30 6 * * *")) == "30 6 * * * (UTC)"
+    assert spoken(Timetable()) == "-"

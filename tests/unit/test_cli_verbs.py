@@ -119,6 +119,8 @@ def test_a_misspelt_verb_is_answered_with_the_one_that_was_meant() -> None:
         ["dead", "retry"],
         ["dead", "retry", "--all", "letter-1"],
         ["topology", "export", "--format", "yaml"],
+        ["topology", "export", "--engine", "an engine"],
+        ["topology", "apply", "--engine", "every.>"],
     ],
     ids=" ".join,
 )

@@ -86,4 +86,6 @@ def spoken(timetable: Timetable) -> str:
         return output.moment(timetable.at)
     if timetable.every_s is not None:
         return f"every {duration.spoken(timetable.every_s)}"
+    if timetable.cron is None:  # of one that was rejected nothing else is kept
+        return output.NONE
     return f"{timetable.cron} ({timetable.time_zone})"

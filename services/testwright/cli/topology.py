@@ -14,6 +14,7 @@ from testwright.cli import output
 from testwright.cli.options import Json, Namespace, Server, Verbose
 from testwright.cli.session import address
 from testwright.engines import registry
+from testwright_schemas import is_word
 
 app = typer.Typer(
     help="Export, or create, what must exist on a server.",
@@ -80,9 +81,13 @@ def declared(engines: list[str] | None, replicas: int, at_a_time: list[str] | No
     """Return the topology for these engines, or for all that are installed.
 
     Raises:
-        typer.BadParameter: ``at_a_time`` does not read ``ENGINE=N``, or names no such engine.
+        typer.BadParameter: what an engine is called cannot be a name, or ``at_a_time`` does not read ``ENGINE=N``, or
+            names no such engine.
     """
     names = engines or registry.names()
+    for name in names:
+        if not is_word(name):
+            raise typer.BadParameter(f"{name!r} is no engine's name: it has letters, digits, '-' and '_', at most 64")
     base = declare(names, dict(_limit(text, names) for text in at_a_time or ()))
     return Topology(streams=base.streams, consumers=base.consumers, buckets=base.buckets, replicas=replicas)
 

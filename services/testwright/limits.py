@@ -26,8 +26,7 @@ class Limits:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._own: dict[str, LimitsSet] = {}
-        self._everyone: LimitsSet | None = None
+        self._told: dict[str | None, tuple[int, LimitsSet]] = {}
         self._asked: set[str] = set()
 
     async def follow(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -37,15 +36,11 @@ class Limits:
             async for event in events:
                 self._hear(event)
 
-    def note(self, told: LimitsSet) -> None:
-        """Remember limits, unless newer ones are known."""
-        known = self._everyone if told.everyone else self._own.get(told.namespace)
-        if known and known.set_at > told.set_at:
-            return
-        if told.everyone:
-            self._everyone = told
-        else:
-            self._own[told.namespace] = told
+    def note(self, told: LimitsSet, sequence: int) -> None:
+        """Remember limits, unless those that were stored later are known; clocks of operators may be wrong."""
+        whose = None if told.everyone else told.namespace
+        if whose not in self._told or self._told[whose][0] < sequence:
+            self._told[whose] = sequence, told
 
     async def of(self, namespace: str) -> LimitsSet | None:
         """Return the limits of a namespace, ``None`` where nobody has set any, or where they were taken away.
@@ -58,7 +53,10 @@ class Limits:
                 if stored:
                     self._hear(stored)
             self._asked.add(namespace)
-        return next(filter(is_limited, (self._own.get(namespace), self._everyone)), None)
+        return next(filter(is_limited, (self._newest(namespace), self._newest(None))), None)
+
+    def _newest(self, whose: str | None) -> LimitsSet | None:
+        return self._told[whose][1] if whose in self._told else None
 
     def _followed(self) -> list[str]:
         return [subjects.limits_event()]
@@ -73,7 +71,7 @@ class Limits:
             log.warning("undecodable event=%d subject=%s error=%s", event.sequence, event.subject, error)
             return
         if subjects.event(told) == event.subject and (not told.everyone or told.namespace == COMMONS):
-            self.note(told)
+            self.note(told, event.sequence)
 
 
 def is_limited(told: LimitsSet | None) -> bool:

@@ -22,6 +22,7 @@ from testwright.collector.gates import Gate, Limit
 from testwright.errors import BusTimeoutError, InvalidSubmissionError
 from testwright.snapshots.bundle import Bundle
 from testwright.submission import Terms
+from testwright.submitter.actor import submitter
 from testwright.submitter.backlog import Backlog
 from testwright.voice import Voice
 from testwright_schemas import (
@@ -31,6 +32,8 @@ from testwright_schemas import (
     LimitsSet,
     Policy,
     Publish,
+    RetrySpec,
+    RetryTasks,
     Snapshot,
     Target,
     envelope,
@@ -174,6 +177,17 @@ async def test_new_limits_let_in_those_that_wait():
         here.engine.go.set()
 
 
+async def test_the_limits_that_were_set_last_hold_whatever_the_clock_of_whoever_set_them_says():
+    async with world() as here:
+        await limit(here.bus, LimitsSet(namespace="default", places=1, set_at=here.server.now()))
+        here.engine.hold()
+        await here.client.submit_bundle(many("m", 3), POLICY)
+        await here.engine.has_begun(1)
+        await limit(here.bus, LimitsSet(namespace="default", places=3, set_at=NOW))
+        await here.engine.has_begun(3)
+        here.engine.go.set()
+
+
 async def test_more_tasks_than_a_namespace_may_have_are_rejected_with_the_reason():
     async with world() as here:
         await limit(here.bus, LimitsSet(namespace="default", tasks=3, set_at=NOW))
@@ -199,6 +213,31 @@ async def test_an_order_that_another_submitter_refused_at_the_same_moment_takes_
         backlog.forget(JobRejected(namespace="default", job_id="job-1", field="tasks", reason="too many"))
         async with beside(backlog.follow):
             assert await backlog.open_tasks("default") == 0
+
+
+async def test_a_retry_counts_among_the_tasks_of_its_namespace_before_it_is_heard_of():
+    async with MemoryServer(declare(("echo",))) as server, server.connect("test") as bus:
+        await limit(bus, LimitsSet(namespace="default", tasks=1, set_at=NOW))
+        for message in (submitted(), finished()):
+            await Voice(bus, "test", server.now).say(Publish(message=message), {})
+        again = RetryTasks(
+            namespace="default",
+            job_id="job-2",
+            tasks=(RetrySpec(task_id="task-2", retry_of="task-1"),),
+            submitted_at=NOW,
+        )
+        actor = submitter(bus, server.now, ("echo", "ghostwriter"))
+        commands = actor.reactions[0]
+        async with beside(*actor.background):
+            answers = [
+                await commands.handle(command, Stored(subjects.COMMANDS, number, "", b"", NOW, {}, 1))
+                for number, command in enumerate((again, replace(again, job_id="job-3")))
+            ]
+
+    assert [type(answer[0].message) for answer in answers if isinstance(answer[0], Publish)] == [
+        JobSubmitted,
+        JobRejected,
+    ]
 
 
 async def test_a_place_of_a_task_that_ended_while_it_was_let_in_is_given_away():

@@ -16,7 +16,7 @@ from testwright.pacing import until
 from testwright.submission import Terms
 from testwright.submitter import joining
 from testwright.submitter.actor import submitter
-from testwright_schemas import TaskError, TaskJoined
+from testwright_schemas import TaskError, TaskJoined, TaskSubmitted
 
 pytestmark = pytest.mark.virtual_time
 
@@ -92,3 +92,15 @@ def test_whoever_was_moved_to_an_heir_before_is_told_of_again_as_its_entry_may_b
     said = messages(joining.follow(end, [history(second), history(third, replace(third, joined_to="task-2"))], LATER))
 
     assert TaskJoined(namespace="default", task_id="task-3", source_id="task-2") in said
+
+
+@pytest.mark.parametrize(("attempts", "heirs"), [(0, ["task-2"]), (1, [])])
+def test_a_budget_of_a_job_that_could_not_pay_for_its_task_is_not_that_of_who_has_joined_it(
+    attempts: int, heirs: list[str]
+) -> None:
+    error = TaskError(cause="budget-exhausted", message="")
+    end = replace(finished("failed"), error=error, attempts=attempts)
+
+    said = messages(joining.follow(end, [history(joined_task("task-2"))], LATER))
+
+    assert [task.task_id for task in said if isinstance(task, TaskSubmitted)] == heirs

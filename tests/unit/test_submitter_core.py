@@ -1,11 +1,12 @@
 """What commands lead to."""
 
+import re
 from datetime import timedelta
 
 import pytest
 from msgspec.structs import replace
 
-from tests.support.tasks import NOW, SNAPSHOT, TARGET, finished, history, submitted
+from tests.support.tasks import NOW, POLICY, SNAPSHOT, TARGET, finished, history, submitted
 from testwright.history import JobHistory
 from testwright.submitter import asking, core
 from testwright_schemas import (
@@ -175,7 +176,7 @@ def test_a_retry_is_a_new_task_that_names_the_old_one():
         submitted_at=NOW,
     )
 
-    _, again = core.retry(command, FREE, {"task-1": history(submitted(), finished("failed"))}, LATER)
+    _, again = core.retry(command, FREE, {"task-1": history(submitted(), finished("failed"))}, POLICY.engines, LATER)
 
     assert isinstance(again, Publish)
     assert isinstance(again.message, TaskSubmitted)
@@ -191,7 +192,7 @@ def test_a_task_that_goes_on_cannot_be_retried():
         submitted_at=NOW,
     )
 
-    [effect] = core.retry(command, FREE, {"task-1": history(submitted())}, LATER)
+    [effect] = core.retry(command, FREE, {"task-1": history(submitted())}, POLICY.engines, LATER)
 
     assert isinstance(effect, Publish)
     assert isinstance(effect.message, JobRejected)
@@ -203,7 +204,27 @@ def test_a_retry_under_one_id_twice_is_refused():
     command = RetryTasks(namespace="default", job_id="job-2", tasks=specs, submitted_at=NOW)
     old = {"task-1": history(submitted(), finished("failed"))}
 
-    assert refusal(core.retry(command, FREE, old, LATER)).field == "tasks[1].task_id"
+    assert refusal(core.retry(command, FREE, old, POLICY.engines, LATER)).field == "tasks[1].task_id"
+
+
+@pytest.mark.parametrize(
+    ("engines", "limits", "reason"),
+    [
+        (("echo",), None, "'task-1': no engine 'ghostwriter' here"),
+        (POLICY.engines, LimitsSet(namespace="default", max_cost_usd=5, set_at=NOW), "'task-1': .* has a budget"),
+    ],
+)
+def test_a_retry_is_held_to_the_engines_and_limits_of_now(
+    engines: tuple[str, ...], limits: LimitsSet | None, reason: str
+):
+    specs = (RetrySpec(task_id="task-9", retry_of="task-1"),)
+    command = RetryTasks(namespace="default", job_id="job-2", tasks=specs, submitted_at=NOW)
+    old = {"task-1": history(submitted(), finished("failed"))}
+
+    refused = refusal(core.retry(command, core.Claims(limits=limits), old, engines, LATER))
+
+    assert refused.field == "tasks"
+    assert re.search(reason, refused.reason)
 
 
 def entries(effects: tuple[Effect, ...]) -> list[object]:

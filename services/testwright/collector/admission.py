@@ -61,7 +61,7 @@ class Admission:
 
     async def review(self, limits: LimitsSet, stored: Stored) -> None:
         """Let in those that may pass under new limits; where they are for everyone, the next move of each gate does."""
-        self._namespaces.note(limits)
+        self._namespaces.note(limits, stored.sequence)
         if gate := await self._namespaces.gate(limits.namespace):
             await self._entrance.review(gate, stored.headers)
 

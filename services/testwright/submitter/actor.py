@@ -55,7 +55,8 @@ class _Submitter:
                 return await self._cancel(message, stored)
             case RetryTasks():
                 old = await self._old(message.namespace, dict.fromkeys(spec.retry_of for spec in message.tasks))
-                return core.retry(message, await self._claims(message), old, stored.time)
+                claims = await self._claims(message)
+                return self._noted(claims, core.retry(message, claims, old, self._engines, stored.time))
             case ScheduleJob():
                 return await self.schedules.ask(message, stored)
             case CancelSchedule():
@@ -67,7 +68,14 @@ class _Submitter:
         """Return what a submission leads to; where its tasks are to join others, it is decided which."""
         command = asking.priced(command)
         claims = await self._claims(command)
-        answer = core.submit(command, claims, self._engines, stored.time)
+        answer = self._noted(claims, core.submit(command, claims, self._engines, stored.time))
+        if not command.join or not core.is_acceptance(answer):
+            return answer
+        joined = await self._contents.sources(command, claims.owners, stored)
+        return core.submit(command, claims, self._engines, stored.time, joined)
+
+    def _noted(self, claims: core.Claims, answer: Sequence[Effect]) -> Sequence[Effect]:
+        """Return an answer; a job accepted by it counts at once: the next one may come before it is heard of."""
         if claims.job.rejected:
             # It may be noted here, when another was first to answer.
             self.backlog.forget(claims.job.rejected)
@@ -77,12 +85,8 @@ class _Submitter:
                 and isinstance(effect, Publish)
                 and isinstance(effect.message, JobSubmitted)
             ):
-                # The next one may come before it is heard of.
                 self.backlog.note(effect.message)
-        if not command.join or not core.is_acceptance(answer):
-            return answer
-        joined = await self._contents.sources(command, claims.owners, stored)
-        return core.submit(command, claims, self._engines, stored.time, joined)
+        return answer
 
     async def refuse(self, stored: Stored, error: msgspec.DecodeError) -> bool:
         """Answer a submission of the wrong shape with a rejection, if it says at least which job it is."""

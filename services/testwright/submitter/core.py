@@ -135,37 +135,48 @@ def unheard_of(command: CancelTasks, jobs: Mapping[str, JobHistory], tasks: Mapp
     return next(unknown_jobs, None) or next(unknown_tasks, None)
 
 
-def retry(command: RetryTasks, claims: Claims, tasks: Mapping[str, TaskHistory], at: datetime) -> tuple[Effect, ...]:
+def retry(
+    command: RetryTasks,
+    claims: Claims,
+    tasks: Mapping[str, TaskHistory],
+    engines: Collection[str],
+    at: datetime,
+) -> tuple[Effect, ...]:
     """Return the events of a job that does finished tasks again.
 
     Args:
         command: the command.
         claims: what is taken.
         tasks: history of each task to be repeated.
+        engines: names of the engines that this bus has queues for.
         at: when the command was stored (UTC).
     """
     new: list[TaskSubmitted] = []
-    refusal: Refusal | None = None
+    refusals: list[Refusal] = []
     for spec in command.tasks:
         old = tasks.get(spec.retry_of, TaskHistory())
         if old.submitted is None:
-            refusal = refusal or ("tasks", f"there is no task {spec.retry_of!r}")
+            refusals.append(("tasks", f"there is no task {spec.retry_of!r}"))
         elif old.finished is None:
-            refusal = refusal or ("tasks", f"task {spec.retry_of!r} has not ended: cancel it first")
+            refusals.append(("tasks", f"task {spec.retry_of!r} has not ended: cancel it first"))
         else:
+            policy = old.submitted.policy
+            # It was accepted at another time: engines may be gone, and limits be set.
+            if fault := asking.unserved(policy, engines) or asking.unpaid(command.namespace, policy, claims.limits):
+                refusals.append(("tasks", f"task {spec.retry_of!r}: {fault[1]}"))
             again = TaskSubmitted(
                 namespace=command.namespace,
                 job_id=command.job_id,
                 task_id=spec.task_id,
                 target=old.submitted.target,
                 snapshot=old.submitted.snapshot,
-                policy=old.submitted.policy,
+                policy=policy,
                 created_at=at,
                 retry_of=spec.retry_of,
                 alone=len(command.tasks) == 1,
             )
             new.append(again)
-    return _answer(command, new, refusal, claims, at)
+    return _answer(command, new, next(iter(refusals), None), claims, at)
 
 
 def rejected(namespace: str, job_id: str, field: str, reason: str) -> Publish:

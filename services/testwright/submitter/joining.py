@@ -3,8 +3,8 @@
 1. A content is a module in its snapshot, and what is asked for as far as it changes the result.
 2. A task joins the last one that claimed its content while that one works, and as long as its result is kept.
 3. A joined task ends as its source does: with the same result, at no cost of its own.
-4. Where the source ended for reasons of its own (it was cancelled, superseded, or ran out of its time), the first task
-   that joined it does the work instead, and the others join that one.
+4. Where the source ended for reasons of its own (it was cancelled, superseded, ran out of its time, or its job
+   could not pay for it), the first that joined it does the work instead, and the others join that one.
 """
 
 import hashlib
@@ -83,11 +83,18 @@ def follow(end: TaskFinished, joined: Sequence[TaskHistory], at: datetime) -> tu
     """
     open_ = [task.submitted for task in joined if task.submitted and not task.finished]
     waiting = [task for task in open_ if task.joined_to == end.task_id]
-    if not (end.error and end.error.cause in _OWN_REASONS):
+    if not _left_undone(end):
         return tuple(Publish(message=_copy(end, task, at), once=True) for task in waiting)
     unwanted = {task.cancel_requested.task_id for task in joined if task.cancel_requested}
     moved = [task for task in open_ if task.joined_to not in {end.task_id, None}]
     return _inherit([task for task in waiting if task.task_id not in unwanted], moved)
+
+
+def _left_undone(end: TaskFinished) -> bool:
+    """Return whether a task ended for reasons of its own: whoever has joined it still wants the work done."""
+    cause = end.error.cause if end.error else ""
+    # What one may cost is the same for all of them; what its job may cost, for which it was never begun, is not.
+    return cause in _OWN_REASONS or (cause == "budget-exhausted" and not end.attempts)
 
 
 def _inherit(tasks: Sequence[TaskSubmitted], moved: Sequence[TaskSubmitted]) -> tuple[Effect, ...]:

@@ -45,7 +45,7 @@ def schedule(command: ScheduleJob, known: Known, engines: Collection[str], at: d
     once = command.timetable.at is not None
     if known.rejected or known.cancelled or (once and known.fired):
         return ()
-    refusal = _fault(command, at) or asking.unserved(command.submission, engines)
+    refusal = _fault(command, at) or asking.unserved(command.submission.policy, engines)
     if refusal and not known.set:
         field, reason = refusal
         names = {"namespace": command.namespace, "schedule_id": command.schedule_id}

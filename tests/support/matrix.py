@@ -191,7 +191,7 @@ async def refused(guard: Guarded, title: str) -> tuple[set[str], set[str]]:
     """Return the subjects that the server refuses a user: to publish on, and to listen to."""
     found: list[str] = []
 
-    async def failed(error: Exception) -> None:
+    def failed(error: Exception) -> None:
         found.append(str(error))
 
     async def ignore(*_: object) -> None:

@@ -3,6 +3,8 @@
 import asyncio  # noqa: TID251  what a connection calls is one of its protocols
 import itertools
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -52,10 +54,14 @@ def _framed(message: Taken) -> bytes:
     return b" ".join([*words, *sizes]) + b"\r\n" + headers + data + b"\r\n"
 
 
+def _keep(taken: list[Taken], *message: Any) -> None:
+    taken.append(message)
+
+
 def _read(said: bytes, cuts: Sequence[int] = ()) -> tuple[list[Taken], list[object]]:
     taken: list[Taken] = []
     rest = Rest()
-    intake = Intake(rest, lambda *message: taken.append(message))
+    intake = Intake(rest, partial(_keep, taken))
     edges = [0, *sorted(cut for cut in cuts if cut < len(said)), len(said)]
     for begin, end in itertools.pairwise(edges):
         intake.data_received(said[begin:end])
@@ -89,7 +95,7 @@ def test_what_the_server_may_not_say_is_left_to_nats_py_which_ends_the_connectio
 
 def test_whoever_writes_hears_of_the_connection_as_before() -> None:
     rest, lost = Rest(), OSError("gone")
-    intake = Intake(rest, lambda *_: None)
+    intake = Intake(rest, partial(_keep, []))
 
     intake.pause_writing()
     intake.resume_writing()

@@ -30,6 +30,11 @@ class Process(ABC):
         server: where it connects to.
         plan: of the run.
         number: among all processes.
+
+    Attributes:
+        name: its own.
+        lives: so many, the present one included.
+        wrong_by: how far its clock is ahead.
     """
 
     def __init__(self, server: MemoryServer, plan: Plan, number: int) -> None:
@@ -37,7 +42,7 @@ class Process(ABC):
         self.lives = 0
         self._server = server
         clock = random.Random(f"{plan.seed}/{self.name}/clock")
-        self._wrong_by = timedelta(seconds=clock.uniform(-plan.skew_s, plan.skew_s))
+        self.wrong_by = timedelta(seconds=clock.uniform(-plan.skew_s, plan.skew_s))
         self._deaths: Iterator[Death] = iter([death for death in plan.deaths if death.victim == number])
         self._bus: MemoryBus | None = None
         self._scope = anyio.CancelScope()
@@ -97,7 +102,7 @@ class Process(ABC):
 
     def now(self) -> datetime:
         """Return the time of day by its clock."""
-        return self._server.now() + self._wrong_by
+        return self._server.now() + self.wrong_by
 
     @abstractmethod
     async def _work(self, bus: Any) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tests.support.plans import Order, Plan
 from testwright.bus import Stored
@@ -62,6 +62,7 @@ class Report:
     Attributes:
         plan: of the run.
         events: all of them, in order.
+        clocks: how far that of each actor is ahead.
         deals: what the client has submitted.
         cancels: what it has cancelled.
         told: of each task, in which of its lives the client was told of which end.
@@ -73,6 +74,7 @@ class Report:
     """
 
     plan: Plan
+    clocks: dict[str, timedelta] = field(default_factory=dict[str, timedelta])
     events: list[Stored] = field(default_factory=list[Stored])
     deals: list[Deal] = field(default_factory=list[Deal])
     cancels: list[Asked] = field(default_factory=list[Asked])

@@ -59,6 +59,7 @@ async def _main(plan: Plan) -> Report:
         server.connect("operator") as bus,
     ):
         actors = [ActorProcess(server, plan, number, report.bill) for number in range(ACTORS)]
+        report.clocks = {actor.name: actor.wrong_by for actor in actors}
         for actor in actors:
             tg.start_soon(actor.live)
         with anyio.fail_after(PATIENCE_S):

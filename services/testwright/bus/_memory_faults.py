@@ -4,6 +4,9 @@ import enum
 import random
 from dataclasses import dataclass
 
+MOST_STALE = 20
+"""Messages that a server that lags behind does not know of yet."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
@@ -69,7 +72,7 @@ class Dice:
 
     def lag(self) -> int:
         """Return how many messages the server that answers lags behind."""
-        return self._random.randint(1, 20) if self._strikes(self.faults.stale) else 0
+        return self._random.randint(1, MOST_STALE) if self._strikes(self.faults.stale) else 0
 
     def pick(self, count: int) -> int:
         """Return the index of the message that is handed out next, of ``count``."""

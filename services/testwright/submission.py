@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from testwright.errors import InvalidSubmissionError, ScheduleNotFoundError, TaskNotFoundError
+from testwright.misfit import WORD, misfit
 from testwright.snapshots.bundle import Bundle
 from testwright_schemas import Message, Policy, SubmitJob, TaskSpec, is_word
 
@@ -91,8 +92,8 @@ def check(message: Message) -> None:
         # Not by way of JSON, which has no NaN: a limit of that would arrive as none at all.
         msgspec.convert(msgspec.to_builtins(message), type(message))
     except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at `$.")
-        raise InvalidSubmissionError(path.rstrip("`") or "policy", reason) from error
+        field, reason = misfit(error)
+        raise InvalidSubmissionError(field or "policy", reason) from error
 
 
 def check_namespace(namespace: str) -> None:
@@ -102,7 +103,7 @@ def check_namespace(namespace: str) -> None:
         InvalidSubmissionError: it cannot.
     """
     if not is_word(namespace):
-        raise InvalidSubmissionError("namespace", f"{namespace!r} must be letters, digits, '-' and '_', at most 64")
+        raise InvalidSubmissionError("namespace", f"{namespace!r} {WORD}")
 
 
 def check_id(id_: str) -> None:

@@ -120,6 +120,7 @@ def test_a_misspelt_verb_is_answered_with_the_one_that_was_meant() -> None:
         ["dead", "retry", "--all", "letter-1"],
         ["topology", "export", "--format", "yaml"],
         ["topology", "export", "--engine", "an engine"],
+        ["workflow", "run", "spec-to-production", "--root", "nowhere"],
         ["topology", "apply", "--engine", "every.>"],
     ],
     ids=" ".join,
@@ -136,7 +137,7 @@ def test_wrong_usage_is_refused(arguments: list[str]) -> None:
     [
         (["generate", "nowhere.py"], "nowhere.py does not exist"),
         (["generate", "nowhere.py", "--coverage", "101"], "coverage:"),
-        (["submit", "nowhere.py", "--engine", "an engine"], "engines"),
+        (["submit", "nowhere.py", "--engine", "an engine"], "engines[0]: must be letters, digits, '-' and '_'"),
         (["run", "generator", "--engine", "nope"], "no engine 'nope' here: there are echo"),
     ],
     ids=["path", "coverage", "engine", "queues"],

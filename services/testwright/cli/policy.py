@@ -9,6 +9,7 @@ import typer
 
 from testwright.cli.options import seconds
 from testwright.errors import InvalidSubmissionError
+from testwright.misfit import misfit
 from testwright.sandbox.choice import Mode
 from testwright.snapshots.sources import VENV
 from testwright_schemas import Policy, Priority
@@ -80,8 +81,8 @@ def policy(*, engines: list[str] | None, python: str | None, no_mutants: bool, *
     try:
         return msgspec.convert(fields, Policy)
     except msgspec.ValidationError as error:
-        reason, _, field = str(error).partition(" - at `$.")
-        raise InvalidSubmissionError(field.rstrip("`") or "policy", reason) from error
+        field, reason = misfit(error)
+        raise InvalidSubmissionError(field or "policy", reason) from error
 
 
 def demanded(sandbox: Mode | None) -> str | None:

@@ -14,6 +14,7 @@ from testwright.cli import output
 from testwright.cli.options import Json, Namespace, Server, Verbose
 from testwright.cli.session import address
 from testwright.engines import registry
+from testwright.misfit import WORD
 from testwright_schemas import is_word
 
 app = typer.Typer(
@@ -87,7 +88,7 @@ def declared(engines: list[str] | None, replicas: int, at_a_time: list[str] | No
     names = engines or registry.names()
     for name in names:
         if not is_word(name):
-            raise typer.BadParameter(f"{name!r} is no engine's name: it has letters, digits, '-' and '_', at most 64")
+            raise typer.BadParameter(f"engine {name!r} {WORD}")
     base = declare(names, dict(_limit(text, names) for text in at_a_time or ()))
     return Topology(streams=base.streams, consumers=base.consumers, buckets=base.buckets, replicas=replicas)
 

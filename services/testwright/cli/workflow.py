@@ -50,7 +50,10 @@ def run(
     *,
     blocking: Annotated[bool, typer.Option("--blocking", help="One stage after the other, for comparison.")] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Have `testwright up` do it; return at once.")] = False,
-    root: Annotated[Path, typer.Option("--root", metavar="DIR", help="Folder that the stages work in.")] = Path(),
+    root: Annotated[
+        Path,
+        typer.Option("--root", metavar="DIR", exists=True, file_okay=False, help="Folder that the stages work in."),
+    ] = Path(),
     branch: Branch = None,
     values: Annotated[
         list[str] | None,

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from testwright.errors import RequestRefusedError
 from testwright.gateway.access import Grant
 from testwright.gateway.tables import ALL
+from testwright.misfit import WORD, misfit
 from testwright_schemas import envelope, is_word
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ def namespace_of(request: Request, default: str) -> str:
     named = request.query_params.get("namespace")
     namespace = named or (default if grant.namespace == ALL else grant.namespace)
     if not is_word(namespace):
-        raise RequestRefusedError(422, "invalid-parameter", "namespace: letters, digits, '-' and '_', at most 64")
+        raise RequestRefusedError(422, "invalid-parameter", f"namespace: {WORD}")
     if not grant.opens(namespace):
         raise RequestRefusedError(403, "namespace-closed", f"this token does not open namespace {namespace!r}")
     return namespace
@@ -57,8 +58,8 @@ def parameters(request: Request, type_: type[T]) -> T:
     try:
         return msgspec.convert(named, type_, strict=False)
     except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at `$.")
-        raise RequestRefusedError(422, "invalid-parameter", f"{path.rstrip('`')}: {reason}") from error
+        name, reason = misfit(error)
+        raise RequestRefusedError(422, "invalid-parameter", f"{name}: {reason}") from error
 
 
 async def body(request: Request, limit: int = MAX_BODY) -> bytes:

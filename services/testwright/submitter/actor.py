@@ -12,6 +12,7 @@ from testwright.bus import Bus, Stored
 from testwright.errors import ConflictError, TaskNotFoundError
 from testwright.history import JobHistory, TaskHistory
 from testwright.limits import Limits
+from testwright.misfit import misfit
 from testwright.submitter import asking, core
 from testwright.submitter.backlog import Backlog
 from testwright.submitter.contents import Contents
@@ -96,10 +97,9 @@ class _Submitter:
             return False
         if known.namespace != subjects.namespace_of(stored.subject):
             return False
-        reason, _, path = str(error).partition(" - at `$.")
-        field = path.rstrip("`") or "body"
+        field, reason = misfit(error)
         with suppress(ConflictError):
-            await self._voice.say(core.rejected(known.namespace, known.job_id, field, reason), stored.headers)
+            await self._voice.say(core.rejected(known.namespace, known.job_id, field or "body", reason), stored.headers)
         return True
 
     async def give_up(

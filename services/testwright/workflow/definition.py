@@ -14,6 +14,7 @@ In TOML a stage is a table below ``stages``, with exactly one of these keys besi
 import graphlib
 import re
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, cast
 
 import msgspec
@@ -21,6 +22,7 @@ from msgspec.structs import replace
 
 from testwright import toml
 from testwright.errors import WorkflowDefinitionError
+from testwright.misfit import misfit
 from testwright.workflow.core import leans_on
 from testwright_schemas import (
     CollectSuites,
@@ -184,22 +186,24 @@ def _stage(name: str, table: Any) -> StageSpec:
     type_, names = _KINDS[kinds[0]]
     _check_keys(place, given, _COMMON_KEYS | names.keys())
     fields = {field: given[key] for key, field in names.items() if key in given}
+    keys = {field: key for key, field in names.items()}
     if kinds == ["call"]:
         fields["argv"] = _calling(place, fields["argv"])
     if "policy" in fields:
         fields["policy"] = policy(f"{place}.policy", fields["policy"])
-    work = _converted(place, {"kind": type_.__struct_config__.tag, **msgspec.to_builtins(fields)}, type_)
+    work = _converted(place, {"kind": type_.__struct_config__.tag, **msgspec.to_builtins(fields)}, type_, keys)
     common = {key: given[key] for key in _COMMON_KEYS if key in given}
     spec: StageSpec = _converted(place, {"name": name, "work": msgspec.to_builtins(work), **common}, StageSpec)
     return spec
 
 
-def _converted(place: str, given: Any, type_: Any) -> Any:
+def _converted(place: str, given: Any, type_: Any, keys: Mapping[str, str] = MappingProxyType({})) -> Any:
     try:
         return msgspec.convert(given, type_)
     except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at `$")
-        raise WorkflowDefinitionError(f"{place}{path.rstrip('`')}", reason) from error
+        field, reason = misfit(error)
+        written = re.sub(r"^\w+", lambda name: keys.get(name[0], name[0]), field)
+        raise WorkflowDefinitionError(f"{place}.{written}".rstrip("."), reason) from error
 
 
 def _check_keys(place: str, given: Mapping[str, Any], known: Iterable[str]) -> None:

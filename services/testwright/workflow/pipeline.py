@@ -11,6 +11,7 @@ import msgspec
 
 from testwright import toml
 from testwright.errors import WorkflowDefinitionError
+from testwright.misfit import misfit
 from testwright.workflow import definition
 from testwright_schemas import (
     CollectSuites,
@@ -106,8 +107,8 @@ def config(pyproject: Mapping[str, Any], given: Mapping[str, Any]) -> Config:
     try:
         return msgspec.convert({**_suggested(tools, wanted), **wanted}, Config)
     except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at `$")
-        raise WorkflowDefinitionError(f"tool.testwright.workflow{path.rstrip('`')}", reason) from error
+        key, reason = misfit(error)
+        raise WorkflowDefinitionError(f"tool.testwright.workflow.{key}".rstrip("."), reason) from error
 
 
 def plan(wanted: Config) -> Plan:

@@ -22,7 +22,7 @@ from testwright.observe.observation import observing
 from testwright.running import locate
 from testwright.schedules import Schedules
 from testwright.snapshots.bundle import Bundle, bundler
-from testwright.submission import Job, TaskRef, Terms, check_id, check_namespace, is_job, prepare
+from testwright.submission import Job, TaskRef, Terms, check_id, check_namespace, is_job, listed, prepare
 from testwright.voice import Archive, Clock, Voice
 from testwright.waiting import Prospect, WaitingRoom, within
 from testwright.watching import accepted, watched
@@ -114,10 +114,10 @@ class Client:
 
         Raises:
             SnapshotError: the files cannot be bundled.
-            InvalidSubmissionError: a field of the policy is out of range.
+            InvalidSubmissionError: a field of the policy is out of range, or ``paths`` is one text.
             BusError: the server did not confirm.
         """
-        bundled = await anyio.to_thread.run_sync(self._bundle, [Path(path) for path in paths])
+        bundled = await anyio.to_thread.run_sync(self._bundle, listed(paths))
         return await self.submit_bundle(bundled, policy, terms)
 
     async def submit_bundle(self, bundled: Bundle, policy: Policy | None = None, terms: Terms | None = None) -> Job:

@@ -1,8 +1,9 @@
 """Submissions: what a client gets for one, and what is checked before anything is sent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 
@@ -80,6 +81,17 @@ def prepare(
     )
     check(command)
     return Job(command.job_id, tuple(TaskRef(spec.task_id, spec.target.module) for spec in specs)), command
+
+
+def listed(paths: Sequence[Path | str]) -> list[Path]:
+    """Return the paths of a submission.
+
+    Raises:
+        InvalidSubmissionError: it is one text, which would pass for a list of its letters.
+    """
+    if isinstance(paths, str):
+        raise InvalidSubmissionError("paths", f"give a list of paths, such as [{paths!r}]")
+    return [Path(path) for path in paths]
 
 
 def check(message: Message) -> None:

@@ -125,6 +125,13 @@ async def test_a_limit_that_is_no_number_is_not_taken_for_none(
         await client.submit_bundle(BUNDLE, policy, terms)
 
 
+async def test_one_text_is_not_taken_for_a_list_of_paths(world: MemoryWorld) -> None:
+    client = Client(await world.connect("client"))
+
+    with pytest.raises(InvalidSubmissionError, match=r"give a list of paths, such as \['shop.py'\]"):
+        await client.submit("shop.py")
+
+
 async def test_all_who_wait_are_woken_whether_they_submitted_or_not(world: MemoryWorld) -> None:
     woken: list[str] = []
 

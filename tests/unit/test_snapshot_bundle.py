@@ -213,7 +213,7 @@ def test_paths_of_two_projects_are_refused(tmp_path: Path) -> None:
 
 
 def test_no_path_at_all_is_refused() -> None:
-    with pytest.raises(SnapshotError, match="one project at a time"):
+    with pytest.raises(SnapshotError, match="nothing is named: give modules"):
         bundle([])
 
 

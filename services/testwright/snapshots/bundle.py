@@ -52,14 +52,16 @@ def bundle(
         pack: makes the archive.
 
     Raises:
-        SnapshotError: a path does not exist or is no module, the paths belong to several projects, there is nothing to
+        SnapshotError: there is no path, a path does not exist or is no module, the paths belong to several projects, there is nothing to
             test, or the project is too big.
     """
+    if not paths:
+        raise SnapshotError("nothing is named: give modules, or folders for all modules below")
     named = [_existing(path) for path in paths]
     projects = {project.of(path) for path in named}
     roots = sorted({found.root for found in projects})
     if len(roots) != 1:
-        listed = ", ".join(map(str, roots)) or "none"
+        listed = ", ".join(map(str, roots))
         raise SnapshotError(f"one project at a time, these paths belong to {len(roots)} ({listed}): submit each alone")
     root = roots[0]
     names = {name for found in projects for name in found.files()}

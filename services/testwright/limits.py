@@ -1,17 +1,13 @@
 """What operators let namespaces do, as a process knows it: one feed, and one look for each namespace."""
 
-import logging
-
 import anyio
-import msgspec
 from anyio.abc import TaskStatus
 
 from testwright.bus import Bus, Stored
-from testwright.watching import newest
+from testwright.watching import newest, read
 from testwright_schemas import LimitsSet, envelope, subjects
 
-log = logging.getLogger("testwright.limits")
-
+_TOLD = envelope.Decoder[LimitsSet](LimitsSet)
 
 COMMONS = "default"
 """Namespace in which the limits for everyone are told: whoever may not speak there may not limit others."""
@@ -65,12 +61,8 @@ class Limits:
         return [subjects.limits_event(namespace, "own"), subjects.limits_event(COMMONS, "everyone")]
 
     def _hear(self, event: Stored) -> None:
-        try:
-            told = envelope.decode(event.data, LimitsSet)
-        except msgspec.DecodeError as error:
-            log.warning("undecodable event=%d subject=%s error=%s", event.sequence, event.subject, error)
-            return
-        if subjects.event(told) == event.subject and (not told.everyone or told.namespace == COMMONS):
+        told = read(event, _TOLD)
+        if told and subjects.event(told) == event.subject and (not told.everyone or told.namespace == COMMONS):
             self.note(told, event.sequence)
 
 

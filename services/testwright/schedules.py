@@ -2,15 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 
-import msgspec
-
 from testwright import timetable as timetables
-from testwright.bus import Bus, Stored
+from testwright.bus import Bus
 from testwright.errors import InvalidSubmissionError, ScheduleNotFoundError
 from testwright.scheduled import Known, ScheduleStatus, fold, status
 from testwright.snapshots.bundle import Bundle
 from testwright.submission import Terms, check, check_schedule_id, prepare
 from testwright.voice import Clock, Voice
+from testwright.watching import read
 from testwright_schemas import (
     CancelSchedule,
     Policy,
@@ -31,7 +30,7 @@ async def known_of(bus: Bus, namespace: str, schedule_id: str) -> Known:
     """Return what the stream's leader knows of a schedule."""
     places = [subjects.schedule_event(namespace, schedule_id, kind) for kind in KINDS]
     found = [await bus.last(subjects.EVENTS, place) for place in places]
-    return fold([_EVENTS.decode(stored.data) for stored in found if stored])
+    return fold([event for stored in found if stored and (event := read(stored, _EVENTS))])
 
 
 class Schedules:
@@ -125,14 +124,5 @@ class Schedules:
     async def _all(self) -> AsyncIterator[ScheduleMessage]:
         wanted = [subjects.schedule_event(self._namespace)]
         async for stored in self._bus.last_per_subject(subjects.EVENTS, wanted):
-            if event := _decoded(stored):
+            if event := read(stored, _EVENTS):
                 yield event
-
-
-def _decoded(stored: Stored) -> ScheduleMessage | None:
-    try:
-        event: ScheduleMessage = _EVENTS.decode(stored.data)
-    except msgspec.DecodeError:
-        # Said by a version that this one does not understand.
-        return None
-    return event

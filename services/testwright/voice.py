@@ -3,18 +3,16 @@
 The only place that turns effects into bus operations, and stored events into histories.
 """
 
-import logging
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, TypeVar
-
-import msgspec
 
 from testwright import chain
 from testwright.bus import Bus, Receipt
 from testwright.errors import ConflictError, SubjectFullError
 from testwright.history import JobHistory, TaskHistory, fold, fold_job
 from testwright.observe.origin import origin
+from testwright.watching import read
 from testwright_schemas import (
     CancelSchedule,
     CancelTasks,
@@ -46,8 +44,6 @@ from testwright_schemas import (
     envelope,
     subjects,
 )
-
-log = logging.getLogger("testwright.voice")
 
 T = TypeVar("T")
 
@@ -224,10 +220,6 @@ class Archive:
         self, filters: Sequence[str], decoder: envelope.Decoder[T], at_least: int = 0
     ) -> AsyncIterator[tuple[int, T]]:
         async for stored in self._bus.last_per_subject(subjects.EVENTS, filters, at_least=at_least):
-            try:
-                event = decoder.decode(stored.data)
-            except msgspec.DecodeError as error:
-                # It is dead-lettered where it is consumed; here it must not hide the rest.
-                log.warning("undecodable event=%d subject=%s error=%s", stored.sequence, stored.subject, error)
-            else:
+            event = read(stored, decoder)
+            if event is not None:
                 yield stored.sequence, event

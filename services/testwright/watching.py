@@ -1,7 +1,9 @@
-"""Events as a reader wants them: decoded, and by the tasks of a job."""
+"""Events as a reader wants them: decoded, and by the tasks of a job. What nobody can read hides nothing else."""
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
+from typing import TypeVar
 
 import anyio
 import msgspec
@@ -10,7 +12,25 @@ from testwright.bus import Reader, Stored
 from testwright.errors import TaskNotFoundError
 from testwright_schemas import EventMessage, JobRejected, JobSubmitted, envelope, subjects
 
-_EVENTS = envelope.Decoder[EventMessage](EventMessage)
+log = logging.getLogger("testwright.events")
+
+T = TypeVar("T")
+
+EVENTS = envelope.Decoder[EventMessage](EventMessage)
+"""Decodes any event."""
+
+
+def read(stored: Stored, decoder: envelope.Decoder[T]) -> T | None:
+    """Return an event, ``None`` where nobody can read it.
+
+    That is said by a version that this one does not understand, or by a stranger. Whoever handles it makes it a dead
+    letter, which is an event of its own; everybody else passes over it.
+    """
+    try:
+        return decoder.decode(stored.data)
+    except msgspec.DecodeError as error:
+        log.warning("undecodable event=%d subject=%s error=%s", stored.sequence, stored.subject, error)
+        return None
 
 
 @asynccontextmanager
@@ -52,8 +72,5 @@ async def accepted(bus: Reader, namespace: str, job_id: str, within_s: float) ->
 
 async def _decoded(feed: AsyncIterator[Stored]) -> AsyncGenerator[tuple[Stored, EventMessage]]:
     async for stored in feed:
-        try:
-            yield stored, _EVENTS.decode(stored.data)
-        except msgspec.DecodeError:
-            # Whoever handles it makes it a dead letter, which is an event of its own.
-            continue
+        if event := read(stored, EVENTS):
+            yield stored, event

@@ -12,6 +12,7 @@ from tests.support.runs import Runner, shell
 from tests.support.tasks import NOW, submitted
 from tests.support.world import world as running
 from tests.unit.test_giving_up import letters, say, settled
+from tests.unit.test_schedules import BUNDLE
 from testwright import limits
 from testwright.background import beside
 from testwright.bus import Bus
@@ -19,11 +20,21 @@ from testwright.client import Client
 from testwright.collector.actor import collector
 from testwright.gateway.live import Live
 from testwright.gateway.tables import ALL
+from testwright.pacing import until
 from testwright.submitter.backlog import Backlog
 from testwright.voice import Archive
 from testwright.watching import newest, watched
 from testwright.workflow import runs
-from testwright_schemas import JobSubmitted, LimitsSet, MessageDeadLettered, TaskFinished, envelope, subjects
+from testwright_schemas import (
+    JobSubmitted,
+    LimitsSet,
+    MessageDeadLettered,
+    Policy,
+    TaskFinished,
+    Timetable,
+    envelope,
+    subjects,
+)
 
 UNREADABLE = {
     "no JSON": b"{",
@@ -41,8 +52,12 @@ every_unreadable = pytest.mark.parametrize("data", UNREADABLE.values(), ids=UNRE
 async def garbled(world: MemoryWorld, data: bytes, subject: str = STARTED) -> Bus:
     """Return a connection; what is on the subject then cannot be read."""
     bus = await world.connect("vandal")
-    await bus.publish(subject, data, message_id=f"garbled/{subject}")
+    await garble(bus, data, subject)
     return bus
+
+
+async def garble(bus: Bus, data: bytes, subject: str) -> None:
+    await bus.publish(subject, data, message_id=f"garbled/{subject}")
 
 
 @every_unreadable
@@ -137,9 +152,25 @@ async def test_a_run_with_an_event_that_nobody_can_read_comes_to_its_end(tmp_pat
     async with running() as here:
         run = Runner(here, tmp_path, shell("a", "true"))
         garbled_stage = subjects.workflow_event("default", run.run_id, "stage-finished.b")
-        await here.bus.publish(garbled_stage, data, message_id="garbled")
+        await garble(here.bus, data, garbled_stage)
 
         end = await run()
 
         assert end.outcome == "completed"
         assert (await runs.known(here.bus, "default", run.run_id)).finished == end
+
+
+@every_unreadable
+@pytest.mark.virtual_time
+async def test_a_schedule_with_an_event_that_nobody_can_read_goes_on(data: bytes) -> None:
+    async with running() as here:
+        schedules = here.client.schedules
+        made = await schedules.add(BUNDLE, Timetable(every_s=60), Policy(engines=("echo",), mutants=False))
+        await schedules.answer(made.schedule_id)
+        await garble(here.bus, data, subjects.schedule_event("default", made.schedule_id, "cancelled"))
+        await until(anyio.current_time() + 150)
+
+        known = await schedules.status(made.schedule_id)
+
+    assert known.state == "waiting"
+    assert known.last_job

@@ -4,20 +4,17 @@ from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
-import msgspec
 from anyio.abc import TaskStatus
 
 from testwright.bus import Reader, Stored
 from testwright.errors import RequestRefusedError
 from testwright.gateway import frames
 from testwright.gateway.core import Board
-from testwright.watching import watched
-from testwright_schemas import EventMessage, envelope, subjects
+from testwright.watching import EVENTS, read, watched
+from testwright_schemas import subjects
 
 MAX_STREAMS = 64
 """Connections that are streamed to at a time."""
-
-_EVENTS = envelope.Decoder[EventMessage](EventMessage)
 
 
 class Live:
@@ -105,13 +102,11 @@ class Live:
             await self._news.wait()
 
     def _take_in(self, stored: Stored) -> None:
-        try:
-            event = _EVENTS.decode(stored.data)
-        except msgspec.DecodeError:
-            # Whoever handles it makes it a dead letter; the board is as far as the stream all the same.
-            self.board.sequence = max(self.board.sequence, stored.sequence)
-        else:
+        if event := read(stored, EVENTS):
             self.board.apply(stored.sequence, stored.time, event)
+        else:
+            # The board is as far as the stream all the same.
+            self.board.sequence = max(self.board.sequence, stored.sequence)
 
     def _tell(self) -> None:
         self._news.set()

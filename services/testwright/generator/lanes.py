@@ -1,6 +1,5 @@
 """Lanes as a worker knows them: which engines' providers have asked to be left alone, and until when."""
 
-import logging
 from datetime import datetime, timedelta
 
 import anyio
@@ -8,9 +7,10 @@ import msgspec
 from anyio.abc import TaskStatus
 
 from testwright.bus import Bus, Stored
+from testwright.watching import read
 from testwright_schemas import LanePaused, envelope, subjects
 
-log = logging.getLogger("testwright.generator")
+_PAUSES = envelope.Decoder[LanePaused](LanePaused)
 
 MAX_PAUSE_S = 3600.0
 """Seconds after which a provider is asked again, whatever it has said: it may have changed its mind, or been wrong."""
@@ -65,10 +65,6 @@ class Lanes:
         return msgspec.structs.replace(known, until=now + left) if left > timedelta(0) else None
 
     def _hear(self, event: Stored) -> None:
-        try:
-            told = envelope.decode(event.data, LanePaused)
-        except msgspec.DecodeError as error:
-            log.warning("undecodable event=%d subject=%s error=%s", event.sequence, event.subject, error)
-            return
-        if subjects.event(told) == event.subject:
+        told = read(event, _PAUSES)
+        if told and subjects.event(told) == event.subject:
             self.note(told)

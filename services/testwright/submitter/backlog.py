@@ -1,17 +1,14 @@
 """How many tasks of a namespace have not ended: one feed, and one look at what was there before, when it is asked."""
 
-import logging
 from collections.abc import Sequence
 
 import anyio
-import msgspec
 from anyio.abc import TaskStatus
 
 from testwright.bus import Bus, Stored
 from testwright.voice import JOB_EVENTS
+from testwright.watching import read
 from testwright_schemas import JobFinished, JobMessage, JobProgressed, JobRejected, JobSubmitted, subjects
-
-log = logging.getLogger("testwright.submitter")
 
 FILTERS: Sequence[str] = tuple(subjects.job_event(kind=kind) for kind in ("submitted", "progressed", "finished"))
 
@@ -75,7 +72,5 @@ class Backlog:
         self._left.pop((event.namespace, event.job_id), None)
 
     def _hear(self, event: Stored) -> None:
-        try:
-            self.note(JOB_EVENTS.decode(event.data), event.sequence)
-        except msgspec.DecodeError as error:
-            log.warning("undecodable event=%d subject=%s error=%s", event.sequence, event.subject, error)
+        if told := read(event, JOB_EVENTS):
+            self.note(told, event.sequence)

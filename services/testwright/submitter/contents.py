@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 
-import msgspec
-
 from testwright.bus import Bus, Stored
 from testwright.errors import BlobCorruptError, BlobNotFoundError, ConflictError
 from testwright.submitter import joining
 from testwright.voice import Archive, Voice
+from testwright.watching import read
 from testwright_schemas import (
     ContentClaimed,
     Expect,
@@ -18,6 +17,8 @@ from testwright_schemas import (
     envelope,
     subjects,
 )
+
+_CLAIMS = envelope.Decoder[ContentClaimed](ContentClaimed)
 
 MAX_RACES = 5
 """Claims that others may make first before a task does its own work: that costs more, and is not wrong."""
@@ -57,7 +58,7 @@ class Contents:
         subject = subjects.event(own)
         for _ in range(MAX_RACES):
             last = await self._bus.last(subjects.EVENTS, subject)
-            claim = _decoded(last)
+            claim = read(last, _CLAIMS) if last else None
             if claim and claim.task_id == spec.task_id:
                 return None
             if last and claim and await self._may_join(claim, last, stored):
@@ -84,11 +85,3 @@ class Contents:
         except (BlobNotFoundError, BlobCorruptError):
             return False
         return True
-
-
-def _decoded(stored: Stored | None) -> ContentClaimed | None:
-    try:
-        return envelope.decode(stored.data, ContentClaimed) if stored else None
-    except msgspec.DecodeError:
-        # Said by a version that this one does not understand.
-        return None

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-import msgspec
-
 from testwright.actor import AHEAD, Reaction
 from testwright.bus import Bus, Stored
 from testwright.history import TaskHistory
 from testwright.submitter import joining
 from testwright.voice import Archive
+from testwright.watching import read
 from testwright_schemas import Effect, ModuleTaken, TaskFinished, TaskJoined, envelope, subjects
+
+Joined = TaskFinished | TaskJoined | ModuleTaken
+
+_EVENTS = envelope.Decoder[Joined](Joined)
 
 Entry = TypeVar("Entry", TaskJoined, ModuleTaken)
 
@@ -20,7 +23,7 @@ class _Joins:
         self._bus = bus
         self._archive = Archive(bus)
 
-    async def handle(self, message: TaskFinished | TaskJoined | ModuleTaken, stored: Stored) -> Sequence[Effect]:
+    async def handle(self, message: Joined, stored: Stored) -> Sequence[Effect]:
         match message:
             case TaskFinished():
                 return joining.follow(message, await self._joined(message, stored), stored.time)
@@ -51,16 +54,11 @@ class _Joins:
         return joining.supersede(newer, await self._histories(entry.namespace, older, stored.sequence))
 
     async def _entries(self, subject: str, type_: type[Entry], cause: Stored) -> list[tuple[int, Entry]]:
-        found: list[tuple[int, Entry]] = []
         # A server that finds nothing at all does not say how much it knows; what led here is there to be found.
         filters = [subject] if type_ is ModuleTaken else [subject, cause.subject]
-        async for stored in self._bus.last_per_subject(subjects.EVENTS, filters, at_least=cause.sequence):
-            try:
-                found.append((stored.sequence, envelope.decode(stored.data, type_)))
-            except msgspec.DecodeError:
-                # The event that led here; or one that is dead-lettered where it is consumed and must not hide the rest.
-                continue
-        return found
+        found = self._bus.last_per_subject(subjects.EVENTS, filters, at_least=cause.sequence)
+        entries = [(stored.sequence, read(stored, _EVENTS)) async for stored in found]
+        return [(sequence, entry) for sequence, entry in entries if isinstance(entry, type_)]
 
     async def _histories(self, namespace: str, ids: Sequence[str], at_least: int) -> list[TaskHistory]:
         if not ids:
@@ -74,7 +72,7 @@ def joins(bus: Bus) -> Reaction:
     return Reaction(
         stream=subjects.EVENTS,
         consumers=(subjects.JOINS_CONSUMER,),
-        type_=TaskFinished | TaskJoined | ModuleTaken,
+        type_=Joined,
         handle=_Joins(bus).handle,
         ahead=AHEAD,
     )

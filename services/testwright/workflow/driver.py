@@ -5,7 +5,6 @@ goes on from there. What a driver says of a stage is said on condition that the 
 refuses the others, who stop.
 """
 
-import logging
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from testwright.background import beside
 from testwright.bus import Bus, Stored
 from testwright.errors import BusError, ConflictError, RunNotFoundError
 from testwright.voice import Voice
+from testwright.watching import read
 from testwright.workflow import core
 from testwright.workflow.stages import Place, Report, Tools, Work, perform
 from testwright_schemas import (
@@ -35,22 +35,11 @@ from testwright_schemas import (
     subjects,
 )
 
-log = logging.getLogger("testwright.workflow")
-
 FOLLOWED = envelope.Decoder[core.Followed](core.Followed)
 """Decodes whatever a run follows."""
 
 Heard = Callable[[core.Followed], None]
 """Told each event of the run as it comes, from its beginning."""
-
-
-def followed(stored: Stored) -> core.Followed | None:
-    """Return an event that a run follows, ``None`` where nobody can read it: it must not hide the rest."""
-    try:
-        return FOLLOWED.decode(stored.data)
-    except msgspec.DecodeError as error:
-        log.warning("undecodable event=%d subject=%s error=%s", stored.sequence, stored.subject, error)
-        return None
 
 
 async def begin(bus: Bus, tools: Tools, command: RunWorkflow) -> None:
@@ -138,7 +127,7 @@ class _Driver:
             raise SupersededError from error
 
     def _note(self, stored: Stored) -> None:
-        event = followed(stored)
+        event = read(stored, FOLLOWED)
         if event is None:
             return
         if isinstance(event, WorkflowClaimed) and stored.sequence > self._claimed:

@@ -13,9 +13,10 @@ from testwright.bus import Bus
 from testwright.client import Client
 from testwright.errors import RunNotFoundError
 from testwright.voice import Voice
+from testwright.watching import read
 from testwright.workflow import core
 from testwright.workflow.actor import canceller
-from testwright.workflow.driver import Heard, begin, drive, followed
+from testwright.workflow.driver import FOLLOWED, Heard, begin, drive
 from testwright.workflow.stages import Tools
 from testwright_schemas import (
     CancelWorkflow,
@@ -127,7 +128,7 @@ async def known(bus: Bus, namespace: str, run_id: str) -> core.Run:
     """
     run = core.Run()
     async for stored in bus.last_per_subject(subjects.EVENTS, [subjects.workflow_event(namespace, run_id)]):
-        if event := followed(stored):
+        if event := read(stored, FOLLOWED):
             run = core.evolve(run, event, stored.time)
     if run.started is None:
         raise RunNotFoundError(run_id)

@@ -1,6 +1,5 @@
 """Every error that testwright raises: each builds its own message and says what to do."""
 
-import traceback
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
@@ -289,10 +288,3 @@ class EvidenceNotFoundError(TestwrightError, number=124):
         super().__init__(
             f"{name} is no file, no folder and no id: `testwright result ID --bundle FILE` writes a bundle"
         )
-
-
-def unexpected(error: Exception) -> WorkError:
-    """Return an error that nobody foresaw as the failure of an attempt, with its traceback as the log."""
-    told = "".join(traceback.format_exception(error))
-    message = f"{type(error).__name__}: {error}; this is a defect of testwright or of an engine, see the log"
-    return WorkError("internal-error", message, retryable=True, log=told.encode())

@@ -22,12 +22,12 @@ from testwright.errors import (
     PayloadTooLargeError,
     SnapshotError,
     WorkError,
-    unexpected,
 )
 from testwright.generator import core, lanes
 from testwright.generator.lanes import Lanes
 from testwright.generator.notes import Notebook
 from testwright.history import TaskHistory
+from testwright.leaving import keep, unexpected
 from testwright.reporter import Reporter
 from testwright.room import Gate
 from testwright.shelf import Shelf
@@ -35,7 +35,6 @@ from testwright.sources import Sources
 from testwright.voice import Archive, Clock, Voice
 from testwright_schemas import (
     PRIORITIES,
-    Artifact,
     Attempt,
     AttemptFailed,
     Effect,
@@ -218,7 +217,7 @@ class _Generator:
 
     async def _generated(self, item: GenerateSuite, start: core.Start, fence: int, product: Product) -> Publish:
         attempt = start.attempt
-        candidate = await self._keep(item, "candidate.tar.gz", product.archive)
+        candidate = await keep(self._bus, item, "candidate.tar.gz", product.archive)
         self._shelf.put(item.namespace, candidate.digest, product.archive)
         message = SuiteGenerated(
             namespace=item.namespace,
@@ -230,7 +229,7 @@ class _Generator:
             fence=fence,
             requirements=product.requirements,
             usage=product.usage,
-            log=await self._keep(item, f"{attempt.engine}.log", product.log) if product.log else None,
+            log=await keep(self._bus, item, f"{attempt.engine}.log", product.log) if product.log else None,
             isolation=product.isolation,
             rounds=product.rounds,
             spent=item.spent.plus(product.usage),
@@ -239,7 +238,7 @@ class _Generator:
         return Publish(message=message, expect=core.under(item, fence))
 
     async def _failed(self, item: GenerateSuite, attempt: Attempt, fence: int, error: WorkError) -> Publish:
-        artifact = await self._keep(item, f"{attempt.engine}.log", error.log) if error.log else None
+        artifact = await keep(self._bus, item, f"{attempt.engine}.log", error.log) if error.log else None
         failure = Failure(
             cause=error.cause,
             message=brief(str(error)),
@@ -252,10 +251,6 @@ class _Generator:
             usage = core.UNKNOWN if doubtful else Usage()
         setback = core.Setback(phase="generate", failure=failure, usage=usage, log=artifact)
         return core.failed(item, attempt, setback, fence)
-
-    async def _keep(self, item: GenerateSuite, name: str, data: bytes) -> Artifact:
-        digest = await self._bus.put(subjects.ARTIFACTS, item.namespace, data)
-        return Artifact(name=name, digest=digest, size=len(data))
 
 
 def generator(

@@ -21,9 +21,9 @@ from testwright.errors import (
     PayloadTooLargeError,
     SnapshotError,
     WorkError,
-    unexpected,
 )
 from testwright.history import TaskHistory
+from testwright.leaving import keep, unexpected
 from testwright.reporter import Reporter
 from testwright.room import Gate
 from testwright.shelf import Shelf
@@ -33,7 +33,6 @@ from testwright.verifier import core, merging
 from testwright.voice import Archive, Clock, Voice
 from testwright_schemas import (
     PRIORITIES,
-    Artifact,
     Effect,
     Failure,
     Judgement,
@@ -144,13 +143,13 @@ class _Verifier:
         files = accepted.judgement.files
         before = {file.name: await self._bus.fetch(subjects.ARTIFACTS, item.namespace, file.digest) for file in files}
         archive = await self._join(before, candidate)
-        kept = await self._keep(item, "candidate.tar.gz", archive)
+        kept = await keep(self._bus, item, "candidate.tar.gz", archive)
         needed = merging.united(accepted.requirements, item.requirements)
         return replace(item, candidate=kept, requirements=needed), archive
 
     async def _judgement(self, item: VerifySuite, finding: Finding) -> Judgement:
-        files = [await self._keep(item, name, content) for name, content in sorted(finding.files.items())]
-        report = await self._keep(item, "report.json", finding.report)
+        files = [await keep(self._bus, item, name, content) for name, content in sorted(finding.files.items())]
+        report = await keep(self._bus, item, "report.json", finding.report)
         return Judgement(
             cases=finding.cases,
             coverage=finding.coverage,
@@ -165,12 +164,8 @@ class _Verifier:
 
     async def _failed(self, item: VerifySuite, error: WorkError) -> Publish:
         failure = Failure(cause=error.cause, message=brief(str(error)), retryable=error.retryable)
-        kept = await self._keep(item, "verification.log", error.log) if error.log else item.log
+        kept = await keep(self._bus, item, "verification.log", error.log) if error.log else item.log
         return core.failed(item, failure, kept)
-
-    async def _keep(self, item: VerifySuite, name: str, data: bytes) -> Artifact:
-        digest = await self._bus.put(subjects.ARTIFACTS, item.namespace, data)
-        return Artifact(name=name, digest=digest, size=len(data))
 
 
 def verifier(

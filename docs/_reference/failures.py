@@ -21,6 +21,7 @@ ANSWERS: dict[type[errors.TestwrightError], str] = {
     errors.BranchError: "see the reason: another `--branch`, or commit or stash what is in the way",
     errors.TaskNotFoundError: "`testwright list`; is it another `--namespace`, or older than 30 days? Submit again",
     errors.WaitTimeoutError: "wait again: nothing was lost. `testwright watch ID` shows what it is doing",
+    errors.UnreadableEndError: "upgrade the client if the actors are newer; else ask again: `dead list` has it",
     errors.TestGenerationError: "the message is that of the error behind it, which is its `__cause__`",
     errors.WorkflowDefinitionError: "correct the place in the file that the message names",
     errors.ScheduleNotFoundError: "`testwright schedule list`",

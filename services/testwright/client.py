@@ -25,7 +25,7 @@ from testwright.snapshots.bundle import Bundle, bundler
 from testwright.submission import Job, TaskRef, Terms, check_id, check_namespace, is_job, listed, prepare
 from testwright.voice import Archive, Clock, Voice
 from testwright.waiting import Prospect, WaitingRoom, within
-from testwright.watching import accepted, watched
+from testwright.watching import accepted, ended, watched
 from testwright_schemas import (
     CancelTasks,
     EventMessage,
@@ -36,7 +36,6 @@ from testwright_schemas import (
     RetryTasks,
     SubmitJob,
     TaskFinished,
-    envelope,
     subjects,
 )
 
@@ -157,6 +156,7 @@ class Client:
             WaitTimeoutError: it has not ended by then; it goes on.
             TaskNotFoundError: nobody has submitted it.
             InvalidSubmissionError: it was submitted from here, and refused.
+            UnreadableEndError: what says how it has ended cannot be read.
         """
         check_id(task_id)
         with self._room.seat(task_id) as prospect:
@@ -167,10 +167,10 @@ class Client:
                 raise WaitTimeoutError(task_id, timeout or 0) from error
 
     async def results(self, task_id: str) -> TaskFinished | None:
-        """Return the result of a task, ``None`` while it has not ended; raises as ``status`` does."""
+        """Return the result of a task, ``None`` while it has not ended; raises as ``status`` and ``wait`` do."""
         check_id(task_id)
         if end := await self._end(task_id):
-            return envelope.decode(end.data, TaskFinished)
+            return await ended(self.bus, task_id, end)
         await self.status(task_id)
         return None
 
@@ -284,7 +284,7 @@ class Client:
         end = prospect.end or await self._end(task_id)
         if end is None:
             raise TaskNotFoundError(task_id)
-        return envelope.decode(end.data, TaskFinished)
+        return await ended(self.bus, task_id, end)
 
     async def _end(self, task_id: str) -> Stored | None:
         return await self.bus.last(subjects.EVENTS, subjects.task_event(self.namespace, task_id, "finished"))

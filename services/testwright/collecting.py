@@ -11,7 +11,10 @@ from anyio.to_thread import run_sync
 from testwright import __version__, branch, change
 from testwright.client import Client
 from testwright.delivery import targets, write
+from testwright.watching import readable
 from testwright_schemas import TaskFinished, TaskSubmitted, envelope, subjects
+
+_SUBMISSIONS = envelope.Decoder[TaskSubmitted](TaskSubmitted)
 
 
 async def collected(client: Client, finished: TaskFinished) -> dict[str, Any]:
@@ -36,7 +39,8 @@ async def collected(client: Client, finished: TaskFinished) -> dict[str, Any]:
 
 async def _output(client: Client, task_id: str) -> str | None:
     stored = await client.bus.last(subjects.EVENTS, subjects.task_event(client.namespace, task_id, "submitted"))
-    return envelope.decode(stored.data, TaskSubmitted).policy.output if stored else None
+    found = await readable(client.bus, stored, _SUBMISSIONS) if stored else None
+    return found[1].policy.output if found else None
 
 
 def deliver_to(output: str | None, files: Mapping[str, bytes]) -> list[Path]:

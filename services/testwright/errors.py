@@ -64,6 +64,16 @@ class WaitTimeoutError(TestwrightError, TimeoutError, number=130):
         super().__init__(f"task {task_id!r} has not ended after {timeout_s:g} s; {then}")
 
 
+class UnreadableEndError(TestwrightError, number=132):
+    """Raised when the event that says how a task has ended cannot be read."""
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(
+            f"what says that task {task_id!r} has ended cannot be read: upgrade this client if the actors are newer; "
+            "otherwise ask again, as the collector ends the task for good"
+        )
+
+
 class TestGenerationError(TestwrightError, RuntimeError, number=131):
     """Raised by the guide's API when a task cannot be submitted, is unknown, or its suite cannot be fetched."""
 

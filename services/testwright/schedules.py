@@ -9,7 +9,7 @@ from testwright.scheduled import Known, ScheduleStatus, fold, status
 from testwright.snapshots.bundle import Bundle
 from testwright.submission import Terms, check, check_schedule_id, prepare
 from testwright.voice import Clock, Voice
-from testwright.watching import read
+from testwright.watching import read, readable
 from testwright_schemas import (
     CancelSchedule,
     Policy,
@@ -29,8 +29,9 @@ KINDS = ("set", "rejected", "fired", "cancelled")
 async def known_of(bus: Bus, namespace: str, schedule_id: str) -> Known:
     """Return what the stream's leader knows of a schedule."""
     places = [subjects.schedule_event(namespace, schedule_id, kind) for kind in KINDS]
-    found = [await bus.last(subjects.EVENTS, place) for place in places]
-    return fold([event for stored in found if stored and (event := read(stored, _EVENTS))])
+    last = [await bus.last(subjects.EVENTS, place) for place in places]
+    found = [await readable(bus, stored, _EVENTS) for stored in last if stored]
+    return fold([told[1] for told in found if told])
 
 
 class Schedules:

@@ -12,7 +12,7 @@ from testwright.bus import Bus, Receipt
 from testwright.errors import ConflictError, SubjectFullError
 from testwright.history import JobHistory, TaskHistory, fold, fold_job
 from testwright.observe.origin import origin
-from testwright.watching import read
+from testwright.watching import EVENTS, readable
 from testwright_schemas import (
     CancelSchedule,
     CancelTasks,
@@ -107,10 +107,22 @@ class Voice:
             return await self._bus.publish(subject, body, message_id=id_, headers=headers, expect=expect)
         except ConflictError:
             if effect.once:
-                return None
+                return await self._instead(subject, body, id_, headers)
             raise
         except SubjectFullError:
             # Each work item has a subject of its own: it is queued already.
+            return None
+
+    async def _instead(self, subject: str, body: bytes, id_: str, headers: Mapping[str, str]) -> Receipt | None:
+        """Say what is said once where something stands in its place already, if nobody can read anything of that."""
+        stored = await self._bus.last(subjects.EVENTS, subject)
+        if stored is None or await readable(self._bus, stored, EVENTS):
+            return None
+        expect = Expect(subject=subject, sequence=stored.sequence)
+        try:
+            return await self._bus.publish(subject, body, message_id=id_, headers=headers, expect=expect)
+        except ConflictError:
+            # Said by somebody else, or to be said again by whoever handles what nobody can read.
             return None
 
     def _headers(self, message: Message, id_: str, subject: str, cause: Mapping[str, str]) -> dict[str, str]:
@@ -220,6 +232,5 @@ class Archive:
         self, filters: Sequence[str], decoder: envelope.Decoder[T], at_least: int = 0
     ) -> AsyncIterator[tuple[int, T]]:
         async for stored in self._bus.last_per_subject(subjects.EVENTS, filters, at_least=at_least):
-            event = read(stored, decoder)
-            if event is not None:
-                yield stored.sequence, event
+            if found := await readable(self._bus, stored, decoder):
+                yield found[0].sequence, found[1]

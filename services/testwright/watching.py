@@ -9,8 +9,8 @@ import anyio
 import msgspec
 
 from testwright.bus import Reader, Stored
-from testwright.errors import TaskNotFoundError
-from testwright_schemas import EventMessage, JobRejected, JobSubmitted, envelope, subjects
+from testwright.errors import TaskNotFoundError, UnreadableEndError
+from testwright_schemas import EventMessage, JobRejected, JobSubmitted, TaskFinished, envelope, subjects
 
 log = logging.getLogger("testwright.events")
 
@@ -18,6 +18,9 @@ T = TypeVar("T")
 
 EVENTS = envelope.Decoder[EventMessage](EventMessage)
 """Decodes any event."""
+
+ENDS = envelope.Decoder[TaskFinished](TaskFinished)
+"""Decodes the end of a task."""
 
 
 def read(stored: Stored, decoder: envelope.Decoder[T]) -> T | None:
@@ -31,6 +34,33 @@ def read(stored: Stored, decoder: envelope.Decoder[T]) -> T | None:
     except msgspec.DecodeError as error:
         log.warning("undecodable event=%d subject=%s error=%s", stored.sequence, stored.subject, error)
         return None
+
+
+async def readable(bus: Reader, stored: Stored, decoder: envelope.Decoder[T]) -> tuple[Stored, T] | None:
+    """Return an event, or where nobody can read it the last one before it on its subject; ``None`` for neither."""
+    event = read(stored, decoder)
+    if event is not None:
+        return stored, event
+    found: tuple[Stored, T] | None = None
+    async with bus.feed(subjects.EVENTS, [stored.subject], after=0) as feed:
+        async for earlier in feed:
+            if earlier.sequence >= stored.sequence:
+                break
+            event = read(earlier, decoder)
+            found = found if event is None else (earlier, event)
+    return found
+
+
+async def ended(bus: Reader, task_id: str, stored: Stored) -> TaskFinished:
+    """Return how a task has ended, by the event that says so.
+
+    Raises:
+        UnreadableEndError: nobody can read it, nor any before it.
+    """
+    found = await readable(bus, stored, ENDS)
+    if found is None:
+        raise UnreadableEndError(task_id)
+    return found[1]
 
 
 @asynccontextmanager

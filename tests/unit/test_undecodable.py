@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.buses import MemoryWorld
 from tests.support.runs import Runner, shell
-from tests.support.tasks import NOW, submitted
+from tests.support.tasks import NOW, cancel_requested, finished, generated, started, submitted, verified
 from tests.support.world import world as running
 from tests.unit.test_giving_up import letters, say, settled
 from tests.unit.test_schedules import BUNDLE
@@ -18,6 +18,7 @@ from testwright.background import beside
 from testwright.bus import Bus
 from testwright.client import Client
 from testwright.collector.actor import collector
+from testwright.errors import UnreadableEndError
 from testwright.gateway.live import Live
 from testwright.gateway.tables import ALL
 from testwright.pacing import until
@@ -46,6 +47,8 @@ UNREADABLE = {
 }
 STARTED = subjects.task_event("default", "task-1", "started")
 
+GARBAGE = UNREADABLE["another shape"]
+
 every_unreadable = pytest.mark.parametrize("data", UNREADABLE.values(), ids=UNREADABLE)
 
 
@@ -56,8 +59,8 @@ async def garbled(world: MemoryWorld, data: bytes, subject: str = STARTED) -> Bu
     return bus
 
 
-async def garble(bus: Bus, data: bytes, subject: str) -> None:
-    await bus.publish(subject, data, message_id=f"garbled/{subject}")
+async def garble(bus: Bus, data: bytes, subject: str, *, again: bool = False) -> None:
+    await bus.publish(subject, data, message_id=f"garbled/{subject}/{again}")
 
 
 @every_unreadable
@@ -72,6 +75,95 @@ async def test_a_task_with_an_event_that_nobody_can_read_ends_all_the_same(world
     ends = [event for event in events if event.subject == subjects.task_event("default", "task-1", "finished")]
     assert [envelope.decode(end.data, TaskFinished).outcome for end in ends] == ["failed"]
     assert letters(events) == []
+
+
+FINISHED = subjects.task_event("default", "task-1", "finished")
+JOB = JobSubmitted(namespace="default", job_id="job-1", task_ids=("task-1",), created_at=NOW)
+
+
+@every_unreadable
+@pytest.mark.virtual_time
+async def test_a_task_whose_end_nobody_can_read_is_ended_for_good_and_its_job_with_it(
+    world: MemoryWorld, data: bytes
+) -> None:
+    async with beside(collector(await world.connect("collector"), world.server.now).run):
+        await say(world, JOB)
+        await say(world, submitted())
+        bus = await garbled(world, data, FINISHED)
+        events = await settled(world, 60)
+
+    [letter] = letters(events)
+    assert (letter.task_id, letter.subject) == ("task-1", FINISHED)
+    end = await Client(bus).results("task-1")
+    assert end
+    assert (end.outcome, end.error and end.error.cause) == ("failed", "dead-lettered")
+    assert [event.subject for event in events if event.subject == subjects.job_event("default", "job-1", "finished")]
+
+
+@pytest.mark.virtual_time
+async def test_a_task_ends_over_what_nobody_can_read_that_stood_there_before_it(world: MemoryWorld) -> None:
+    bus = await garbled(world, GARBAGE, FINISHED)
+    async with beside(collector(await world.connect("collector"), world.server.now).run):
+        await settled(world, 60)
+        await say(world, submitted())
+        await say(world, cancel_requested())
+        await settled(world, 60)
+
+    end = await Client(bus).results("task-1")
+    assert end
+    assert end.outcome == "cancelled"
+
+
+@pytest.mark.virtual_time
+async def test_what_nobody_can_read_hides_no_end_and_leads_to_no_second_one(world: MemoryWorld) -> None:
+    async with beside(collector(await world.connect("collector"), world.server.now).run):
+        await say(world, JOB)
+        await say(world, submitted())
+        await say(world, finished("completed"))
+        bus = await garbled(world, GARBAGE, FINISHED)
+        # The server has forgotten by then what was said.
+        await settled(world, 3600)
+        await garble(bus, GARBAGE, FINISHED, again=True)
+        await settled(world, 3600)
+
+    assert await Client(bus).results("task-1") == finished("completed")
+    assert (await Client(bus).status("task-1")).state == "completed"
+    said = await bus.last(subjects.EVENTS, FINISHED)
+    assert said
+    assert said.data == GARBAGE
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("kind", ["submitted", "verified"])
+async def test_nothing_that_was_said_of_a_task_is_hidden_by_what_nobody_can_read(world: MemoryWorld, kind: str) -> None:
+    async with beside(collector(await world.connect("collector"), world.server.now).run):
+        for event in (submitted(), started(), generated(), verified(line=10.0)):
+            await say(world, event)
+        bus = await garbled(world, GARBAGE, subjects.task_event("default", "task-1", kind))
+        await settled(world, 60)
+
+    end = await Client(bus).results("task-1")
+    assert end
+    assert (end.outcome, end.kept, end.error and end.error.cause) == ("completed", 1, "dead-lettered")
+
+
+@every_unreadable
+async def test_whoever_waits_is_told_what_to_do_about_an_end_that_nobody_can_read(
+    world: MemoryWorld, data: bytes
+) -> None:
+    async def told() -> None:
+        with pytest.raises(UnreadableEndError, match="upgrade this client if the actors are newer"):
+            await client.wait("task-1")
+
+    await say(world, submitted())
+    async with Client(await world.connect("client")).following() as client:
+        async with anyio.create_task_group() as waiting:
+            waiting.start_soon(told)
+            await anyio.wait_all_tasks_blocked()
+            await garbled(world, data, FINISHED)
+        await told()
+        with pytest.raises(UnreadableEndError):
+            await client.results("task-1")
 
 
 READERS: dict[str, Callable[[Bus], Awaitable[object]]] = {

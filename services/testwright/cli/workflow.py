@@ -20,8 +20,9 @@ from testwright.cli.session import with_client
 from testwright.client import Client
 from testwright.errors import WorkflowDefinitionError
 from testwright.spec_to_production import SpecToProduction
+from testwright.watching import read
 from testwright.workflow import core, definition, runs
-from testwright.workflow.driver import begin, followed
+from testwright.workflow.driver import FOLLOWED, begin
 from testwright_schemas import Plan, StageFinished, StageSpec, StageStarted, WorkflowFinished, subjects
 
 app = typer.Typer(
@@ -124,7 +125,7 @@ def watch(
         wanted = [subjects.workflow_event(client.namespace, run_id)]
         async with client.bus.feed(subjects.EVENTS, wanted, after=0) as feed:
             async for stored in feed:
-                event = followed(stored)
+                event = read(stored, FOLLOWED)
                 if event is None:
                     continue
                 if as_json:

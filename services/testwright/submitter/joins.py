@@ -8,7 +8,7 @@ from testwright.bus import Bus, Stored
 from testwright.history import TaskHistory
 from testwright.submitter import joining
 from testwright.voice import Archive
-from testwright.watching import read
+from testwright.watching import ENDS, read, readable
 from testwright_schemas import Effect, ModuleTaken, TaskFinished, TaskJoined, envelope, subjects
 
 Joined = TaskFinished | TaskJoined | ModuleTaken
@@ -41,10 +41,12 @@ class _Joins:
         # Only now that the entry is there: whoever ends the source after this look finds it.
         subject = subjects.task_event(entry.namespace, entry.source_id, "finished")
         end = await self._bus.last(subjects.EVENTS, subject)
-        if end is None:
+        told = await readable(self._bus, end, ENDS) if end else None
+        if told is None:
+            # There is none, or none that can be read: another is to come.
             return ()
         tasks = await self._histories(entry.namespace, [entry.task_id], stored.sequence)
-        return joining.follow(envelope.decode(end.data, TaskFinished), tasks, stored.time)
+        return joining.follow(told[1], tasks, stored.time)
 
     async def _supersede(self, entry: ModuleTaken, stored: Stored) -> Sequence[Effect]:
         subject = subjects.taken_event(entry.namespace, entry.module)

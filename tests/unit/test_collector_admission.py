@@ -96,6 +96,27 @@ async def test_tasks_of_all_jobs_with_the_same_key_share_their_places():
     assert [result.outcome for result in results] == ["completed"] * 8
 
 
+async def test_a_gate_keeps_its_places_and_lets_all_in_whatever_nobody_can_read_of_it():
+    terms = Terms(concurrency=2, concurrency_key="database")
+    async with world() as here:
+        here.engine.hold()
+        jobs = [await here.client.submit_bundle(many("m", 3), POLICY, terms)]
+        await here.engine.has_begun(2)
+        filters = [GATES, subjects.queued_event()]
+        for stored in [stored async for stored in here.bus.last_per_subject(subjects.EVENTS, filters)]:
+            await here.bus.publish(stored.subject, b"{", message_id=f"garbled/{stored.subject}")
+        jobs.append(await here.client.submit_bundle(many("n", 2), POLICY, terms))
+        await anyio.wait_all_tasks_blocked()
+        began = list(here.engine.began)
+        here.engine.go.set()
+        with anyio.fail_after(PATIENCE_S):
+            results = [await here.client.wait(task.id) for job in jobs for task in job.tasks]
+
+    assert len(began) == 2
+    assert {result.outcome for result in results[:2] + results[3:]} == {"completed"}
+    assert all(result.error is None or result.error.cause == "dead-lettered" for result in results)
+
+
 async def test_a_key_without_a_number_is_refused():
     async with world() as here:
         job = await here.client.submit_bundle(bundle("m"), POLICY, Terms(concurrency_key="database"))

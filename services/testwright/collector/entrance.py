@@ -12,6 +12,7 @@ from testwright.collector import gates
 from testwright.collector.gates import Gate
 from testwright.errors import ConflictError
 from testwright.voice import Voice
+from testwright.watching import read, readable
 from testwright_schemas import (
     Expect,
     GateMoved,
@@ -23,6 +24,9 @@ from testwright_schemas import (
     envelope,
     subjects,
 )
+
+_MOVES = envelope.Decoder[GateMoved](GateMoved)
+_ENTRIES = envelope.Decoder[TaskQueued](TaskQueued)
 
 MAX_RACES = 20
 """Moves of a gate that others may make first before an event is handed back, to be handled later."""
@@ -110,8 +114,9 @@ class Entrance:
         for _ in range(MAX_RACES):
             async with self._moving:
                 last = await self._bus.last(subjects.EVENTS, subject)
-                told = envelope.decode(last.data, GateMoved) if last else None
-                if last is None or told is None or last.sequence == over or self._owes_nothing(told, last):
+                known = await readable(self._bus, last, _MOVES) if last else None
+                stored, told = known or (None, None)
+                if stored is None or told is None or stored.sequence == over or self._owes_nothing(told, stored):
                     before = gates.under(told, gate)
                     after = await self._filled(gate, await change(before))
                     expect = Expect(subject=subject, sequence=last.sequence if last else 0)
@@ -119,7 +124,7 @@ class Entrance:
                     if after == before or await self._is_said(Publish(message=move, expect=expect), cause):
                         return
                     continue
-            await self.settle(told, last)
+            await self.settle(told, stored)
         raise ConflictError(subject)
 
     def _owes_nothing(self, told: GateMoved, stored: Stored) -> bool:
@@ -175,8 +180,8 @@ class Entrance:
         queue = subjects.queued_event(gate.namespace, gate.kind, gate.name, priority)
         async with self._bus.feed(subjects.EVENTS, [queue], after=state.heads.get(priority, 0)) as entries:
             async for stored in entries:
-                entry = envelope.decode(stored.data, TaskQueued)
-                if entry.task_id not in state.taken and not await self._has_ended(entry):
+                entry = read(stored, _ENTRIES)
+                if entry and entry.task_id not in state.taken and not await self._has_ended(entry):
                     if gates.answer(state, entry.price_usd) == "wait":
                         return state
                     state = gates.let_in(state, entry.task_id, entry.price_usd)

@@ -62,7 +62,8 @@ class Limits:
 
     def _hear(self, event: Stored) -> None:
         told = read(event, _TOLD)
-        if told and subjects.event(told) == event.subject and (not told.everyone or told.namespace == COMMONS):
+        told = read(event, _TOLD)
+        if told and (not told.everyone or told.namespace == COMMONS):
             self.note(told, event.sequence)
 
 

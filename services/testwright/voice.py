@@ -45,7 +45,7 @@ from testwright_schemas import (
     subjects,
 )
 
-T = TypeVar("T")
+T = TypeVar("T", bound=TaskMessage | JobMessage)
 
 TASK_EVENTS = envelope.Decoder[TaskMessage](TaskMessage)
 """Decodes any event of a task."""

@@ -14,7 +14,7 @@ from testwright_schemas import EventMessage, JobRejected, JobSubmitted, TaskFini
 
 log = logging.getLogger("testwright.events")
 
-T = TypeVar("T")
+T = TypeVar("T", bound=EventMessage)
 
 EVENTS = envelope.Decoder[EventMessage](EventMessage)
 """Decodes any event."""
@@ -26,14 +26,19 @@ ENDS = envelope.Decoder[TaskFinished](TaskFinished)
 def read(stored: Stored, decoder: envelope.Decoder[T]) -> T | None:
     """Return an event, ``None`` where nobody can read it.
 
-    That is said by a version that this one does not understand, or by a stranger. Whoever handles it makes it a dead
-    letter, which is an event of its own; everybody else passes over it.
+    That is said by a version that this one does not understand, or by a stranger; it may also be an event that belongs
+    on another subject. Whoever handles it makes it a dead letter, which is an event of its own; everybody else passes
+    over it.
     """
     try:
-        return decoder.decode(stored.data)
+        event = decoder.decode(stored.data)
     except msgspec.DecodeError as error:
         log.warning("undecodable event=%d subject=%s error=%s", stored.sequence, stored.subject, error)
         return None
+    if (place := subjects.event(event)) != stored.subject:
+        log.warning("misplaced event=%d subject=%s belongs=%s", stored.sequence, stored.subject, place)
+        return None
+    return event
 
 
 async def readable(bus: Reader, stored: Stored, decoder: envelope.Decoder[T]) -> tuple[Stored, T] | None:

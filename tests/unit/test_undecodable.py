@@ -44,6 +44,7 @@ UNREADABLE = {
     "no UTF-8 in a value": b'{"type":"attempt-started","worker":"\xff"}',
     "brackets": b"[" * 3000 + b"]" * 3000,
     "brackets in a value": b'{"type":"attempt-started","x":' + b"[" * 3000 + b"]" * 3000 + b"}",
+    "of another subject": envelope.encode(finished("completed", "task-9")),
 }
 STARTED = subjects.task_event("default", "task-1", "started")
 

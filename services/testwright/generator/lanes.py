@@ -65,6 +65,5 @@ class Lanes:
         return msgspec.structs.replace(known, until=now + left) if left > timedelta(0) else None
 
     def _hear(self, event: Stored) -> None:
-        told = read(event, _PAUSES)
-        if told and subjects.event(told) == event.subject:
+        if told := read(event, _PAUSES):
             self.note(told)

@@ -20,6 +20,8 @@ def completed(log: str, returncode: int = 1, *, timed_out: bool = False) -> Comp
         ("...: Start generating assertions", Report("writing assertions")),
         ("...: Written 63 test cases to /out/test_x.py", Report("tests written", tests=63)),
         ("...: Using seed 42", None),
+        (f"...: Written {'9' * 5000} test cases", None),
+        (f"...: Initial Population, Coverage: {'9' * 5000}", None),
         ("", None),
     ],
 )

@@ -6,8 +6,10 @@ from typing import NamedTuple
 from testwright.errors import EngineError
 from testwright.sandbox import Completed
 
-_COVERAGE = re.compile(r"(?:Initial Population|Iteration:\s*(?P<iteration>\d+)), Coverage: (?P<share>\d+(?:\.\d+)?)")
-_WRITTEN = re.compile(r"Written (?P<tests>\d+) test cases")
+_COVERAGE = re.compile(
+    r"(?:Initial Population|Iteration:\s*(?P<iteration>\d{1,9})), Coverage: (?P<share>[01](?:\.\d+)?)"
+)
+_WRITTEN = re.compile(r"Written (?P<tests>\d{1,9}) test cases")
 _SEARCH_STEP = re.compile(rb"Iteration:\s*\d+, Coverage:")
 _ERROR = re.compile(r"^(?:[\w.]+\.)?(?P<type>\w+(?:Error|Exception|Interrupt|Exit))\b.*$")
 _STAGES = {

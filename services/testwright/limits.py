@@ -4,7 +4,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from testwright.bus import Bus, Stored
-from testwright.watching import newest, read
+from testwright.watching import newest, read, readable
 from testwright_schemas import LimitsSet, envelope, subjects
 
 _TOLD = envelope.Decoder[LimitsSet](LimitsSet)
@@ -46,8 +46,8 @@ class Limits:
         if namespace not in self._asked:
             for subject in self._asked_for(namespace):
                 stored = await self._bus.last(subjects.EVENTS, subject)
-                if stored:
-                    self._hear(stored)
+                if found := await readable(self._bus, stored, _TOLD) if stored else None:
+                    self._hear(found[0])
             self._asked.add(namespace)
         return next(filter(is_limited, (self._newest(namespace), self._newest(None))), None)
 
@@ -61,7 +61,6 @@ class Limits:
         return [subjects.limits_event(namespace, "own"), subjects.limits_event(COMMONS, "everyone")]
 
     def _hear(self, event: Stored) -> None:
-        told = read(event, _TOLD)
         told = read(event, _TOLD)
         if told and (not told.everyone or told.namespace == COMMONS):
             self.note(told, event.sequence)

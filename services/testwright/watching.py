@@ -82,9 +82,9 @@ async def watched(
 
 
 async def newest(bus: Reader, filters: Sequence[str]) -> AsyncGenerator[tuple[Stored, EventMessage]]:
-    """Yield the last event of each kind of everything that matches filters, in stream order; see ``watched``."""
-    async with aclosing(_decoded(bus.last_per_subject(subjects.EVENTS, list(filters)))) as events:
-        async for found in events:
+    """Yield the last event of each kind that can be read of everything that matches filters, in stream order."""
+    async for stored in bus.last_per_subject(subjects.EVENTS, list(filters)):
+        if found := await readable(bus, stored, EVENTS):
             yield found
 
 

@@ -167,6 +167,15 @@ async def test_whoever_waits_is_told_what_to_do_about_an_end_that_nobody_can_rea
             await client.results("task-1")
 
 
+async def test_limits_hold_whatever_nobody_can_read_is_told_after_them(world: MemoryWorld) -> None:
+    told = LimitsSet(namespace="default", places=3, set_at=NOW)
+    await say(world, told)
+    bus = await garbled(world, GARBAGE, subjects.event(told))
+
+    assert await limits.Limits(bus).of("default") == told
+    assert await limits.known(bus) == [told]
+
+
 READERS: dict[str, Callable[[Bus], Awaitable[object]]] = {
     "the list of tasks": lambda bus: Client(bus).tasks(),
     "the status of a task": lambda bus: Client(bus).status("task-1"),

@@ -52,8 +52,8 @@ def bundle(
         pack: makes the archive.
 
     Raises:
-        SnapshotError: there is no path, a path does not exist or is no module, the paths belong to several projects, there is nothing to
-            test, or the project is too big.
+        SnapshotError: there is no path, a path does not exist or is no module, the paths belong to several projects,
+            there is nothing to test, or the project is too big.
     """
     if not paths:
         raise SnapshotError("nothing is named: give modules, or folders for all modules below")

@@ -96,16 +96,16 @@ def test_a_cancelled_task_ends_so_within_minutes_or_as_what_had_happened_before_
         assert requests or end.outcome != "cancelled"
 
 
-def test_nothing_is_begun_for_a_task_whose_cancel_can_be_known(report: Report):
+def test_nothing_is_begun_for_a_task_whose_cancel_or_end_can_be_known(report: Report):
     at = {event.sequence: event.time for event in report.events}
     unknown = MOST_STALE if report.plan.faults.stale else 0
 
     for told in histories(report).values():
-        requests = [sequence for sequence, event in told if isinstance(event, TaskCancelRequested)]
-        for started in [event for _, event in told if requests and isinstance(event, AttemptStarted)]:
+        over = next(sequence for sequence, event in told if isinstance(event, TaskCancelRequested | TaskFinished))
+        for started in [event for _, event in told if isinstance(event, AttemptStarted)]:
             # An announcement may be on its way for some time; what counts is when the worker looked.
             looked = started.started_at - report.clocks[started.worker.partition(".")[0]]
-            assert sum(sequence >= requests[0] and at[sequence] < looked for sequence in at) <= unknown
+            assert sum(sequence >= over and at[sequence] < looked for sequence in at) <= unknown
 
 
 def test_where_nothing_goes_wrong_a_cancel_ends_its_tasks_at_once_and_nothing_follows(calm: Report):
@@ -126,4 +126,4 @@ def test_nothing_is_begun_for_cancelled_tasks_although_no_collector_hears_of_it_
         report = run(Plan(seed=seed, orders=(Order(tasks=6),) * 2, hurts=cuts, cancels=(cancel,)))
 
         assert [end.outcome for end in ends(report)].count("cancelled") > 4
-        test_nothing_is_begun_for_a_task_whose_cancel_can_be_known(report)
+        test_nothing_is_begun_for_a_task_whose_cancel_or_end_can_be_known(report)

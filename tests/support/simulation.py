@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from tests.support.customer import EPOCH, Customer, bundle, policy_of
 from tests.support.lives import ENGINES, ActorProcess, Process
-from tests.support.plans import Plan
+from tests.support.plans import ROLES, Plan
 from tests.support.reports import Deal, Report
 from testwright.bus.memory import Faults, MemoryBus, MemoryServer
 from testwright.bus.topology import Topology, declare
@@ -24,8 +24,6 @@ from testwright_schemas import JobFinished, LimitsSet, OutcomeCounts, envelope, 
 
 NEXT_DOOR = "next-door"
 """Another namespace, with a single task."""
-
-ACTORS = 7
 
 LIMITS_S = 30.0
 """Virtual seconds after which everybody has heard of limits."""
@@ -58,7 +56,9 @@ async def _main(plan: Plan) -> Report:
         anyio.create_task_group() as tg,
         server.connect("operator") as bus,
     ):
-        actors = [ActorProcess(server, plan, number, report.bill) for number in range(ACTORS)]
+        actors = [
+            ActorProcess(server, plan, number, report.bill) for number, role in enumerate(ROLES) if role != "client"
+        ]
         report.clocks = {actor.name: actor.wrong_by for actor in actors}
         for actor in actors:
             tg.start_soon(actor.live)

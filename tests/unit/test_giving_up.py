@@ -1,6 +1,7 @@
 """What becomes of a message that fails again and again, on a bus in memory and in virtual time."""
 
 import re
+from datetime import timedelta
 from typing import Any, cast
 
 import anyio
@@ -20,9 +21,11 @@ from testwright_schemas import (
     JobFinished,
     MessageDeadLettered,
     Publish,
+    ScheduleJob,
     SubmitJob,
     TaskFinished,
     TaskSpec,
+    Timetable,
     envelope,
     subjects,
 )
@@ -84,6 +87,24 @@ async def test_a_job_whose_submission_fails_halfway_again_and_again_ends_with_th
     assert (job.counts.failed, job.counts.cancelled) == (1, 2)
     [letter] = letters(events)
     assert letter.reason == "failed 20 times: ValueError('not that')"
+
+
+async def test_a_job_of_a_schedule_that_fails_halfway_again_and_again_ends(world: MemoryWorld) -> None:
+    command = submission("task-1")
+    once = Timetable(at=world.server.now() + timedelta(minutes=1))
+    refused = subjects.task_event("default", "task-1", "submitted")
+    bus = cast("Bus", Mute(await world.connect("submitter"), refused, times=10**9))
+    actors = collector(await world.connect("collector"), world.server.now), submitter(bus, world.server.now, ENGINES)
+    async with beside(*(actor.run for actor in actors)):
+        await say(
+            world,
+            ScheduleJob(namespace="default", schedule_id="schedule-1", submission=command, timetable=once),
+        )
+        events = await settled(world, 3600)
+
+    [job] = [envelope.decode(e.data, JobFinished) for e in events if re.search("job-1.finished", e.subject)]
+    assert job.counts.failed == 1
+    assert [letter.reason for letter in letters(events)] == ["failed 20 times: ValueError('not that')"]
 
 
 async def test_a_message_outlasts_a_server_that_confirms_nothing_for_hours(world: MemoryWorld) -> None:

@@ -24,6 +24,8 @@ from testwright.submitter.actor import submitter
 from testwright_schemas import (
     CancelSchedule,
     JobScheduled,
+    JobSubmitted,
+    LimitsSet,
     Policy,
     Publish,
     Schedule,
@@ -34,10 +36,12 @@ from testwright_schemas import (
     ScheduleRejected,
     Snapshot,
     SubmitJob,
+    Target,
     TaskFinished,
     TaskSpec,
     Timetable,
     Unschedule,
+    envelope,
     subjects,
 )
 
@@ -179,6 +183,50 @@ async def test_what_came_due_while_no_submitter_ran_is_submitted_once_later() ->
     assert world.engine.began == [TARGET.module]
 
 
+async def test_what_is_refused_when_it_is_due_has_come_due_and_says_why(world: World) -> None:
+    command = await scheduled(world, Timetable(at=world.server.now() + timedelta(minutes=1)))
+    full = LimitsSet(namespace="default", tasks=1, set_at=world.server.now())
+    await world.bus.publish(subjects.event(full), envelope.encode(full), message_id="full")
+    world.engine.hold()
+    await world.client.submit_bundle(BUNDLE, POLICY)
+    await passed(2 * MINUTE)
+
+    known = await world.client.schedules.status(command.schedule_id)
+    assert (known.state, known.last_job) == ("done", command.submission.job_id)
+    refused = await world.bus.last(
+        subjects.EVENTS, subjects.job_event("default", command.submission.job_id, "rejected")
+    )
+    assert refused is not None
+    assert b"1 of at most 1 tasks have not ended" in refused.data
+
+
+async def test_what_was_submitted_halfway_when_its_schedule_was_cancelled_is_submitted_as_a_whole() -> None:
+    async with running_world(submitting=False) as world:
+        two = replace_targets(BUNDLE, TARGET, replace(TARGET, module="shop.cart", path="src/shop/cart.py"))
+        at = world.server.now() + timedelta(minutes=1)
+        async with world.server.connect("first") as bus, beside(submitter(bus, world.server.now, ("echo",)).run):
+            command = await world.client.schedules.add(two, Timetable(at=at), POLICY)
+            await world.client.schedules.answer(command.schedule_id)
+        begun = JobSubmitted(
+            namespace="default",
+            job_id=command.submission.job_id,
+            task_ids=tuple(spec.task_id for spec in command.submission.tasks),
+            created_at=at,
+        )
+        ended = ScheduleCancelled(namespace="default", schedule_id=command.schedule_id)
+        for message in (begun, ended):
+            await world.bus.publish(subjects.event(message), envelope.encode(message), message_id=str(type(message)))
+        async with world.server.connect("second") as bus, beside(submitter(bus, world.server.now, ("echo",)).run):
+            await passed(2 * MINUTE)
+            results = [await world.client.wait(task_id, timeout=600) for task_id in begun.task_ids]
+
+    assert [result.outcome for result in results] == ["completed", "completed"]
+
+
+def replace_targets(bundle: Bundle, *targets: Target) -> Bundle:
+    return Bundle(bundle.snapshot, bundle.data, targets, bundle.root, bundle.skipped, bundle.project)
+
+
 SUBMISSION = SubmitJob(
     namespace="default",
     job_id="job-1",
@@ -258,7 +306,7 @@ def test_a_cancelled_schedule_takes_its_timer_back_and_so_does_a_late_reminder()
     cancelled = ScheduleCancelled(namespace="default", schedule_id="schedule-1")
 
     assert [type(effect) for effect in scheduling.cancel(command)] == [Publish, Unschedule]
-    assert scheduling.submission(DUE, Known(set=accepted(every_s=60), cancelled=cancelled), NOW) is None
+    assert scheduling.is_over(Known(set=accepted(every_s=60), cancelled=cancelled), NOW)
     assert scheduling.stop(DUE, Known(set=accepted(every_s=60), cancelled=cancelled)) == (Unschedule(timer=DUE),)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import assert_never
 
 import msgspec
@@ -39,14 +38,15 @@ from testwright_schemas import (
 
 
 class _Submitter:
-    def __init__(self, bus: Bus, voice: Voice, engines: Collection[str]) -> None:
+    def __init__(self, bus: Bus, voice: Voice, clock: Clock, engines: Collection[str]) -> None:
         self._archive = Archive(bus)
         self._contents = Contents(bus, voice)
         self._voice = voice
         self.limits = Limits(bus)
         self.backlog = Backlog(bus)
         self._engines = engines
-        self.schedules = Schedules(bus, engines, self.submit)
+        self._clock = clock
+        self.schedules = Schedules(bus, engines, self.submit, self.give_up)
 
     async def handle(self, message: CommandMessage | ScheduleCommand, stored: Stored) -> Sequence[Effect]:
         match message:
@@ -102,14 +102,14 @@ class _Submitter:
             await self._voice.say(core.rejected(known.namespace, known.job_id, field or "body", reason), stored.headers)
         return True
 
-    async def give_up(
-        self, clock: Clock, message: CommandMessage | ScheduleCommand, stored: Stored
-    ) -> Sequence[Effect]:
+    async def give_up(self, message: CommandMessage | ScheduleCommand, stored: Stored) -> Sequence[Effect]:
         """Return what ends a submission that failed too often; nothing for any other command."""
         del stored
         if not isinstance(message, SubmitJob | RetryTasks):
             return ()
-        return core.give_up(message, await self._claims(message), "its submission failed again and again", clock())
+        return core.give_up(
+            message, await self._claims(message), "its submission failed again and again", self._clock()
+        )
 
     async def _cancel(self, command: CancelTasks, stored: Stored) -> Sequence[Effect]:
         jobs: dict[str, JobHistory] = {
@@ -153,7 +153,7 @@ def submitter(bus: Bus, clock: Clock, engines: Collection[str], *, slots: int = 
         slots: commands handled at a time; one keeps a cancel behind the submission it is about.
     """
     voice = Voice(bus, "submitter", clock)
-    part = _Submitter(bus, voice, engines)
+    part = _Submitter(bus, voice, clock, engines)
     commands = Reaction(
         stream=subjects.COMMANDS,
         consumers=(subjects.SUBMITTER_CONSUMER,),
@@ -162,7 +162,7 @@ def submitter(bus: Bus, clock: Clock, engines: Collection[str], *, slots: int = 
         slots=slots,
         ahead=AHEAD,
         refused=part.refuse,
-        given_up=partial(part.give_up, clock),
+        given_up=part.give_up,
     )
     due = Reaction(
         stream=subjects.TIMERS,
@@ -170,6 +170,7 @@ def submitter(bus: Bus, clock: Clock, engines: Collection[str], *, slots: int = 
         type_=ScheduleDue,
         handle=part.schedules.due,
         ahead=AHEAD,
+        given_up=part.schedules.give_up,
     )
     return Actor(
         "submitter", bus, voice, (commands, joins(bus), due), background=(part.limits.follow, part.backlog.follow)

@@ -79,7 +79,7 @@ def cancel(command: CancelSchedule) -> tuple[Effect, ...]:
 
 
 def submission(due: ScheduleDue, known: Known, at: datetime) -> SubmitJob | None:
-    """Return what a schedule that is due submits, ``None`` where it must not any more.
+    """Return what a schedule that is due submits, ``None`` where there is no such schedule.
 
     Args:
         due: the reminder.
@@ -87,7 +87,7 @@ def submission(due: ScheduleDue, known: Known, at: datetime) -> SubmitJob | None
         at: when the reminder was stored, which tells one time from the next.
     """
     found = known.set
-    if found is None or known.cancelled or at > found.until:
+    if found is None:
         return None
     if found.timetable.at is not None:
         return found.submission
@@ -97,6 +97,11 @@ def submission(due: ScheduleDue, known: Known, at: datetime) -> SubmitJob | None
     )
     # The same sources are meant to be worked on again: joining the last time would give its result for ever.
     return replace(found.submission, job_id=_id("job", name), tasks=tasks, submitted_at=at, join=False)
+
+
+def is_over(known: Known, at: datetime) -> bool:
+    """Return whether a schedule that is due at a time begins nothing any more."""
+    return known.set is None or known.cancelled is not None or at > known.set.until
 
 
 def fired(due: ScheduleDue, job: SubmitJob, at: datetime) -> Publish:

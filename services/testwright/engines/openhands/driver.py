@@ -5,6 +5,7 @@ output: an event for each thing that the agent does, and at last a summary. What
 counted by the relay, files are looked for by the engine.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -112,11 +113,15 @@ def _ending(conversation: Any, failure: Exception | None, voice: Voice) -> dict[
 
 
 def _conversation(job: dict[str, Any], base_url: str, voice: Voice) -> Any:
+    # What is imported stays: to look for garbage in it meanwhile would take a quarter of the time.
+    gc.disable()
     # The SDK is in this environment only; type checkers have never seen it.
     sdk: Any = importlib.import_module("openhands.sdk")
     secret: Any = importlib.import_module("pydantic").SecretStr
     editor: Any = importlib.import_module("openhands.tools.file_editor").FileEditorTool
     terminal: Any = importlib.import_module("openhands.tools.terminal").TerminalTool
+    gc.freeze()
+    gc.enable()
     model = sdk.LLM(
         model=f"openai/{job['model']}",
         base_url=base_url,

@@ -3,6 +3,7 @@
 import pytest
 
 from testwright.environments.requirements_txt import Flat, flatten
+from testwright.errors import EnvironmentBuildError
 
 
 def _flat(**files: str) -> Flat:
@@ -29,6 +30,13 @@ def test_included_files_take_the_place_of_the_line_that_names_them() -> None:
 
 def test_files_that_include_each_other_end() -> None:
     assert _flat(requirements="-r other.txt\na\n", other="-r requirements.txt\nb\n").lines == ["b", "a"]
+
+
+def test_files_that_include_each_other_thousands_deep_are_refused_by_name() -> None:
+    files = {f"reqs__{number}": f"-r {number + 1}.txt\n" for number in range(5000)}
+
+    with pytest.raises(EnvironmentBuildError, match=r"reqs/100\.txt is included by more than 100 files in a row"):
+        _flat(requirements="-r reqs/0.txt\n", **files)
 
 
 def test_constraints_are_named_absolutely_and_count_for_the_digest() -> None:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from testwright.errors import EnvironmentBuildError
 
+MOST_NESTED = 100
+"""Requirements files that may be included each by the one before."""
+
 _OPTION = re.compile(r"(?P<name>-r|--requirement|-c|--constraint|-e|--editable|-f|--find-links)(?:\s+|=)?(?P<value>.+)")
 _COMMENT = re.compile(r"(^|\s)#.*$")
 
@@ -30,16 +33,20 @@ def flatten(read: Callable[[str], str | None], name: str, root: str) -> Flat:
     The project itself (``-e .``) is left out, other local projects are installed as they are now rather than editably.
 
     Raises:
-        EnvironmentBuildError: an included file does not exist (``bad-metadata``).
+        EnvironmentBuildError: an included file does not exist, or too many include each other (``bad-metadata``).
     """
     flat = Flat()
     _add(read, name, root, flat, seen=set())
     return flat
 
 
-def _add(read: Callable[[str], str | None], name: str, root: str, flat: Flat, seen: set[str]) -> None:
+def _add(
+    read: Callable[[str], str | None], name: str, root: str, flat: Flat, seen: set[str], *, depth: int = 0
+) -> None:
     if name in seen:
         return
+    if depth > MOST_NESTED:
+        raise EnvironmentBuildError("bad-metadata", f"{name} is included by more than {MOST_NESTED} files in a row")
     seen.add(name)
     text = read(name)
     if text is None:
@@ -49,7 +56,7 @@ def _add(read: Callable[[str], str | None], name: str, root: str, flat: Flat, se
     for line in _logical_lines(text):
         option = _OPTION.fullmatch(line)
         if option and option["name"] in ("-r", "--requirement"):
-            _add(read, posixpath.normpath(posixpath.join(folder, option["value"])), root, flat, seen)
+            _add(read, posixpath.normpath(posixpath.join(folder, option["value"])), root, flat, seen, depth=depth + 1)
         elif option and option["name"] in ("-c", "--constraint"):
             constraints = posixpath.normpath(posixpath.join(folder, option["value"]))
             flat.texts.append(read(constraints) or "")

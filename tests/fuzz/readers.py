@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import anyio
+import httpx
 import msgspec
 from starlette.requests import Request
 
@@ -155,6 +156,21 @@ def agent_events(data: bytes) -> None:
         assert "secret" not in tally.summary(interrupted=False).detail
 
 
+def agent_answers(data: bytes) -> None:
+    """What an agent's server says of a command is what that has printed, or its failure."""
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        del request
+        return httpx.Response(200, content=data)
+
+    async def ask() -> None:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://agents") as client:
+            with suppress(EngineError):
+                assert isinstance(await agent_server.AgentServer(client, None).run("mktemp"), str)
+
+    anyio.run(ask)
+
+
 class _Notes:
     def __init__(self, text: str) -> None:
         self.before = [Note(text=text, usage=Usage())]
@@ -241,6 +257,7 @@ READERS = (
     requests,
     shown_reports,
     agent_events,
+    agent_answers,
     remembered_answers,
     records,
     judged_lines,

@@ -141,6 +141,7 @@ _SEEDS: dict[str, list[bytes]] = {
         b"9" * 5000,
     ],
     "shown_reports": [b'{"covered_lines":[1],"survivors":[],"verdicts":[]}'],
+    "agent_answers": [b'{"exit_code":0,"stdout":"/tmp/x","stderr":null}', b'{"exit_code":2,"stderr":"no such file"}'],
     "agent_events": [
         b'{"kind":"ActionEvent","id":"1","tool_name":"terminal","action":{"command":"ls secret"},"summary":"s"}',
         b'{"kind":"ConversationErrorEvent","id":"2","code":"c","detail":"the secret"}',

@@ -37,6 +37,14 @@ class Deed(msgspec.Struct, frozen=True):
     path: str | None = None
 
 
+class Ran(msgspec.Struct, frozen=True):
+    """What became of a command."""
+
+    exit_code: int | None = None
+    stdout: str | None = None
+    stderr: str | None = None
+
+
 class Event(msgspec.Struct, frozen=True):
     """An event of a conversation; texts are empty where they do not apply.
 
@@ -82,11 +90,16 @@ class AgentServer:
         """
         command = " ".join("|" if word == "|" else shlex.quote(word) for word in argv)
         fields = {"command": command, "cwd": within, "timeout": COMMAND_S}
-        done = (await self._ask("POST", "/api/bash/execute_bash_command", json=fields)).json()
-        if done.get("exit_code") != 0:
-            said = f"{done.get('stderr') or done.get('stdout') or ''}"[-300:]
+        answer = await self._ask("POST", "/api/bash/execute_bash_command", json=fields)
+        try:
+            done = envelope.decode(answer.content, Ran)
+        except msgspec.DecodeError as error:
+            message = f"what the agent server says of `{argv[0]}` cannot be read: {error}"
+            raise EngineError("agent-server-failed", message) from error
+        if done.exit_code != 0:
+            said = (done.stderr or done.stdout or "")[-300:]
             raise EngineError("agent-server-failed", f"`{argv[0]}` failed on the agent server: {said}")
-        return str(done.get("stdout") or "")
+        return done.stdout or ""
 
     async def upload(self, path: str, content: bytes) -> None:
         """Write a file there."""

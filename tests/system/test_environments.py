@@ -206,6 +206,25 @@ async def test_a_program_that_is_no_interpreter_is_told(root: Path, cache: Path,
     assert caught.value.cause == "no-interpreter"
 
 
+async def test_what_pyenv_has_is_found_without_starting_its_shims(
+    root: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, version = tmp_path / "pyenv", ".".join(map(str, sys.version_info[:3]))
+    started, shim = home / "started", home / "shims" / "python3"
+    shim.parent.mkdir(parents=True)
+    shim.write_text(f'#!/bin/sh\necho "$0" >>"{started}"\nexec "{sys.executable}" "$@"\n')
+    shim.chmod(0o755)
+    (home / "versions").mkdir()
+    (home / "versions" / version).symlink_to(sys.base_prefix)
+    monkeypatch.setenv("PYENV_ROOT", str(home))
+    monkeypatch.setenv("PATH", str(shim.parent))
+
+    found = await Uv(LocalSandbox(allow_bubblewrap=False)).installed()
+
+    assert home / "versions" / version / "bin" / "python" in [each.python for each in found]
+    assert not started.exists()
+
+
 async def test_keys_of_ours_do_not_reach_the_installer(
     root: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

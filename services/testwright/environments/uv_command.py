@@ -1,6 +1,7 @@
 """The only place that starts uv, and interpreters to ask them who they are."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,9 +40,16 @@ class Uv:
         Raises:
             EnvironmentBuildError: uv cannot say.
         """
-        listed = await self._run("python", "list", "--only-installed", "--output-format", "json", cwd=Path("/"))
+        versions, path = settings.pyenv_versions(), os.environ.get("PATH", os.defpath)
+        # What shims stand for is in that folder; uv would run each of them, and pyenv with it, to be told.
+        entries = [entry for entry in path.split(os.pathsep) if Path(entry) != versions.with_name("shims")]
+        listed = await self._run(
+            *("python", "list", "--only-installed", "--output-format", "json"),
+            cwd=Path("/"),
+            env={"PATH": os.pathsep.join(entries)},
+        )
         _check("uv", listed)
-        folders = await anyio.to_thread.run_sync(_subfolders, settings.pyenv_versions())
+        folders = await anyio.to_thread.run_sync(_subfolders, versions)
         return [*interpreters.parse_uv_list(listed.stdout), *interpreters.from_folders(folders)]
 
     async def probe(self, python: Path) -> interpreters.Probed | None:
@@ -114,10 +122,10 @@ class Uv:
         options = ("--compile-bytecode", "--python", str(python))
         return await self._run("pip", "install", *options, *arguments, cwd=cwd)
 
-    async def _run(self, *arguments: str, cwd: Path) -> Completed:
+    async def _run(self, *arguments: str, cwd: Path, env: Mapping[str, str] | None = None) -> Completed:
         argv = [uv.find_uv_bin(), "--no-progress", "--color", "never", *arguments]
         return await self.runner.run(
-            Command(argv, cwd=cwd, env=settings.uv_environment(), network=True, limits=_UV),
+            Command(argv, cwd=cwd, env=settings.uv_environment() | dict(env or {}), network=True, limits=_UV),
         )
 
 

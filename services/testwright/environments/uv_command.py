@@ -40,7 +40,7 @@ class Uv:
         Raises:
             EnvironmentBuildError: uv cannot say.
         """
-        versions, path = settings.pyenv_versions(), os.environ.get("PATH", os.defpath)
+        versions, path = settings.pyenv_versions(), settings.uv_environment().get("PATH", os.defpath)
         # What shims stand for is in that folder; uv would run each of them, and pyenv with it, to be told.
         entries = [entry for entry in path.split(os.pathsep) if Path(entry) != versions.with_name("shims")]
         listed = await self._run(

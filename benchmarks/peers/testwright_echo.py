@@ -1,13 +1,13 @@
 """testwright: the whole way of a task through all its actors, with an engine and a verifier that answer at once.
 
-The worker process is what ``testwright up`` is: the embedded server, and every actor that a task passes, each on a
-connection with rights of its own. With ``apart``, generator and verifier are a second process.
+The worker process is what ``testwright up`` is: the embedded server, and every actor that a task passes, on one
+connection. With ``apart``, generator and verifier are a second process.
 """
 
 import signal
 import sys
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -70,27 +70,25 @@ def build(role: Role, bus: Bus, shelf: Shelf) -> Actor:
             raise ValueError(role)
 
 
-async def act(urls: dict[Role, str], system_url: str | None = None) -> None:
+async def act(url: str, roles: Sequence[Role], system_url: str | None = None) -> None:
     """Be these actors."""
-    async with AsyncExitStack() as stack:
-        actors, shelf = list[Actor](), Shelf()
-        for role, url in urls.items():
-            bus = await stack.enter_async_context(connect(url, name=f"testwright-{role}", leased=True))
-            actors.append(build(role, bus, shelf))
-        reclaimers = [partial(reclaiming, urls["collector"], system_url)] if system_url else []
-        await stack.enter_async_context(beside(*(actor.run for actor in actors), *reclaimers))
-        with anyio.open_signal_receiver(signal.SIGTERM) as signals:
-            sys.stdout.write("stands\n")
-            sys.stdout.flush()
-            await anext(aiter(signals))
+    shelf = Shelf()
+    async with connect(url, name="testwright-actors", leased=True) as bus:
+        actors = [build(role, bus, shelf) for role in roles]
+        reclaimers = [partial(reclaiming, url, system_url)] if system_url else []
+        async with beside(*(actor.run for actor in actors), *reclaimers):
+            with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+                sys.stdout.write("stands\n")
+                sys.stdout.flush()
+                await anext(aiter(signals))
 
 
 async def up(folder: str, roles: Sequence[Role]) -> None:
     """Be a server with actors on it; says first where they and others find it."""
     async with embedded(Path(folder), engines=["echo"]) as here:
         await apply_topology(here.url, declare(["echo"]))
-        sys.stdout.write(f"{here.url} {' '.join(here.url_of(role) for role in WORKING)}\n")
-        await act({role: here.url_of(role) for role in roles}, here.system_url)
+        sys.stdout.write(f"{here.url} {here.url_of('actors')}\n")
+        await act(here.url_of("actors"), roles, here.system_url)
 
 
 @asynccontextmanager
@@ -99,8 +97,8 @@ async def running(folder: Path, *, apart: bool) -> AsyncGenerator[System]:
     this = [sys.executable, "-m", "benchmarks.peers.testwright_echo"]
     roles = DECIDING if apart else DECIDING + WORKING
     with process([*this, "up", str(folder), *roles], "stands") as (first, *_):
-        url, *urls = first.split()
-        with process([*this, "act"], "stands", server=" ".join(urls)) if apart else nullcontext():
+        url, actors = first.split()
+        with process([*this, "act"], "stands", server=actors) if apart else nullcontext():
             async with Client.connect(url) as client:
                 yield Echo(client)
 
@@ -110,6 +108,6 @@ if __name__ == "__main__":
         case ["up", folder, *roles]:
             loop.run(up, folder, roles)
         case ["act"]:
-            loop.run(act, dict(zip(WORKING, server().split(), strict=True)))
+            loop.run(act, server(), WORKING)
         case _:
             serve(partial(running, apart="apart" in sys.argv))

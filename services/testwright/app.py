@@ -1,10 +1,10 @@
-"""Wiring: picks adapters, gives each actor its own connection, starts one, several or all of them in a process.
+"""Wiring: picks adapters and starts one, several or all actors in a process, those with the same credentials together.
 
 A process loads what its roles take and nothing else: that is most of the time that its start takes.
 """
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from testwright import clock
 from testwright.actor import Actor
 from testwright.background import Part, beside
 from testwright.bus import Bus
-from testwright.bus.nats import connect
+from testwright.bus.nats import NatsBus, connect
 from testwright.bus.reclaim import reclaiming
 from testwright.bus.topology import declare
 from testwright.engines import registry
@@ -188,7 +188,7 @@ async def serving(
     They bind to streams and consumers that exist (see ``testwright topology apply``) and create nothing.
 
     Args:
-        url: of the server, or what returns it with the credentials of a role.
+        url: of the server; or what returns it with the credentials of a role. Actors with the same share a connection.
         roles: which actors.
         settings: of this process.
         options: how they are to run.
@@ -198,14 +198,15 @@ async def serving(
         StreamNotFoundError: the topology was not applied.
     """
     options = options or Options()
-
-    def url_of(role: Role) -> str:
-        return url if isinstance(url, str) else url(role)
-
+    urls = {role: url if isinstance(url, str) else url(role) for role in roles}
     async with AsyncExitStack() as stack:
-        posts = [await stack.enter_async_context(_post(role, url_of(role), settings, options)) for role in roles]
+        posts: list[_Post] = []
+        for each in dict.fromkeys(urls.values()):
+            sharing = [role for role in roles if urls[role] == each]
+            bus = await stack.enter_async_context(_connected(each, sharing, options.observation))
+            posts += [_post(role, bus, settings, options) for role in sharing]
         actors = [post.actor for post in posts]
-        reclaimers = [partial(reclaiming, url_of("collector"), options.system_url)] if options.system_url else []
+        reclaimers = [partial(reclaiming, urls["collector"], options.system_url)] if options.system_url else []
         async with beside(*(actor.run for actor in actors), *(post.discovery for post in posts), *reclaimers):
             for post in posts:
                 options.observation.check(post.actor.name, post.ready)
@@ -213,6 +214,18 @@ async def serving(
                 yield
             finally:
                 await drain(actors, options.grace_s)
+
+
+def _connected(url: str, roles: Sequence[Role], observation: Observation) -> AbstractAsyncContextManager[NatsBus]:
+    """Return a connection for all of these: what they say in one turn of the event loop leaves in one write."""
+    told = [tell for role in roles if (tell := observation.on_state(role))]
+
+    def on_state(state: str, detail: str) -> None:
+        for tell in told:
+            tell(state, detail)
+
+    name = f"testwright-{roles[0]}" if len(roles) == 1 else "testwright-actors"
+    return connect(url, name=name, leased=True, on_state=on_state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,18 +237,15 @@ class _Post:
     discovery: Part
 
 
-@asynccontextmanager
-async def _post(role: Role, url: str, settings: Settings, options: Options) -> AsyncGenerator[_Post]:
+def _post(role: Role, bus: NatsBus, settings: Settings, options: Options) -> _Post:
     observation, tally = options.observation, Tally()
-    told = observation.on_state(role)
-    async with connect(url, name=f"testwright-{role}", leased=True, on_state=told) as bus:
-        actor = build(role, observed_bus(bus, (*observation.spectators(role), tally)), settings, options)
-        taken = {consumer for reaction in actor.reactions for consumer in reaction.consumers}
-        tally.expect(taken, declare(options.engines or registry.names()).consumers)
-        if observation.health and role == "collector":
-            observation.health.depths = bus.depths
-        known_as = service(role, settings.worker, clock.now())
-        yield _Post(actor, lambda: actor.ready and bus.connected, partial(bus.answering, known_as, tally.endpoints))
+    actor = build(role, observed_bus(bus, (*observation.spectators(role), tally)), settings, options)
+    taken = {consumer for reaction in actor.reactions for consumer in reaction.consumers}
+    tally.expect(taken, declare(options.engines or registry.names()).consumers)
+    if observation.health and role == "collector":
+        observation.health.depths = bus.depths
+    known_as = service(role, settings.worker, clock.now())
+    return _Post(actor, lambda: actor.ready and bus.connected, partial(bus.answering, known_as, tally.endpoints))
 
 
 async def drain(actors: Sequence[Actor], grace_s: float) -> None:

@@ -56,9 +56,10 @@ class Rights(Record, frozen=True, kw_only=True):
     answers: bool = False
 
     def __add__(self, other: "Rights") -> "Rights":
+        publish = _united(self.publish, other.publish)
         return Rights(
-            publish=_united(self.publish, other.publish),
-            never=_united(self.never, other.never),
+            publish=publish,
+            never=tuple(each for each in _united(self.never, other.never) if each not in publish),
             subscribe=_united(self.subscribe, other.subscribe),
             answers=self.answers or other.answers,
         )

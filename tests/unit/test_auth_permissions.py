@@ -7,7 +7,7 @@ import pytest
 
 from testwright.bus._filters import compile_filters, cover
 from testwright.bus.topology import declare
-from testwright.permissions import ROLES, Role, as_configured, inbox, rights
+from testwright.permissions import ROLES, Rights, Role, as_configured, inbox, rights
 from testwright.schema_export import MESSAGES, tag
 from testwright.voice import address
 from testwright_schemas import CommandMessage, EventMessage, LimitsSet, Message, WorkMessage, envelope, subjects
@@ -19,7 +19,10 @@ SAID = CommandMessage | EventMessage | WorkMessage
 
 
 def may(role: Role, subject: str, namespace: str = "*") -> bool:
-    granted = rights(role, ENGINES, namespace)
+    return grants(rights(role, ENGINES, namespace), subject)
+
+
+def grants(granted: Rights, subject: str) -> bool:
     denied = granted.never and compile_filters(granted.never).fullmatch(subject)
     return not denied and compile_filters(granted.publish).fullmatch(subject) is not None
 
@@ -51,6 +54,19 @@ def test_nobody_but_the_admin_changes_a_durable_consumer(role: Role, consumer: o
 
     assert not may(role, created)
     assert not any(may(role, f"{created}.{scope}") for scope in (subjects.EVENTS_ALL, "testwright.event.default.>"))
+
+
+def test_actors_together_may_do_what_each_may_and_what_none_may_they_may_not() -> None:
+    granted = [rights(role, ENGINES) for role in ACTORS]
+    together = sum(granted, Rights())
+    said = {subject.replace("*", "x").replace(">", "x") for each in granted for subject in each.publish}
+    created = [f"$JS.API.CONSUMER.CREATE.{each.stream}.{each.name}" for each in declare(ENGINES).consumers]
+
+    assert {subject for subject in said if not grants(together, subject)} == {
+        subject for subject in said if not any(grants(each, subject) for each in granted)
+    }
+    assert grants(together, "testwright.timer.set.x.x.schedule")  # which a collector alone may not
+    assert not any(grants(together, subject) for subject in (*created, "$JS.API.STREAM.DELETE.TESTWRIGHT_EVENTS"))
 
 
 def test_a_generator_serves_the_engines_that_it_was_made_for() -> None:

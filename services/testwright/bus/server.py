@@ -10,9 +10,11 @@ import shutil
 import sys
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import reduce
+from operator import add
 from pathlib import Path
 from subprocess import DEVNULL
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 from anyio.abc import Process
@@ -21,11 +23,15 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from testwright import folders, temporary
 from testwright.errors import ServerStartError
 from testwright.pacing import Backoff
-from testwright.permissions import ROLES, Role, as_configured, inbox, rights
+from testwright.permissions import DISCOVERED, ROLES, Rights, Role, as_configured, inbox, rights
 from testwright.settings import tool_path
 
 _USER = "testwright"
 _SYSTEM_USER = "testwright-system"
+
+User = Role | Literal["actors"]
+"""Whom it has credentials for: roles, and a process in which all actors are."""
+
 _START_S = 30.0
 _STOP_S = 15.0
 _STEADY_S = 5.0
@@ -72,9 +78,9 @@ class EmbeddedServer:
         """Return its address with credentials of the system account, where it announces what happens to it."""
         return f"nats://{_SYSTEM_USER}:{self._password}@127.0.0.1:{self.port}?inbox={inbox('reclaim')}"
 
-    def url_of(self, role: Role) -> str:
-        """Return its address with credentials of a role, which may do what that takes and no more."""
-        return f"nats://{role}:{self._password_of(role)}@127.0.0.1:{self.port}?inbox={inbox(role)}"
+    def url_of(self, user: User) -> str:
+        """Return its address with credentials of a role, or of all actors: they may do what that takes and no more."""
+        return f"nats://{user}:{self._password_of(user)}@127.0.0.1:{self.port}?inbox={inbox(user)}"
 
     async def start(self) -> None:
         """Start it and return when it is ready.
@@ -128,6 +134,9 @@ class EmbeddedServer:
                 _log.warning("%s", error)
 
     def _config(self) -> dict[str, Any]:
+        granted: dict[User, Rights] = {role: rights(role, self._engines) for role in ROLES}
+        system = as_configured(granted.pop("reclaim"), inbox("reclaim"))
+        granted["actors"] = reduce(add, (granted[role] for role in DISCOVERED))
         return {
             "server_name": "testwright",
             "host": "127.0.0.1",
@@ -135,10 +144,13 @@ class EmbeddedServer:
             "authorization": {
                 "users": [
                     {"user": _USER, "password": self._password},
-                    *(self._user(role, role, self._password_of(role)) for role in ROLES if role != "reclaim"),
+                    *(
+                        _user(user, self._password_of(user), as_configured(rights_, inbox(user)))
+                        for user, rights_ in granted.items()
+                    ),
                 ]
             },
-            "accounts": {"$SYS": {"users": [self._user("reclaim", _SYSTEM_USER, self._password)]}},
+            "accounts": {"$SYS": {"users": [_user(_SYSTEM_USER, self._password, system)]}},
             "jetstream": {
                 "store_dir": str(self._folder),
                 "limits": {"default_max_consumers": -1},
@@ -146,12 +158,12 @@ class EmbeddedServer:
             },
         }
 
-    def _user(self, role: Role, name: str, password: str) -> dict[str, Any]:
-        permitted = as_configured(rights(role, self._engines), inbox(role))
-        return {"user": name, "password": password, "permissions": permitted}
+    def _password_of(self, user: User) -> str:
+        return hmac.new(self._password.encode(), user.encode(), "sha256").hexdigest()
 
-    def _password_of(self, role: Role) -> str:
-        return hmac.new(self._password.encode(), role.encode(), "sha256").hexdigest()
+
+def _user(name: str, password: str, permitted: dict[str, Any]) -> dict[str, Any]:
+    return {"user": name, "password": password, "permissions": permitted}
 
 
 @asynccontextmanager

@@ -48,7 +48,7 @@ async def complete(
 async def hosted(
     data: Path | None, options: app.Options, *, port: int = 0, durable: bool = False
 ) -> AsyncGenerator[EmbeddedServer]:
-    """Run a server of our own with everything on it for as long as the body runs; each actor has its own credentials.
+    """Run a server of our own with everything on it for as long as the body runs.
 
     Args:
         data: folder for what must survive; ``None`` keeps nothing.
@@ -63,7 +63,7 @@ async def hosted(
     async with embedded(data, port=port, durable=durable, engines=engines) as server:
         await apply_topology(server.url, declare(engines))
         options = replace(options, system_url=server.system_url)
-        async with app.serving(server.url_of, app.ROLES, settings.load(), options):
+        async with app.serving(server.url_of("actors"), app.ROLES, settings.load(), options):
             yield server
 
 

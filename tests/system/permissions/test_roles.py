@@ -1,5 +1,6 @@
 """Each role does its whole work with its own credentials, and is refused everything else at once and by name."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -284,3 +285,21 @@ async def test_actors_of_the_embedded_server_have_credentials_of_their_own() -> 
             with anyio.fail_after(AT_ONCE_S), pytest.raises(PermissionDeniedError):
                 await told(bus, subjects.task_event("default", "t1", "finished"), b"{}")
             assert await bus.last(subjects.EVENTS, subjects.task_event("default", "t1", "finished")) is None
+
+
+async def test_actors_of_one_process_share_a_connection_that_may_do_what_they_do_and_no_more() -> None:
+    async with embedded(None, engines=ENGINES) as server, connect(server.url, name="admin") as admin:
+        await admin.apply(declare(ENGINES))
+        url = server.url_of("actors")
+        async with app.serving(url, app.ROLES, settings.load(), app.Options(engines=ENGINES)):
+            asked = await admin._link.request("$SYS.REQ.ACCOUNT.PING.CONNZ")
+            async with connect(url, name="another") as bus:
+                for kind in ("started", "verified", "finished"):
+                    await told(bus, subjects.task_event("default", "t1", kind), b"{}")
+                await bus.schedule(f"{subjects.PREFIX}.timer.set.default.s1.schedule", b"{}", at=_soon(), target=DUE)
+                with anyio.fail_after(AT_ONCE_S), pytest.raises(PermissionDeniedError):
+                    await bus.apply(declare([*ENGINES, "more"]))
+
+    assert asked is not None
+    connections = json.loads(asked.data)["data"]["connections"]
+    assert sorted(each["name"] for each in connections) == ["admin", "testwright-actors"]

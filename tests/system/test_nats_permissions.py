@@ -80,6 +80,14 @@ async def test_a_server_that_is_not_there_is_given_up_soon(world: World) -> None
             pass
 
 
+async def test_a_server_that_hangs_is_said_not_to_answer(world: World) -> None:
+    world.freeze()
+
+    with anyio.fail_after(10), pytest.raises(ConnectError, match=f"{world.port}: it does not answer"):
+        async with connect(world.url, name="early"):
+            pass
+
+
 async def test_a_refused_publish_is_named_at_once(world: World) -> None:
     bus = await connected(world, "nobody")
 

@@ -256,7 +256,8 @@ async def dial(url: str, name: str, inbox: str | None, callbacks: Callbacks) -> 
         if problem is None:
             return client
         if is_refusal(problem) or anyio.current_time() >= patience:
-            raise ConnectError(f"cannot connect to {public(url)}: {problem}") from problem
+            why = str(problem) or "it does not answer"
+            raise ConnectError(f"cannot connect to {public(url)}: {why}") from problem
         await backoff.pause()
 
 

@@ -207,6 +207,18 @@ def test_a_run_that_has_failed_withdraws_what_nobody_will_collect() -> None:
     assert end(decide(run, (), NOW)).message == "tidy"
 
 
+def test_what_a_process_that_died_may_have_submitted_is_withdrawn_when_the_run_is_cancelled() -> None:
+    run = after(started(*OVERLAP), ended("specify"), begun("generate"), ended("tidy"), cancel())
+    run = evolve(run, ended("collect", "cancelled"), NOW)
+    [said] = [each.message for each in decide(run, ["ship"], NOW) if isinstance(each, Publish)]
+    assert isinstance(said, StageFinished)
+    assert (said.stage, said.outcome, said.started_at) == ("generate", "cancelled", None)
+
+    run = evolve(evolve(run, said, NOW), ended("ship", "cancelled"), NOW)
+
+    assert end(decide(run, (), NOW)).withdrawn == (JOB,)
+
+
 @pytest.mark.parametrize("over", ["job", "nothing-submitted"])
 def test_nothing_is_withdrawn_where_nothing_goes_on(over: str) -> None:
     job = JobFinished(namespace="default", job_id=JOB, total=1, counts=OutcomeCounts(completed=1))

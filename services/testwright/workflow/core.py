@@ -267,4 +267,6 @@ def _blamed(run: Run, plan: Plan) -> str:
 def _abandoned(run: Run, started: WorkflowStarted) -> list[str]:
     """Return the jobs that go on although nobody will collect them."""
     jobs = followed_jobs(started.namespace, started.run_id, started.plan)
-    return [job for stage, job in jobs.items() if run.ended[stage].started_at and job not in run.jobs]
+    # Of a stage that another process had begun nobody knows whether that one has submitted.
+    begun = {stage for stage in jobs if stage in run.begun or run.ended[stage].started_at}
+    return [job for stage, job in jobs.items() if stage in begun and job not in run.jobs]

@@ -7,13 +7,20 @@ default:
     @just --list
 
 # Look at everything without running it: format, lint, types, import laws, spelling.
-check:
+[parallel]
+check: _check-quickly _check-with-mypy _check-with-pyright
+
+_check-quickly:
     uv run ruff format --check
     uv run ruff check
-    uv run mypy services schemas tests docs
-    uv run pyright
     uv run lint-imports --no-logo
     uv run codespell
+
+_check-with-mypy:
+    uv run mypy services schemas tests docs
+
+_check-with-pyright:
+    uv run pyright
 
 # Let the tools mend what they can.
 fix:

@@ -61,8 +61,12 @@ class BlockingClient:
         return self.call(lambda client: client.files(result))
 
     def call(self, ask: Callable[[Client], Awaitable[T]]) -> T:
-        """Return what the asynchronous client answers to anything else it can do."""
-        return self._portal.call(ask, self._client)
+        """Return what the asynchronous client answers to anything else it can do; an interrupt ends that, too."""
+        asked = self._portal.start_task_soon(ask, self._client)
+        try:
+            return asked.result()
+        finally:
+            asked.cancel()  # without effect where it has ended
 
 
 @contextmanager

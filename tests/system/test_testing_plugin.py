@@ -23,7 +23,7 @@ def test_the_guide_s_tests_pass_in_a_project_that_has_them(
         path = pytester.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    pytester.makeini("[pytest]\nfilterwarnings = error\nanyio_mode = auto\n")
+    pytester.makeini("[pytest]\nfilterwarnings = error\n")
 
     ended = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider", "tests")
 

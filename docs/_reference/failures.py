@@ -59,7 +59,9 @@ CAUSES = """
 ## Causes of failed tasks
 
 An attempt or a task that fails says so in its events: `failure` and `error` have a `cause`, one word for programs,
-and a `message` for people, which names the remedy where one is known.
+and a `message` for people, which names the remedy where one is known. What may pass is tried again with the same
+engine, after a pause that the server keeps, as often as `retry` in the policy says. After any other failure of an
+attempt the next engine has its turn.
 
 """
 
@@ -69,9 +71,13 @@ REMEDIES = {
     "agent-stuck": "the agent repeated itself; give another model, or a larger budget",
     "bad-credentials": "the model's server refuses the key; check `TESTWRIGHT_LLM_API_KEY_FILE`",
     "bad-metadata": "the project's metadata cannot be read; correct the file that the message names",
+    "bad-model-request": "the model's server does not take what it is asked; the message quotes it: another model?",
     "budget-exhausted": "time, tokens or money of the policy are used up; what was accepted is delivered. Allow more",
     "cache-not-writable": "give the worker a folder that it may write to (`TESTWRIGHT_CACHE`)",
+    "cancelled": "somebody asked for the end of it; the message says why",
     "candidate-lost": "what the engine delivered has expired, or cannot be unpacked; `testwright retry ID`",
+    "context-overflow": "the conversation became too long for the model; give one with a larger context",
+    "cost-limit": "what an attempt may cost is used up; what is there was judged. Raise `TESTWRIGHT_LLM_MAX_COST`",
     "dead-lettered": "a message about the task could not be handled; see `testwright dead list`, `dead retry`",
     "deadline-exceeded": "the task had its hour, or what the policy's `deadline_s` says; are there enough workers?",
     "dependency-not-installable": "an installer refuses a dependency; see the log. `--python` takes a ready one",
@@ -85,6 +91,7 @@ REMEDIES = {
     "iteration-limit": "the agent took all its steps; raise `TESTWRIGHT_LLM_MAX_ITERATIONS`",
     "lane-paused": "a provider asked to be left alone; the attempt comes back by itself and costs no try",
     "model-refused": "the model's server refuses the request; the message quotes it",
+    "model-unavailable": "the model's server does not answer, or fails; look at its status, or name further models",
     "name-clash": "two files of the suite have one name; report it with the engine's name",
     "no-interpreter": "no Python on the worker fits `requires-python`, or the engine (`uv python install`)",
     "no-record": "replay was asked for, and there is no record of this module",
@@ -95,6 +102,7 @@ REMEDIES = {
     "out-of-memory": "engine or tests took more than the sandbox allows; submit smaller modules, or larger workers",
     "prices-unknown": "a limit of cost needs prices: set `TESTWRIGHT_LLM_INPUT_PRICE` and `…_OUTPUT_PRICE`",
     "quota-exhausted": "the account with the model's provider is empty",
+    "rate-limited": "every model asks to be left alone for a while; the attempt comes back by itself and costs no try",
     "result-too-large": "the verdicts do not fit; submit smaller modules",
     "sandbox-unavailable": "the policy demands a sandbox that the worker has not; install bubblewrap, or use Docker",
     "snapshot-lost": "the sources have expired (30 days); submit again",
@@ -103,10 +111,26 @@ REMEDIES = {
     "target-not-importable": "the module cannot be imported where tests run; the log has the traceback",
     "timeout": "an attempt took longer than `--timeout`; allow more, or a smaller `--budget`",
     "unknown-engine": "a worker was asked for an engine that is not installed there",
+    "unknown-model": "the model's server knows none of the models by these names; check them and its address",
     "unsafe-output": "the engine delivered what is no plain file of tests; nothing of it was used",
     "unsupported-python": "the engine does not run on this interpreter; give it another one (`--python`)",
     "worker-lost": "workers died on it again and again; look at their logs and memory",
 }
+
+
+RETRIED = {
+    "agent-server-failed": "if it failed (5xx)",
+    "agent-server-unreachable": "yes",
+    "engine-crashed": "if a signal ended it",
+    "index-unreachable": "where it may pass",
+    "internal-error": "yes",
+    "lane-paused": "when the provider said",
+    "model-unavailable": "yes",
+    "no-interpreter": "where it may pass",
+    "rate-limited": "when the provider said",
+    "timeout": "not an engine's own",
+}
+"""Causes after which the same engine is tried again, and when."""
 
 
 def classes() -> Iterator[type[errors.TestwrightError]]:
@@ -122,11 +146,11 @@ def failures() -> str:
         [f"TW{each.number}", f"`{each.__name__}`", _exit_code(each), _meaning(each), ANSWERS[each]]
         for each in sorted(classes(), key=lambda kind: kind.number)
     ]
-    causes = [[f"`{cause}`", remedy] for cause, remedy in REMEDIES.items()]
+    causes = [[f"`{cause}`", RETRIED.get(cause, "no"), remedy] for cause, remedy in REMEDIES.items()]
     return (
         "\n".join([GENERATED, HEAD, table(["number", "error", "exit code", "when", "what to do"], rows)])
         + CAUSES
-        + table(["cause", "remedy"], causes)
+        + table(["cause", "tried again", "remedy"], causes)
     )
 
 

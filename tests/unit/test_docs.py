@@ -16,7 +16,7 @@ import yaml
 
 from docs._reference import variables
 from docs._reference.commands import every
-from docs._reference.failures import ANSWERS, REMEDIES, classes
+from docs._reference.failures import ANSWERS, REMEDIES, RETRIED, classes
 from docs._reference.pages import FOLDER, PAGES
 from testwright_schemas import subjects
 
@@ -24,7 +24,15 @@ ROOT = Path(__file__).parents[2]
 GENERATED = {FOLDER / name for name in PAGES}
 WRITTEN = sorted({ROOT / "README.md", *ROOT.glob("deploy/**/*.md"), *ROOT.glob("docs/**/*.md")} - GENERATED)
 STALE = "run `just reference` and commit what it writes"
-FAILURES = {"EngineError", "EnvironmentBuildError", "VerificationError", "WorkError"}
+FAILURES = {
+    "EngineError",
+    "EnvironmentBuildError",
+    "Failure",
+    "Stop",
+    "TaskError",
+    "VerificationError",
+    "WorkError",
+}
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -93,19 +101,29 @@ def test_every_variable_that_settings_read_is_on_the_page() -> None:
     assert read - variables.named() == set()
 
 
-def test_every_cause_of_a_failure_has_a_remedy_on_the_page() -> None:
-    causes: set[str] = set()
+def causes() -> Iterator[tuple[str, bool]]:
+    """Yield each cause of a failure that the sources name, and whether it may be tried again there."""
     for path in (ROOT / "services").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_bytes())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in FAILURES and node.args:
-                match node.args[0]:
-                    case ast.Constant(value=str(cause)):
-                        causes.add(cause)
-                    case _:
-                        pass
+            match node:
+                case ast.Call(func=ast.Name(id=name)) if name in FAILURES:
+                    named = {keyword.arg: keyword.value for keyword in node.keywords}
+                    cause = node.args[0] if node.args else named.get("cause")
+                    again = named.get("retryable")
+                case ast.Tuple(elts=[ast.Constant(value=str()) as cause, ast.Constant(value=bool()) as again]):
+                    pass
+                case _:
+                    continue
+            if isinstance(cause, ast.Constant):
+                yield cause.value, not (again is None or (isinstance(again, ast.Constant) and again.value is False))
 
-    assert causes - REMEDIES.keys() == set()
-    assert len(causes) > 20
+
+def test_every_cause_of_a_failure_has_a_remedy_on_the_page_which_says_whether_it_is_tried_again() -> None:
+    found = set(causes())
+
+    assert {cause for cause, _ in found} - REMEDIES.keys() == set()
+    assert {cause for cause, again in found if again} == RETRIED.keys()
+    assert len(REMEDIES) > 20
 
 
 def test_every_error_has_a_number_of_its_own_and_a_remedy() -> None:

@@ -114,7 +114,7 @@ def causes() -> Iterator[tuple[str, bool]]:
                     pass
                 case _:
                     continue
-            if isinstance(cause, ast.Constant):
+            if isinstance(cause, ast.Constant) and isinstance(cause.value, str):
                 yield cause.value, not (again is None or (isinstance(again, ast.Constant) and again.value is False))
 
 

@@ -21,6 +21,7 @@ def test_the_same_seed_gives_the_same_run():
     assert run(of_seed(SEED)).digest == report_of(SEED).digest
 
 
+@pytest.mark.timeout(300)  # two processes that begin anew, beside all others
 def test_a_seed_gives_the_same_run_in_any_process_in_whatever_order_it_goes_through_sets():
     replay = [sys.executable, "-m", "tests.simulation", "--seed", str(SEED)]
     processes = [

@@ -15,7 +15,7 @@ from tests.support.plans import Plan, made_with
 from tests.support.simulation import run
 
 FEW = settings(
-    max_examples=40,
+    max_examples=30,
     derandomize=True,
     deadline=None,
     print_blob=True,

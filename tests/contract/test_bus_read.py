@@ -42,7 +42,20 @@ async def test_a_message_is_found_by_its_sequence(bus: Bus) -> None:
     assert await bus.get(subjects.EVENTS, 3) is None
 
 
-@pytest.mark.parametrize("ask", ["last", "get", "last_per_subject", "feed"])
+async def test_the_next_message_on_subjects_is_found_behind_a_sequence(bus: Bus) -> None:
+    await told(bus, PROGRESSED, b"1")
+    await told(bus, FINISHED, b"2")
+    await told(bus, PROGRESSED, b"3")
+    everything = FINISHED.replace(".finished", ".*")
+
+    found = [await bus.next(subjects.EVENTS, subject, after=1) for subject in (everything, PROGRESSED, FINISHED)]
+
+    assert [each.data for each in found if each] == [b"2", b"3", b"2"]
+    assert await bus.next(subjects.EVENTS, FINISHED, after=2) is None
+    assert await bus.next(subjects.EVENTS, everything, after=3) is None
+
+
+@pytest.mark.parametrize("ask", ["last", "get", "next", "last_per_subject", "feed"])
 async def test_a_stream_that_does_not_exist_is_named(bus: Bus, ask: str) -> None:
     async def read() -> None:
         match ask:
@@ -50,6 +63,8 @@ async def test_a_stream_that_does_not_exist_is_named(bus: Bus, ask: str) -> None
                 await bus.last("NOWHERE", FINISHED)
             case "get":
                 await bus.get("NOWHERE", 1)
+            case "next":
+                await bus.next("NOWHERE", FINISHED, after=0)
             case "last_per_subject":
                 await anext(bus.last_per_subject("NOWHERE", [FINISHED]))
             case _:

@@ -32,6 +32,9 @@ class Busy:
     async def get(self, stream: str, sequence: int) -> Stored | None:
         return await self._bus.get(stream, sequence)
 
+    async def next(self, stream: str, subject: str, *, after: int) -> Stored | None:
+        return await self._bus.next(stream, subject, after=after)
+
     async def last_per_subject(
         self, stream: str, filters: Sequence[str], *, at_least: int = 0
     ) -> AsyncGenerator[Stored]:

@@ -152,6 +152,13 @@ class Reader(Protocol):
         """Return the message with this sequence, ``None`` if there is none (any more)."""
         ...
 
+    async def next(self, stream: str, subject: str, *, after: int) -> Stored | None:
+        """Return the first message behind sequence ``after`` on a subject, with wildcards; ``None`` if there is none.
+
+        The stream's leader is asked.
+        """
+        ...
+
     def last_per_subject(self, stream: str, filters: Sequence[str], *, at_least: int = 0) -> AsyncIterator[Stored]:
         """Yield the last message of each subject that matches a filter, in stream order.
 

@@ -69,6 +69,11 @@ class MemoryStream:
         """Return the messages behind a sequence, in order."""
         return [stored for stored in self._messages.values() if stored.sequence > sequence]
 
+    def next(self, subject: str, sequence: int) -> Stored | None:
+        """Return the first message behind a sequence on a subject with wildcards."""
+        wanted = compile_filters([subject])
+        return next((stored for stored in self.after(sequence) if wanted.fullmatch(stored.subject)), None)
+
     def last(self, subject: str) -> Stored | None:
         """Return the last message on a literal subject."""
         sequences = self._by_subject.get(subject)

@@ -16,7 +16,7 @@ _NO_MESSAGE = 10037
 
 
 async def message_get(link: Link, stream: str, selector: Mapping[str, Any], within_s: float) -> Stored | None:
-    """Return the message that ``last_by_subj`` or ``seq`` selects, ``None`` if there is none.
+    """Return the message that ``last_by_subj``, or ``seq`` alone or with ``next_by_subj`` selects; ``None`` for none.
 
     That request can read all of the stream. Who may not make it finds the last message on a subject through a consumer.
     """

@@ -164,6 +164,10 @@ class MemoryBus:
         """Return the message with this sequence."""
         return await self._link.ask(stream, lambda: self._core.stream(stream).get(sequence))
 
+    async def next(self, stream: str, subject: str, *, after: int) -> Stored | None:
+        """Return the first message behind a sequence on a subject."""
+        return await self._link.ask(stream, lambda: self._core.stream(stream).next(subject, after))
+
     async def last_per_subject(
         self, stream: str, filters: Sequence[str], *, at_least: int = 0
     ) -> AsyncIterator[Stored]:

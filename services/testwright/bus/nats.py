@@ -85,6 +85,11 @@ class NatsBus:
         """Return the message with this sequence, ``None`` if there is none (any more)."""
         return await message_get(self._link, stream, {"seq": sequence}, self._timeout_s)
 
+    async def next(self, stream: str, subject: str, *, after: int) -> Stored | None:
+        """Return the first message behind a sequence on a subject, as the stream's leader knows it."""
+        wanted = {"seq": after + 1, "next_by_subj": subject}
+        return await message_get(self._link, stream, wanted, self._timeout_s)
+
     def last_per_subject(self, stream: str, filters: Sequence[str], *, at_least: int = 0) -> AsyncIterator[Stored]:
         """Yield the last message of each subject that matches a filter, in stream order.
 

@@ -41,7 +41,7 @@ class _Collector:
         self._young = Young()
         self._counting = anyio.Lock(fast_acquire=True)
         self.namespaces = Namespaces(bus, places)
-        self._admission = Admission(bus, voice, self.namespaces)
+        self._admission = Admission(bus, voice, self.namespaces, self._young)
 
     async def handle(self, message: Collected, stored: Stored) -> Sequence[Effect]:
         match message:

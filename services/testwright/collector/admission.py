@@ -8,9 +8,10 @@ from testwright.collector.entrance import Entrance
 from testwright.collector.finishing import finish
 from testwright.collector.gates import Gate
 from testwright.collector.namespaces import Namespaces
+from testwright.collector.young import Young
 from testwright.history import JobHistory, TaskHistory
 from testwright.voice import Archive, Voice
-from testwright_schemas import Effect, GateMoved, LimitsSet, TaskError, TaskFinished, TaskSubmitted
+from testwright_schemas import Effect, GateMoved, LimitsSet, TaskError, TaskFinished, TaskSubmitted, subjects
 
 
 class Admission:
@@ -22,12 +23,15 @@ class Admission:
         bus: where gates are.
         voice: how their moves are said.
         namespaces: what they may do.
+        young: what is known of tasks that were not begun.
     """
 
-    def __init__(self, bus: Bus, voice: Voice, namespaces: Namespaces) -> None:
+    def __init__(self, bus: Bus, voice: Voice, namespaces: Namespaces, young: Young) -> None:
+        self._bus = bus
         self._archive = Archive(bus)
         self._voice = voice
         self._namespaces = namespaces
+        self._young = young
         self._entrance = Entrance(bus, voice, self._settle)
 
     async def submitted(self, history: TaskHistory, stored: Stored) -> Sequence[Effect]:
@@ -53,11 +57,8 @@ class Admission:
         if told := job.submitted:
             asked = gates.Asked(places=told.concurrency, key=told.concurrency_key, max_cost_usd=told.max_cost_usd)
         passed = gates.ways(end.namespace, end.job_id, asked, await self._namespaces.gate(end.namespace))
-        if passed:
-            history = await self._archive.task(end.namespace, end.task_id, at_least=stored.sequence)
-            end = gates.settled(end, history)
         for gate in passed:
-            await self._entrance.leave(gate, [end], stored.headers)
+            await self._entrance.leave(gate, {stored.sequence: end}, stored.headers)
 
     async def review(self, limits: LimitsSet, stored: Stored) -> None:
         """Let in those that may pass under new limits; where they are for everyone, the next move of each gate does."""
@@ -70,12 +71,16 @@ class Admission:
 
     async def _settle(self, move: GateMoved, stored: Stored) -> None:
         """Have what follows from a move stored; to repeat it changes nothing."""
-        gone: list[TaskFinished] = []
+        gone: dict[int, TaskFinished] = {}
         for task_id in (*move.admitted, *move.refused):
-            history = await self._archive.task(move.namespace, task_id, at_least=stored.sequence)
-            if history.finished:
+            end = await self._bus.last(subjects.EVENTS, subjects.task_event(move.namespace, task_id, "finished"))
+            history = None if end else self._young.submitted(move.namespace, task_id)
+            if history is None:
+                known = max(stored.sequence, end.sequence if end else 0)
+                history = await self._archive.task(move.namespace, task_id, at_least=known)
+            if end and history.finished:
                 # It ended while it was let in: nobody else may know that it had a place.
-                gone.append(gates.settled(history.finished, history))
+                gone[end.sequence] = history.finished
             elif history.submitted:
                 for effect in await self._passed(move, history, history.submitted, stored):
                     await self._voice.say(effect, stored.headers)

@@ -1,7 +1,7 @@
 """Leads tasks through gates: reads a gate, lets ``gates`` decide, publishes the move unless another came first."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial, reduce
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Literal
 
 import anyio
@@ -11,7 +11,7 @@ from testwright.bus import Bus, Stored
 from testwright.collector import gates
 from testwright.collector.gates import Gate
 from testwright.errors import ConflictError
-from testwright.voice import Voice
+from testwright.voice import Archive, Voice
 from testwright.watching import read, readable
 from testwright_schemas import (
     Expect,
@@ -59,6 +59,7 @@ class Entrance:
     """
 
     def __init__(self, bus: Bus, voice: Voice, settle: Settle) -> None:
+        self._archive = Archive(bus)
         self._bus = bus
         self._voice = voice
         self._settle = settle
@@ -71,16 +72,17 @@ class Entrance:
         """Have a task let in, now or when it is its turn; one that has come before is not let in twice."""
         await self._move(gate, "entered", task.task_id, partial(self._entered, gate, task, cause), cause)
 
-    async def leave(self, gate: Gate, ends: Sequence[TaskFinished], cause: Cause, *, over: int = 0) -> None:
-        """Give the places of tasks that have ended, one or more, to whoever is next.
+    async def leave(self, gate: Gate, ends: Mapping[int, TaskFinished], cause: Cause, *, over: int = 0) -> None:
+        """Give the places of tasks that have ended to whoever is next.
 
-        ``over`` is the sequence of a move that needs not be settled first.
+        Args:
+            gate: that they have passed.
+            ends: one or more, by their sequences.
+            cause: of the move.
+            over: sequence of a move that needs not be settled first.
         """
-
-        async def left(state: GateMoved) -> GateMoved:
-            return reduce(gates.left, ends, state)
-
-        await self._move(gate, "left", ends[0].task_id, left, cause, over=over)
+        first = next(iter(ends.values()))
+        await self._move(gate, "left", first.task_id, partial(self._left, ends), cause, over=over)
 
     async def settle(self, told: GateMoved, stored: Stored) -> None:
         """Have the consequences of a move stored, unless they are.
@@ -137,6 +139,15 @@ class Entrance:
             return False
         return True
 
+    async def _left(self, ends: Mapping[int, TaskFinished], state: GateMoved) -> GateMoved:
+        for sequence, end in ends.items():
+            told = end
+            if state.taken.get(end.task_id):
+                history = await self._archive.task(end.namespace, end.task_id, at_least=sequence)
+                told = gates.settled(end, history)
+            state = gates.left(state, told)
+        return state
+
     async def _entered(self, gate: Gate, task: TaskSubmitted, cause: Cause, state: GateMoved) -> GateMoved:
         price_usd = gates.price(task)
         if task.task_id in state.taken or await self._has_ended(task):
@@ -157,8 +168,10 @@ class Entrance:
             task_id=task.task_id,
             price_usd=price_usd,
         )
-        await self._voice.say(Publish(message=entry, once=True), cause)
-        # Asked for, and not taken from the receipt: it may have queued before.
+        receipt = await self._voice.say(Publish(message=entry, once=True), cause)
+        if receipt and not receipt.duplicate:
+            return receipt.sequence
+        # It has queued before.
         stored = await self._bus.last(subjects.EVENTS, subjects.event(entry))
         if stored is None:
             raise ConflictError(subjects.event(entry))
@@ -178,16 +191,17 @@ class Entrance:
     async def _drawn(self, gate: Gate, priority: Priority, state: GateMoved) -> GateMoved:
         """Return a gate that has let in who may pass of those of one priority."""
         queue = subjects.queued_event(gate.namespace, gate.kind, gate.name, priority)
-        async with self._bus.feed(subjects.EVENTS, [queue], after=state.heads.get(priority, 0)) as entries:
-            async for stored in entries:
-                entry = read(stored, _ENTRIES)
-                if entry and entry.task_id not in state.taken and not await self._has_ended(entry):
-                    if gates.answer(state, entry.price_usd) == "wait":
-                        return state
-                    state = gates.let_in(state, entry.task_id, entry.price_usd)
-                state = gates.passed(state, priority, stored.sequence)
-                if not gates.waits(state, priority):
-                    break
+        while gates.waits(state, priority):
+            stored = await self._bus.next(subjects.EVENTS, queue, after=state.heads.get(priority, 0))
+            if stored is None:
+                # What is no longer kept waits no longer: it has long ended.
+                return gates.passed(state, priority, state.tails[priority])
+            entry = read(stored, _ENTRIES)
+            if entry and entry.task_id not in state.taken and not await self._has_ended(entry):
+                if gates.answer(state, entry.price_usd) == "wait":
+                    return state
+                state = gates.let_in(state, entry.task_id, entry.price_usd)
+            state = gates.passed(state, priority, stored.sequence)
         return state
 
     async def _has_ended(self, entry: TaskQueued | TaskSubmitted) -> bool:

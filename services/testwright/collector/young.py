@@ -62,6 +62,14 @@ class Young:
             self._known.popitem(last=False)
         return fold(events)
 
+    def submitted(self, namespace: str, task_id: str) -> TaskHistory | None:
+        """Return the history of a task of which only its submission was heard, ``None`` where it must be looked up."""
+        match self._known.get((namespace, task_id)):
+            case [(_, TaskSubmitted(joined_to=None))] as events:
+                return fold(events)
+            case _:
+                return None
+
     def job(self, end: TaskFinished, stored: Stored) -> JobHistory | None:
         """Return the history of the job of a task that has ended; ``None`` where it must be looked up.
 

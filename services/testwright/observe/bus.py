@@ -65,6 +65,10 @@ class ObservedBus:
         """Return the message with this sequence, ``None`` if there is none (any more)."""
         return self._looked_up(await self._bus.get(stream, sequence))
 
+    async def next(self, stream: str, subject: str, *, after: int) -> Stored | None:
+        """Return the first message behind a sequence on a subject, with wildcards."""
+        return self._looked_up(await self._bus.next(stream, subject, after=after))
+
     async def last_per_subject(
         self, stream: str, filters: Sequence[str], *, at_least: int = 0
     ) -> AsyncGenerator[Stored]:

@@ -44,7 +44,7 @@ class Limits:
         The stream's leader is asked once for each namespace: the feed may be behind when work is there already.
         """
         if namespace not in self._asked:
-            for subject in self._asked_for(namespace):
+            for subject in (subjects.limits_event(namespace, "own"), subjects.limits_event(COMMONS, "everyone")):
                 stored = await self._bus.last(subjects.EVENTS, subject)
                 if found := await readable(self._bus, stored, _TOLD) if stored else None:
                     self._hear(found[0])
@@ -56,9 +56,6 @@ class Limits:
 
     def _followed(self) -> list[str]:
         return [subjects.limits_event()]
-
-    def _asked_for(self, namespace: str) -> list[str]:
-        return [subjects.limits_event(namespace, "own"), subjects.limits_event(COMMONS, "everyone")]
 
     def _hear(self, event: Stored) -> None:
         told = read(event, _TOLD)

@@ -70,10 +70,12 @@ def test_a_submitted_task_gets_a_first_attempt_and_its_deadline():
     assert publish.message.attempt == first()
 
 
-def test_a_task_that_was_begun_is_not_begun_again():
+def test_a_task_that_was_begun_is_not_begun_again_and_has_its_deadline_all_the_same():
     task = submitted()
 
-    assert decide(history(task, started()), task, LATER) == ()
+    [deadline] = decide(history(task, started()), task, LATER)
+
+    assert deadline == Schedule(timer=DEADLINE, at=NOW + timedelta(seconds=POLICY.deadline_s))
 
 
 def test_a_candidate_goes_to_verification_under_its_fence():

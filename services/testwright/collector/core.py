@@ -100,9 +100,9 @@ def ahead(history: TaskHistory, event: Collected) -> bool:
 
 
 def accept(history: TaskHistory) -> tuple[Effect, ...]:
-    """Return what a submitted task gets at once, whatever it has to wait for: its deadline."""
+    """Return what a submitted task gets at once, whatever it has to wait for, or whether it was begun: its deadline."""
     task = history.submitted
-    if task is None or history.finished or history.attempts:
+    if task is None or history.finished:
         return ()
     return (Schedule(timer=_deadline(task), at=task.created_at + timedelta(seconds=task.policy.deadline_s)),)
 

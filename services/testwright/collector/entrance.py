@@ -25,7 +25,9 @@ from testwright_schemas import (
     subjects,
 )
 
-_MOVES = envelope.Decoder[GateMoved](GateMoved)
+MOVES = envelope.Decoder[GateMoved](GateMoved)
+"""Decodes a move of a gate."""
+
 _ENTRIES = envelope.Decoder[TaskQueued](TaskQueued)
 
 MAX_RACES = 20
@@ -116,7 +118,7 @@ class Entrance:
         for _ in range(MAX_RACES):
             async with self._moving:
                 last = await self._bus.last(subjects.EVENTS, subject)
-                known = await readable(self._bus, last, _MOVES) if last else None
+                known = await readable(self._bus, last, MOVES) if last else None
                 stored, told = known or (None, None)
                 if stored is None or told is None or stored.sequence == over or self._owes_nothing(told, stored):
                     before = gates.under(told, gate)

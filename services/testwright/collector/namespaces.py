@@ -1,12 +1,12 @@
 """Which namespaces have a gate, as one collector knows them, and what it lets in."""
 
-import msgspec
-
 from testwright.bus import Bus, Stored
 from testwright.collector import gates
+from testwright.collector.entrance import MOVES
 from testwright.collector.gates import Gate
 from testwright.limits import Limits
-from testwright_schemas import PRIORITIES, GateMoved, envelope, subjects
+from testwright.watching import read
+from testwright_schemas import subjects
 
 
 class Namespaces(Limits):
@@ -25,22 +25,27 @@ class Namespaces(Limits):
         super().__init__(bus)
         self._places = places
         self._gated: set[str] = set()
+        self._looked_at: set[str] = set()
 
     async def gate(self, namespace: str) -> Gate | None:
         """Return the gate of a namespace, ``None`` where all tasks begin at once."""
         limits = await self.of(namespace)
-        if limits or self._places or namespace in self._gated:
+        if limits or self._places or await self._is_gated(namespace):
             return gates.gate_of_namespace(namespace, limits, self._places)
         return None
+
+    async def _is_gated(self, namespace: str) -> bool:
+        if namespace not in self._looked_at:
+            last = await self._bus.last(subjects.EVENTS, subjects.gate_event(namespace, "namespace", namespace))
+            if last:
+                self._hear(last)
+            self._looked_at.add(namespace)
+        return namespace in self._gated
 
     def _followed(self) -> list[str]:
         # With a default each namespace has a gate: nothing is to be learned of them.
         moves = [] if self._places else [subjects.gate_event(kind="namespace")]
         return [*super()._followed(), *moves]
-
-    def _asked_for(self, namespace: str) -> list[str]:
-        moves = [] if self._places else [subjects.gate_event(namespace, "namespace", namespace)]
-        return [*super()._asked_for(namespace), *moves]
 
     def _hear(self, event: Stored) -> None:
         namespace = subjects.namespace_of(event.subject)
@@ -52,8 +57,5 @@ class Namespaces(Limits):
 
 def _is_used(event: Stored) -> bool:
     """Return whether tasks are inside a gate, or may wait at it; one whose last move cannot be read may be used."""
-    try:
-        state = envelope.decode(event.data, GateMoved)
-    except msgspec.DecodeError:
-        return True
-    return bool(state.taken) or any(gates.waits(state, priority) for priority in PRIORITIES)
+    state = read(event, MOVES)
+    return state is None or bool(state.taken) or gates.next_queue(state) is not None

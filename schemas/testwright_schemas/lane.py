@@ -4,12 +4,14 @@ from testwright_schemas._base import Message, Time, Token
 
 
 class LanePaused(Message, frozen=True, kw_only=True):
-    """A provider asked to be left alone: no attempt on the lane begins before ``until``.
+    """A provider asked to be left alone, or is ``broken``: no attempt on the lane begins before ``until``.
 
-    ``lane`` is the name of the engine; ``until`` is by the clock of the worker that was told so.
+    ``lane`` is the name of the engine; ``until`` is by the clock of the worker that was told so. For a provider that
+    answers with failures again and again only those wait who have no other engine behind this one.
     """
 
     namespace: Token
     lane: Token
     until: Time
     reason: str = ""
+    broken: bool = False

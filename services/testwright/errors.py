@@ -68,10 +68,8 @@ class UnreadableEndError(TestwrightError, number=132):
     """Raised when the event that says how a task has ended cannot be read."""
 
     def __init__(self, task_id: str) -> None:
-        super().__init__(
-            f"what says that task {task_id!r} has ended cannot be read: upgrade this client if the actors are newer; "
-            "otherwise ask again, as the collector ends the task for good"
-        )
+        remedy = "upgrade this client if the actors are newer; else ask again, as the collector ends the task for good"
+        super().__init__(f"what says that task {task_id!r} has ended cannot be read: {remedy}")
 
 
 class TestGenerationError(TestwrightError, RuntimeError, number=131):
@@ -224,6 +222,7 @@ class WorkError(TestwrightError, number=301):
         usage: what was consumed all the same; ``None`` where nobody knows, or it is of no interest.
         retry_after_s: seconds that a provider asked to be left alone for. Such an attempt is given back unspent: it is
             not counted as a try.
+        pause_s: seconds for which all are to leave a provider alone that fails again and again; the attempt counts.
     """
 
     def __init__(
@@ -235,12 +234,14 @@ class WorkError(TestwrightError, number=301):
         log: bytes = b"",
         usage: "Usage | None" = None,
         retry_after_s: float | None = None,
+        pause_s: float | None = None,
     ) -> None:
         self.cause = cause
         self.retryable = retryable
         self.log = log
         self.usage = usage
         self.retry_after_s = retry_after_s
+        self.pause_s = pause_s
         super().__init__(message)
 
 
@@ -295,6 +296,4 @@ class EvidenceNotFoundError(TestwrightError, number=124):
     """Raised when what was to be verified is neither a file, nor a folder, nor what an id looks like."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(
-            f"{name} is no file, no folder and no id: `testwright result ID --bundle FILE` writes a bundle"
-        )
+        super().__init__(f"{name} is no file, no folder, no id: `testwright result ID --bundle FILE` writes a bundle")

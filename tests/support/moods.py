@@ -66,6 +66,8 @@ class Moods:
         if mood < 0.35:
             wait_s = self._dice.choice((0.0, 5.0, 60.0, 300.0))
             raise WorkError("rate-limited", "slow down", retryable=True, usage=usage, retry_after_s=wait_s)
+        if mood < 0.38:
+            raise WorkError("model-unavailable", "it fails again and again", retryable=True, usage=usage, pause_s=60.0)
 
     async def judge(self, item: VerifySuite, snapshot: bytes, candidate: bytes, progress: Progress) -> Finding:
         """Return the lines that are covered; nothing is kept where there are none."""

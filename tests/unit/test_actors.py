@@ -40,7 +40,9 @@ from testwright_schemas import (
     JobFinished,
     JobProgressed,
     JobSubmitted,
+    LanePaused,
     MessageDeadLettered,
+    Policy,
     Publish,
     SubmitJob,
     TaskCancelRequested,
@@ -243,11 +245,14 @@ async def test_an_item_that_a_dead_worker_left_behind_is_in_no_later_ones_way(wo
     assert len([one async for one in bus.last_per_subject(subjects.WORK, [subjects.WORK_ALL])]) == 4
 
 
+async def with_sources(world: MemoryWorld) -> GenerateSuite:
+    """Return a work item whose sources are there."""
+    digest = await (await world.connect("client")).put(subjects.SNAPSHOTS, "default", b"sources")
+    return replace(to_generate(), snapshot=replace(to_generate().snapshot, digest=digest))
+
+
 async def test_a_result_too_large_for_a_message_fails_its_attempt_and_says_so(world: MemoryWorld) -> None:
-    bus = await world.connect("client")
-    digest = await bus.put(subjects.SNAPSHOTS, "default", b"sources")
-    item = to_generate()
-    item = replace(item, snapshot=replace(item.snapshot, digest=digest))
+    item = await with_sources(world)
     await say(world, submitted(), item)
     async with at_work(world, "generator"):
         events = await settled(world)
@@ -257,9 +262,7 @@ async def test_a_result_too_large_for_a_message_fails_its_attempt_and_says_so(wo
 
 
 async def test_what_one_engine_is_told_by_its_provider_keeps_all_workers_from_asking_again(world: MemoryWorld) -> None:
-    bus = await world.connect("client")
-    digest = await bus.put(subjects.SNAPSHOTS, "default", b"sources")
-    one = replace(to_generate(), snapshot=replace(to_generate().snapshot, digest=digest))
+    one = await with_sources(world)
     asked: list[str] = []
 
     async def busy(item: GenerateSuite, snapshot: bytes, progress: Progress, notes: Notes) -> Product:
@@ -285,12 +288,36 @@ async def test_what_one_engine_is_told_by_its_provider_keeps_all_workers_from_as
     assert [e.subject for e in events if ".lane." in e.subject] == [subjects.lane_event("default", "echo")]
 
 
+async def test_a_model_that_one_worker_saw_failing_is_left_alone_by_all_for_a_while(world: MemoryWorld) -> None:
+    one = replace(await with_sources(world), policy=Policy(engines=("echo",)))
+    asked: list[str] = []
+
+    async def failing(item: GenerateSuite, snapshot: bytes, progress: Progress, notes: Notes) -> Product:
+        asked.append(item.task_id)
+        raise WorkError("model-unavailable", "the server fails", retryable=True, pause_s=60.0)
+
+    workers = [generator(await world.connect(name), world.server.now, failing, ENGINES, worker=name) for name in "ab"]
+    async with beside(*(worker.run for worker in workers)):
+        await say(world, submitted(), one)
+        await settled(world, 1)
+        await say(world, *(replace(one, task_id=f"task-{n}") for n in (2, 3)))
+        events = await settled(world, 9)
+        await until(anyio.current_time() + 60)
+        await say(world, replace(one, task_id="task-4"))
+        await settled(world, 1)
+
+    told = [envelope.decode(e.data, AttemptFailed) for e in events if e.subject.endswith("attempt-failed")]
+    assert asked == ["task-1", "task-4"]
+    assert [failed.failure.cause for failed in told] == ["model-unavailable"] + 2 * ["lane-paused"]
+    assert [50.0 < (failed.failure.retry_after_s or 0.0) < 60.0 for failed in told] == [False, True, True]
+    [pause] = [envelope.decode(e.data, LanePaused) for e in events if ".lane." in e.subject]
+    assert (pause.broken, pause.reason) == (True, "the server fails")
+
+
 async def test_an_engine_that_costs_money_is_not_asked_for_a_task_that_ended_while_its_worker_looked(
     world: MemoryWorld,
 ) -> None:
-    bus = await world.connect("client")
-    digest = await bus.put(subjects.SNAPSHOTS, "default", b"sources")
-    item = replace(to_generate(), snapshot=replace(to_generate().snapshot, digest=digest))
+    item = await with_sources(world)
     item = replace(item, policy=replace(item.policy, max_cost_usd=1.0))
     asked: list[str] = []
 

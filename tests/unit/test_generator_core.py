@@ -117,6 +117,23 @@ def test_an_item_of_a_paused_lane_is_declined_for_the_time_that_is_left():
     assert after.declined is None
 
 
+def test_an_item_of_a_broken_lane_waits_only_where_no_other_engine_is_left():
+    until = NOW + timedelta(seconds=30)
+    broken = core.Conditions(pause=LanePaused(namespace="default", lane="echo", until=until, reason="503", broken=True))
+
+    first_of_two, last_of_two = (
+        decide(history(submitted()), to_generate(first(engine_index=index)), "w", NOW, turn=1, conditions=broken)
+        for index in (0, 1)
+    )
+
+    assert isinstance(first_of_two, Start)
+    assert first_of_two.declined
+    assert first_of_two.declined.failure == Failure(cause="lane-paused", message="503", retryable=True)
+    assert isinstance(last_of_two, Start)
+    assert last_of_two.declined
+    assert last_of_two.declined.failure.retry_after_s == 30.0
+
+
 def test_what_a_failed_attempt_has_used_is_added_to_what_was_spent_before():
     item = replace(to_generate(), spent=Usage(model="m", input_tokens=5, cost_usd=0.5, wall_s=1.0))
     crashed = Failure(cause="engine-crashed", message="it broke")

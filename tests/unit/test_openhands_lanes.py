@@ -52,21 +52,21 @@ def test_other_attempts_leave_a_model_alone_for_as_long_as_it_asked_one_of_them(
 def test_a_model_that_fails_again_and_again_is_left_alone_and_then_tried_once() -> None:
     lanes = Lanes(["best"])
     for _ in range(MOST_FAILURES - 1):
-        lanes.failed("best", 10.0)
+        lanes.failed("best", 10.0, "fails")
     still_open = lanes.first(10.0)
-    lanes.failed("best", 10.0)
+    lanes.failed("best", 10.0, "fails")
 
     assert still_open == "best"
-    assert (lanes.first(10.0), lanes.wait_s(10.0), lanes.broken) == (None, BREAK_S, True)
+    assert (lanes.first(10.0), lanes.wait_s(10.0), lanes.broken) == (None, BREAK_S, "fails")
     assert lanes.first(10.0 + BREAK_S) == "best"
-    lanes.failed("best", 100.0)
+    lanes.failed("best", 100.0, "fails")
     assert lanes.first(100.0) is None
 
 
 def test_an_answer_makes_earlier_failures_forgotten() -> None:
     lanes = Lanes(["best"])
     for _ in range(3 * MOST_FAILURES):
-        lanes.failed("best", 10.0)
+        lanes.failed("best", 10.0, "fails")
         lanes.succeeded("best")
 
     assert lanes.first(10.0) == "best"

@@ -1,6 +1,7 @@
 """How an attempt ended, told apart from all that is known of it; no word of the driver's is enough for success."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -82,7 +83,8 @@ def test_a_failure_says_what_was_spent_all_the_same_and_when_to_come_back() -> N
 
     failure = failure_of(attempt(ended("error"), stop=stop, usage=usage))
 
-    assert (failure.usage, failure.retry_after_s) == (usage, 90.0)
+    assert (failure.usage, failure.retry_after_s, failure.pause_s) == (usage, 90.0, None)
+    assert failure_of(attempt(stop=replace(stop, retry_after_s=None, pause_s=60.0))).pause_s == 60.0
     assert failure_of(attempt(ended("finished"))).usage is None
 
 
@@ -92,13 +94,18 @@ def test_where_no_model_can_be_asked_it_is_told_why() -> None:
     lanes.close("best", until=40.0)
     busy = none_left(lanes, 10.0)
     for _ in range(5):
-        lanes.failed("best", 10.0)
+        lanes.failed("best", 10.0, "fails")
     failing = none_left(lanes, 10.0)
+    lanes.failed("best", 20.0, "cannot be reached")
+    unreachable = none_left(lanes, 20.0)
     lanes.drop("best")
 
     assert (busy.cause, busy.retryable, busy.retry_after_s) == ("rate-limited", True, 30.0)
     # Another engine may do better than one whose model is out of order: that try is spent.
     assert (failing.cause, failing.retryable, failing.retry_after_s) == ("model-unavailable", True, None)
+    assert (failing.pause_s, failing.message) == (60.0, "the model's server fails: it is left alone for 60 s")
+    # The network may be that of this machine alone: nobody else need wait.
+    assert (unreachable.cause, unreachable.retry_after_s, unreachable.pause_s) == ("model-unavailable", None, None)
     assert none_left(lanes, 10.0).cause == "unknown-model"
 
 

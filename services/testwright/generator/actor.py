@@ -179,12 +179,13 @@ class _Generator:
             await self._voice.say(await self._failed(item, attempt, fence, too_large), stored.headers)
 
     async def _pause(self, item: GenerateSuite, error: WorkError, stored: Stored) -> None:
-        if error.retry_after_s is None:
+        broken = error.retry_after_s is None
+        pause_s = error.pause_s if broken else error.retry_after_s
+        if pause_s is None:
             return
         # Said before the failure is: whoever gets the attempt back knows of it.
-        pause = lanes.pause(
-            item.namespace, item.attempt.engine, self._clock(), error.retry_after_s, reason=brief(str(error))
-        )
+        reason, lane = brief(str(error)), item.attempt.engine
+        pause = lanes.pause(item.namespace, lane, self._clock(), pause_s, reason, broken=broken)
         self.lanes.note(pause)
         await self._voice.say(Publish(message=pause), stored.headers)
 

@@ -122,7 +122,7 @@ def decide(
     )
     expect = Expect(subject=subjects.event(announcement), sequence=history.fence)
     lost = 0 if history.in_vain else number - item.attempt.number
-    why = _lost(lost) or _paused(conditions.pause, now)
+    why = _lost(lost) or _paused(conditions.pause, item, now)
     declined = Setback(phase="prepare", failure=why) if why else None
     if lost and conditions.charges:
         declined = _unpaid(item) or declined
@@ -194,10 +194,13 @@ def _unpaid(item: GenerateSuite) -> Setback | None:
     return Setback(phase="prepare", failure=Failure(cause="budget-exhausted", message=message), usage=UNKNOWN)
 
 
-def _paused(pause: LanePaused | None, now: datetime) -> Failure | None:
+def _paused(pause: LanePaused | None, item: GenerateSuite, now: datetime) -> Failure | None:
     left_s = (pause.until - now).total_seconds() if pause else 0.0
     if pause is None or left_s <= 0:
         return None
+    if pause.broken and item.attempt.engine_index + 1 < len(item.policy.engines):
+        # The engine behind it need not wait for one that may stay broken.
+        return Failure(cause="lane-paused", message=pause.reason, retryable=True)
     return Failure(cause="lane-paused", message=pause.reason, retryable=True, retry_after_s=left_s)
 
 

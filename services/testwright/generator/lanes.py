@@ -16,10 +16,10 @@ MAX_PAUSE_S = 3600.0
 """Seconds after which a provider is asked again, whatever it has said: it may have changed its mind, or been wrong."""
 
 
-def pause(namespace: str, lane: str, now: datetime, for_s: float, reason: str) -> LanePaused:
+def pause(namespace: str, lane: str, now: datetime, for_s: float, reason: str, *, broken: bool = False) -> LanePaused:
     """Return the pause of a lane from now on."""
     until = now + timedelta(seconds=bounded(for_s))
-    return LanePaused(namespace=namespace, lane=lane, until=until, reason=reason)
+    return LanePaused(namespace=namespace, lane=lane, until=until, reason=reason, broken=broken)
 
 
 def bounded(for_s: float) -> float:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Literal
 
 DEFAULT_WAIT_S = 20.0
 """How long a model stays closed that says "too many requests" and not for how long."""
@@ -15,6 +16,9 @@ BREAK_S = 60.0
 """For how long."""
 
 
+Fault = Literal["fails", "cannot be reached"]
+"""How a model could not answer: its server said so, or said nothing to this machine."""
+
 Lane = tuple[str, str]
 """A model, by the address of its server and its name there."""
 
@@ -23,26 +27,26 @@ class Closures:
     """Which models are closed until when, and how often they failed in a row, from one attempt to the next."""
 
     def __init__(self) -> None:
-        self._closed: dict[Lane, tuple[float, bool]] = {}
+        self._closed: dict[Lane, tuple[float, Fault | None]] = {}
         self._failures: dict[Lane, int] = {}
 
     def until(self, lane: Lane) -> float:
         """Return when a model may be asked again."""
-        return self._closed.get(lane, (-math.inf, False))[0]
+        return self._closed.get(lane, (-math.inf, None))[0]
 
-    def is_broken(self, lane: Lane) -> bool:
-        """Say whether a model was closed last for its failures, and not because it asked for it."""
-        return self._closed.get(lane, (-math.inf, False))[1]
+    def broken(self, lane: Lane) -> Fault | None:
+        """Return the failure that a model was closed for last, ``None`` where it has asked for it."""
+        return self._closed.get(lane, (-math.inf, None))[1]
 
-    def close(self, lane: Lane, until: float, *, broken: bool = False) -> None:
+    def close(self, lane: Lane, until: float, broken: Fault | None = None) -> None:
         """Keep a model closed at least until then."""
         self._closed[lane] = (max(until, self.until(lane)), broken)
 
-    def failed(self, lane: Lane, now: float) -> None:
+    def failed(self, lane: Lane, now: float, fault: Fault) -> None:
         """Count a failure; too many in a row close the model. The next failure after that closes it again."""
         self._failures[lane] = self._failures.get(lane, 0) + 1
         if self._failures[lane] >= MOST_FAILURES:
-            self.close(lane, now + BREAK_S, broken=True)
+            self.close(lane, now + BREAK_S, fault)
 
     def succeeded(self, lane: Lane) -> None:
         """Forget the failures of a model: it has answered."""
@@ -79,9 +83,9 @@ class Lanes:
         """Ask this model no more in this attempt: its server does not have it."""
         self._gone.add(model)
 
-    def failed(self, model: str, now: float) -> None:
+    def failed(self, model: str, now: float, fault: Fault) -> None:
         """Take note that the model could not answer."""
-        self._closures.failed(self._lanes[model], now)
+        self._closures.failed(self._lanes[model], now, fault)
 
     def succeeded(self, model: str) -> None:
         """Take note that the model has answered."""
@@ -92,9 +96,9 @@ class Lanes:
         return max(0.0, min(map(self._until, self._lanes)) - now)
 
     @property
-    def broken(self) -> bool:
-        """Whether it is a model's failures that all wait for, and nobody has asked for it."""
-        return self._closures.is_broken(self._lanes[min(self._lanes, key=self._until)])
+    def broken(self) -> Fault | None:
+        """The failure that all wait for to pass, ``None`` where a model has asked for it."""
+        return self._closures.broken(self._lanes[min(self._lanes, key=self._until)])
 
     def _until(self, model: str) -> float:
         return math.inf if model in self._gone else self._closures.until(self._lanes[model])

@@ -74,6 +74,7 @@ class Stop:
     message: str
     retryable: bool = False
     retry_after_s: float | None = None
+    pause_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +125,25 @@ def none_left(lanes: Lanes, now: float) -> Stop:
     wait_s = lanes.wait_s(now)
     if math.isinf(wait_s):
         return Stop("unknown-model", "the server knows none of the models (404): check their names and its address")
-    if lanes.broken:
-        return Stop(
-            "model-unavailable", f"the model's server fails: it is left alone for {wait_s:.0f} s", retryable=True
-        )
+    if why := lanes.broken:
+        message = f"the model's server {why}: it is left alone for {wait_s:.0f} s"
+        # What this machine cannot reach others may.
+        pause_s = wait_s if why == "fails" else None
+        return Stop("model-unavailable", message, retryable=True, pause_s=pause_s)
     message = f"too many requests: the model may be asked again in {wait_s:.0f} s"
     return Stop("rate-limited", message, retryable=True, retry_after_s=wait_s)
 
 
 def stopped(stop: Stop, log: bytes = b"") -> EngineError:
     """Return a stop as the failure of an attempt."""
-    return EngineError(stop.cause, stop.message, retryable=stop.retryable, log=log, retry_after_s=stop.retry_after_s)
+    return EngineError(
+        stop.cause,
+        stop.message,
+        retryable=stop.retryable,
+        log=log,
+        retry_after_s=stop.retry_after_s,
+        pause_s=stop.pause_s,
+    )
 
 
 def _failure(attempt: Attempt) -> EngineError:

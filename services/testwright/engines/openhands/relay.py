@@ -143,7 +143,7 @@ class Relay:
                     self._lanes.succeeded(model)
             except UnreachableError as error:
                 self.trouble = str(error)
-                self._lanes.failed(model, anyio.current_time())
+                self._lanes.failed(model, anyio.current_time(), "cannot be reached")
                 if settlement.answered:
                     raise anyio.BrokenResourceError from error
                 await reply.whole(502, protocol.error(f"the model's server cannot be reached: {error}", "unreachable"))
@@ -180,7 +180,7 @@ class Relay:
             case "pass":
                 self.trouble = f"{response.status}: {said}"
                 if response.status >= 500:
-                    self._lanes.failed(model, anyio.current_time())
+                    self._lanes.failed(model, anyio.current_time(), "fails")
                 await reply.whole(response.status, body)
                 return True
         return False

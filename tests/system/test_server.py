@@ -158,9 +158,11 @@ async def test_a_folder_in_use_is_refused_by_name(tmp_path: Path) -> None:
 
 async def test_a_port_in_use_is_said_with_the_log(tmp_path: Path) -> None:
     async with embedded(None) as server:
-        with pytest.raises(ServerStartError, match="address already in use"):
+        with pytest.raises(ServerStartError, match="address already in use") as refused:
             async with embedded(tmp_path, port=server.port):
                 pass
+
+    assert len(str(refused.value).splitlines()) == 2, "not what it said of its start"
 
 
 async def test_a_crashed_server_comes_back_with_its_data_and_address(tmp_path: Path) -> None:

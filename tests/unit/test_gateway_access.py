@@ -148,7 +148,7 @@ def test_the_address_of_the_page_holds_its_token_where_no_server_sees_it() -> No
 def test_a_taken_port_is_refused_unless_another_does() -> None:
     with bind("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(OSError, match="in use"):
+        with pytest.raises(OSError, match=rf"in use: .127\.0\.0\.1:{port}"):
             bind("127.0.0.1", port)
         with bind("127.0.0.1", port, else_any=True) as other:
             assert isinstance(other, socket.socket)

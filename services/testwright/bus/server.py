@@ -104,7 +104,7 @@ class EmbeddedServer:
                 self.port, self.pid = await _ready(self._process)
         except (TimeoutError, anyio.EndOfStream, anyio.IncompleteRead):
             await self.stop()
-            raise ServerStartError("it ended or was not ready in time", _tail(self.log_path)) from None
+            raise ServerStartError("it ended or was not ready in time", _last_words(self.log_path)) from None
 
     async def stop(self) -> None:
         """Let it write what it has, and end it."""
@@ -259,7 +259,10 @@ def _write_secret(path: Path, text: str) -> None:
         file.write(os.fsencode(text))
 
 
-def _tail(path: Path) -> str:
+def _last_words(path: Path) -> str:
+    """Return what the server said of its end where it said that, else the end of its log."""
     with suppress(FileNotFoundError):
-        return path.read_bytes()[-_LOG_TAIL:].decode("utf-8", "replace")
+        tail = path.read_bytes()[-_LOG_TAIL:].decode("utf-8", "replace").strip()
+        last = tail.rpartition("\n")[2]
+        return last if "[FTL]" in last else tail
     return ""

@@ -58,10 +58,11 @@ def bind(host: str, port: int, *, else_any: bool = False) -> socket.socket:
         made.bind((host, port))
         # A second process may bind the same port until somebody listens.
         made.listen()
-    except OSError:
+    except OSError as error:
         made.close()
         if else_any and port:
             return bind(host, 0)
+        error.filename = f"{host}:{port}"  # the message names it
         raise
     return made
 

@@ -23,7 +23,7 @@ PACKAGES = {
 }
 LEFTOVERS = {"__pycache__"}
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel")]
 
 
 @pytest.fixture(scope="module")

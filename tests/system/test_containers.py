@@ -8,7 +8,7 @@ import pytest
 from tests.support.containers import ContainedServer, build_image, contained_server, container_engine
 from tests.support.processes import POLICY, plant, project
 
-pytestmark = pytest.mark.container
+pytestmark = [pytest.mark.container, pytest.mark.xdist_group("contained-server")]
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ CI = ROOT / "deploy" / "ci"
 ENDED_S = 110
 INSTALLED_S = 60
 
-pytestmark = [pytest.mark.nats, pytest.mark.slow]
+pytestmark = [pytest.mark.nats, pytest.mark.slow, pytest.mark.xdist_group("contract-examples")]
 
 
 @pytest.fixture(scope="module")

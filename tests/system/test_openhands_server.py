@@ -18,7 +18,7 @@ from testwright.engines.openhands.lanes import Closures
 from testwright.errors import EngineError
 from testwright_schemas import Policy
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400), pytest.mark.xdist_group("agent-server")]
 
 SHOP = "def price(pieces: int) -> int:\n    return pieces * 100\n"
 TESTS = "from shop import price\n\n\ndef test_price():\n    assert price(3) == 300\n"

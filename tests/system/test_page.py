@@ -14,7 +14,7 @@ from tests.support.processes import POLICY, Child, Plant, local_plant, project
 from testwright.gateway.listening import bind
 from testwright_schemas import Policy
 
-pytestmark = [pytest.mark.nats, pytest.mark.slow, needs_chromium]
+pytestmark = [pytest.mark.nats, pytest.mark.slow, pytest.mark.xdist_group("page"), needs_chromium]
 
 TOKEN = "a-token"
 

@@ -19,7 +19,7 @@ from testwright.bus.memory import MemoryServer
 from testwright.bus.topology import declare
 from testwright_schemas import LanePaused, TaskProgressed
 
-pytestmark = [pytest.mark.slow, needs_chromium]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page-now"), needs_chromium]
 
 expect.set_options(timeout=PATIENCE_MS)
 

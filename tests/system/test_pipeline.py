@@ -11,7 +11,7 @@ from testwright.cli.service import complete
 from testwright.client import Client
 from testwright_schemas import Policy
 
-pytestmark = [pytest.mark.nats, pytest.mark.slow]
+pytestmark = [pytest.mark.nats, pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
 
 POLICY = Policy(engines=("echo",), repeats=1, mutants=False)
 MEANT = "def meant():\n    return 1\n"

@@ -18,7 +18,7 @@ from testwright.sandbox import Command, Limits
 from testwright.sandbox.choice import choose
 from testwright.sandbox.docker import DockerSandbox
 
-pytestmark = pytest.mark.container
+pytestmark = [pytest.mark.container, pytest.mark.xdist_group("docker-sandbox")]
 
 LOOK = """
 import os, socket, sys

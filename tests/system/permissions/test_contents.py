@@ -13,7 +13,7 @@ from testwright.bus._nats_link import Link
 from testwright.errors import BlobCorruptError, BlobNotFoundError, PermissionDeniedError
 from testwright_schemas import subjects
 
-pytestmark = pytest.mark.nats
+pytestmark = [pytest.mark.nats, pytest.mark.xdist_group("contents")]
 
 BUCKETS = (subjects.SNAPSHOTS, subjects.ARTIFACTS)
 THEIRS = b"what another tenant has stored"

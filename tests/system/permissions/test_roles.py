@@ -28,7 +28,7 @@ from testwright.generator.notes import Notebook
 from testwright.submission import Terms
 from testwright_schemas import Note, Policy, subjects
 
-pytestmark = pytest.mark.nats
+pytestmark = [pytest.mark.nats, pytest.mark.xdist_group("roles")]
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "permissions.md"
 POLICY = Policy(engines=ENGINES, repeats=1, mutants=False)

@@ -322,6 +322,21 @@ async def test_watch_shows_what_happens_until_it_is_interrupted(shell: Shell) ->
     assert (ended.code, "Traceback" in ended.err) == (130, False)
 
 
+async def test_verbs_that_wait_and_actors_say_that_their_server_is_away_and_that_it_is_back(shell: Shell) -> None:
+    async with (
+        nats_world() as world,
+        actors(shell, world) as known,
+        known.start("watch") as watch,
+        known.start("run", "submitter") as actor,
+    ):
+        await watch.said("watching")
+        await actor.said("submitter is running")
+        await world.restart()
+        for one in (watch, actor):
+            await one.said("disconnected: waiting for a server")
+            await one.said("connected: a server is there again")
+
+
 async def test_an_engine_that_is_not_installed_is_refused_before_anything_starts(shell: Shell) -> None:
     ended = await shell.run("generate", "src/shop/pricing.py", "--engine", "nope")
 

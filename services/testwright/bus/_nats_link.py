@@ -265,8 +265,8 @@ class Link:
         else:
             self._up.clear()
 
-    def _tell(self, state: State, detail: str) -> None:
-        _log.debug("%s: %s", state, detail)
+    def _tell(self, state: State, detail: str, level: int = logging.DEBUG) -> None:
+        _log.log(level, "%s: %s", state, detail)
         for listener in list(self._listeners):
             listener(state)
         if self._on_state is not None:
@@ -275,14 +275,14 @@ class Link:
     async def _on_connected(self) -> None:
         self._client.rested()
         self._stand(connected=True)
-        self._tell("connected", "")
+        self._tell("connected", "a server is there again", logging.INFO)
 
     async def _on_disconnected(self) -> None:
         self._stand(connected=False)
         for task in self._round_trips:
             task.cancel()
         self._questions.settle_all(None)
-        self._tell("disconnected", "")
+        self._tell("disconnected", "waiting for a server", logging.DEBUG if self._client.is_closed else logging.WARNING)
 
     async def _on_closed(self) -> None:
         self._failure = f"the connection was closed for good: {self._client.last_error or 'by us'}"

@@ -20,10 +20,11 @@ def seconds(text: str | float) -> float:
 
 
 def log_to_stderr(wanted: bool) -> bool:
-    """Have what happens logged on standard error, one line each; without this nothing is."""
+    """Have what happens logged on standard error, one line each; without this only that the server is away, or back."""
     line = "%(asctime)s %(levelname)s %(name)s %(message)s"
     level = logging.INFO if wanted else logging.CRITICAL
     logging.basicConfig(level=level, stream=sys.stderr, format=line, force=True)
+    logging.getLogger("testwright.bus.nats").setLevel(logging.INFO)
     return wanted
 
 

@@ -2,6 +2,7 @@
 
 from testwright_schemas._base import Message
 from testwright_schemas.content import ContentClaimed
+from testwright_schemas.dead import MessageDeadLettered
 from testwright_schemas.gate import GateMoved, LimitsSet
 from testwright_schemas.job import JobProgressed
 from testwright_schemas.lane import LanePaused
@@ -34,14 +35,16 @@ def occasion(message: Message) -> tuple[str, ...]:
             return (str(message.attempt), message.claim_id)
         case WorkflowClaimed():
             return (message.claim_id,)
-        case LanePaused() | GateMoved() | LimitsSet():
-            return _occasion_of_flow(message)
+        case LanePaused() | GateMoved() | LimitsSet() | MessageDeadLettered():
+            return _occasion_in_the_system(message)
         case _:
             return _occasion_of_attempt(message)
 
 
-def _occasion_of_flow(message: LanePaused | GateMoved | LimitsSet) -> tuple[str, ...]:
+def _occasion_in_the_system(message: LanePaused | GateMoved | LimitsSet | MessageDeadLettered) -> tuple[str, ...]:
     match message:
+        case MessageDeadLettered():
+            return (message.resent_at.isoformat(),) if message.resent_at else ()
         case LanePaused():
             return (message.until.isoformat(),)
         case GateMoved():

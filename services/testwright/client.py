@@ -254,7 +254,7 @@ class Client:
         await self._voice.say(Publish(message=command), {})
 
     async def dead_letters(self) -> list[MessageDeadLettered]:
-        """Return the dead letters that are still kept, oldest first."""
+        """Return the dead letters that are still kept, in the order in which they were last told of."""
         return await letters.dead_letters(self.bus, self.namespace)
 
     async def resend(self, letter: MessageDeadLettered) -> None:
@@ -263,7 +263,7 @@ class Client:
         Raises:
             DeadLetterNotFoundError: the message was too large to be kept in the letter.
         """
-        await letters.resend(self.bus, letter)
+        await letters.resend(self.bus, self._voice, letter, self._clock())
 
     async def _order(self, job: Job, command: SubmitJob | RetryTasks) -> Job:
         ids = [task.id for task in job.tasks]

@@ -354,14 +354,22 @@ async def test_a_dead_letter_is_listed_and_sent_again(shell: Shell) -> None:
 
             [letter] = (await known.run("dead", "list", "--json")).json
             resent = await known.run("dead", "retry", letter["letter_id"])
+            told: list[MessageDeadLettered] = []
             with anyio.fail_after(10):
-                again = envelope.decode((await anext(aiter(buried))).data, MessageDeadLettered)
+                while len(told) < 2:
+                    told.append(envelope.decode((await anext(aiter(buried))).data, MessageDeadLettered))
+            left = (await known.run("dead", "list", "--json")).json
+            every = (await known.run("dead", "list", "--all", "--json")).json
 
+    [sent], [again] = ([one for one in told if (one.resent_at is None) is new] for new in (False, True))
     assert letter["consumer"] == "submitter"
     assert (resent.code, letter["letter_id"] in resent.out) == (0, True)
     # It was queued and handled once more, and can be read no better than before.
     assert (again.subject, again.data, again.deliveries) == (letter["subject"], b"{", 1)
     assert again.sequence > letter["sequence"]
+    assert sent.letter_id == letter["letter_id"]
+    assert [one["letter_id"] for one in left] == [again.letter_id]
+    assert {one["letter_id"] for one in every} == {sent.letter_id, again.letter_id}
 
 
 async def test_an_actor_does_not_start_where_the_topology_is_missing(shell: Shell) -> None:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.support import tasks
 from tests.unit.test_gateway_core import judging, the_task, the_workers, told
@@ -115,6 +116,14 @@ def test_the_newest_dead_letters_are_shown(monkeypatch: pytest.MonkeyPatch) -> N
     assert [(row.id, row.reason, row.at) for row in shown] == [
         (f"letter-{number}", "no JSON", tasks.NOW) for number in (1, 2)
     ]
+
+
+def test_a_dead_letter_that_was_sent_again_stays_and_says_so() -> None:
+    again = replace(letter(1), resent_at=tasks.NOW + timedelta(hours=1))
+
+    [row] = told(letter(1), again).since(None, (ALL,)).letters
+
+    assert (row.id, row.at, row.resent_at) == ("letter-1", tasks.NOW, tasks.NOW + timedelta(hours=1))
 
 
 SCHEDULE: dict[str, Any] = {"namespace": "default", "schedule_id": "nightly"}

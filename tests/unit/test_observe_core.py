@@ -3,7 +3,8 @@
 import pytest
 from msgspec.structs import replace
 
-from tests.support.tasks import failed, finished, generated, verified
+from tests.support.tasks import NOW, failed, finished, generated, verified
+from tests.unit.test_letters import letter
 from testwright.observe import core
 from testwright.observe.core import Sample, Told
 from testwright_schemas import CaseVerdict, Usage, subjects
@@ -26,6 +27,13 @@ def test_a_candidate_tells_what_it_has_cost() -> None:
     assert found["testwright_tokens_total", "echo", "gpt-x", "input"] == 10
     assert found["testwright_tokens_total", "echo", "gpt-x", "output"] == 5
     assert found["testwright_cost_usd_total", "echo", "gpt-x"] == 0.5
+
+
+def test_a_dead_letter_that_was_sent_again_is_no_second_one() -> None:
+    message = letter()
+
+    assert values(message) == {("testwright_dead_letters_total", subjects.COMMANDS): 1}
+    assert values(replace(message, resent_at=NOW)) == {}
 
 
 def test_cost_that_nobody_knows_is_not_counted_as_none() -> None:

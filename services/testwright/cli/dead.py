@@ -21,14 +21,25 @@ Letters = Annotated[
 
 
 @app.command("list")
-def list_(server: Server = None, namespace: Namespace = None, as_json: Json = False, verbose: Verbose = False) -> None:
-    """List the dead letters that are still kept, oldest first."""
-    letters = with_client(lambda client: client.dead_letters(), server, namespace)
+def list_(
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Also those that were sent again.")] = False,
+    server: Server = None,
+    namespace: Namespace = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """List the dead letters that are still kept and were not sent again, oldest first."""
+    kept = with_client(lambda client: client.dead_letters(), server, namespace)
+    letters = kept if every else unsent(kept)
     if as_json:
         output.document(letters)
         return
-    columns = ("letter", "subject", "consumer", "deliveries", "reason")
-    rows = [(one.letter_id, one.subject, one.consumer, str(one.deliveries), one.reason) for one in letters]
+    columns = ("letter", "subject", "consumer", "deliveries", "sent again", "reason")
+    rows = [
+        (one.letter_id, one.subject, one.consumer, str(one.deliveries), output.moment(one.resent_at), one.reason)
+        for one in letters
+    ]
     output.show(output.table(columns, rows, right=("deliveries",)))
 
 
@@ -36,7 +47,7 @@ def list_(server: Server = None, namespace: Namespace = None, as_json: Json = Fa
 def retry(
     letters: Letters = None,
     *,
-    every: Annotated[bool, typer.Option("--all", help="All that are kept.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All that were not sent again.")] = False,
     server: Server = None,
     namespace: Namespace = None,
     as_json: Json = False,
@@ -48,7 +59,7 @@ def retry(
 
     async def resend(client: Client) -> list[MessageDeadLettered]:
         kept = await client.dead_letters()
-        chosen = kept if every else choose(kept, letters or [])
+        chosen = unsent(kept) if every else choose(kept, letters or [])
         for letter in chosen:
             await client.resend(letter)
         return chosen
@@ -59,6 +70,11 @@ def retry(
         return
     for letter in sent:
         output.say(f"{letter.letter_id}  sent again on {letter.subject}")
+
+
+def unsent(kept: list[MessageDeadLettered]) -> list[MessageDeadLettered]:
+    """Return the letters whose messages nobody has sent again."""
+    return [letter for letter in kept if letter.resent_at is None]
 
 
 def choose(kept: list[MessageDeadLettered], ids: list[str]) -> list[MessageDeadLettered]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from contextlib import nullcontext
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -169,6 +170,8 @@ def _said_shortly(event: EventMessage) -> str:
             return event.target.module
         case AttemptStarted():
             return f"{event.attempt.engine} on {event.worker}, attempt {event.attempt.number}"
+        case MessageDeadLettered(resent_at=datetime()):
+            return "sent again"
         case TaskCancelRequested() | MessageDeadLettered() | ScheduleCancelled():
             return event.reason
         case JobSubmitted():

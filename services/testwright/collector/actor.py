@@ -70,6 +70,8 @@ class _Collector:
     ) -> Sequence[Effect]:
         if isinstance(message, AttemptStarted | TaskProgressed | TaskFinished) or message.task_id is None:
             return ()
+        if isinstance(message, MessageDeadLettered) and message.resent_at:
+            return ()
         history = await self._history(message, message.task_id, stored)
         if core.ahead(history, message):
             raise BusTimeoutError(f"what {stored.subject} was set for", 0)

@@ -33,7 +33,7 @@ class LaneRow(Record, frozen=True, kw_only=True):
 
 
 class LetterRow(Record, frozen=True, kw_only=True):
-    """A message that nobody could handle; it stays where it is, whether it was sent again or not.
+    """A message that nobody could handle; it stays where it is when it is sent again.
 
     Attributes:
         id: of the letter, for ``testwright dead retry``.
@@ -44,6 +44,7 @@ class LetterRow(Record, frozen=True, kw_only=True):
         deliveries: how often it was tried.
         task: that it was about, if any.
         at: when it was given up.
+        resent_at: when it was sent again; ``None`` as long as it was not.
         sequence: of its event.
     """
 
@@ -55,6 +56,7 @@ class LetterRow(Record, frozen=True, kw_only=True):
     deliveries: int
     task: str | None
     at: datetime
+    resent_at: datetime | None
     sequence: int
 
 
@@ -74,7 +76,9 @@ def rest(table: Table[LaneRow], sequence: int, event: LanePaused) -> None:
 
 
 def bury(table: Table[LetterRow], sequence: int, time: datetime, event: MessageDeadLettered) -> None:
-    """Take note of a dead letter."""
+    """Take note of a dead letter, or that it was sent again."""
+    key = f"{event.namespace}/{event.letter_id}"
+    known = table.get(key)
     row = LetterRow(
         id=event.letter_id,
         namespace=event.namespace,
@@ -83,10 +87,11 @@ def bury(table: Table[LetterRow], sequence: int, time: datetime, event: MessageD
         reason=event.reason,
         deliveries=event.deliveries,
         task=event.task_id,
-        at=time,
+        at=known.at if known else time,
+        resent_at=event.resent_at,
         sequence=sequence,
     )
-    table.put(f"{event.namespace}/{event.letter_id}", row)
+    table.put(key, row)
 
 
 class Calendar:

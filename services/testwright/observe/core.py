@@ -131,7 +131,7 @@ def samples(message: Told) -> Iterator[Sample]:
             yield from _ended(message)
         case LanePaused(lane=lane):
             yield Sample("testwright_lane_pauses_total", 1, (lane,))
-        case MessageDeadLettered(stream=stream):
+        case MessageDeadLettered(stream=stream, resent_at=None):
             yield Sample("testwright_dead_letters_total", 1, (stream,))
 
 

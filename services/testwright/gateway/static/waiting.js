@@ -73,5 +73,5 @@ function schedule({ id, namespace, status }) {
 
 function letter(row) {
   const task = row.task ? [" ", h("a", { href: toTask({ namespace: row.namespace, id: row.task }) }, row.task)] : [];
-  return [h("b", {}, row.id), ` ${row.reason} `, small(row.namespace, clock(row.at), row.subject, `${counted(row.deliveries, "delivery", "deliveries")} to ${row.consumer}`), ...task];
+  return [h("b", {}, row.id), ` ${row.reason} `, small(row.namespace, clock(row.at), row.resent_at ? `sent again at ${clock(row.resent_at)}` : "", row.subject, `${counted(row.deliveries, "delivery", "deliveries")} to ${row.consumer}`), ...task];
 }

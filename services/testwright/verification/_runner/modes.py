@@ -1,6 +1,7 @@
 """The kinds of run: each test apart, all together, mutants, only the import."""
 
 import contextlib
+import gc
 import importlib
 import os
 import platform
@@ -56,10 +57,14 @@ def _report_channel(token: str) -> Channel:
 def _prepare(plan: Plan) -> None:
     """Import pytest before the project can be seen, so that no module of the project stands in for one of its parts."""
     sys.path.insert(0, plan.overlay)
+    # What is loaded here stays: nobody need look for garbage in it, neither now nor in a child.
+    gc.disable()
     for name in ("pytest", "_pytest.unittest", "_pytest.assertion.rewrite", "coverage"):
         importlib.import_module(name)
     for name in importlib.import_module("_pytest.config").default_plugins:
         importlib.import_module(f"_pytest.{name}")
+    gc.freeze()
+    gc.enable()
     sys.dont_write_bytecode = True
     # The answer is kept. A child that asks first where a test has filled that folder gets the working folder instead.
     tempfile.gettempdir()

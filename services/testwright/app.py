@@ -198,11 +198,11 @@ async def serving(
         StreamNotFoundError: the topology was not applied.
     """
     options = options or Options()
-    urls: dict[Role, str] = {role: url if isinstance(url, str) else url(role) for role in roles}
+    urls = {role: url if isinstance(url, str) else url(role) for role in roles}
     async with AsyncExitStack() as stack:
         posts: list[_Post] = []
         for each in dict.fromkeys(urls.values()):
-            sharing = [role for role, its in urls.items() if its == each]
+            sharing: list[Role] = [role for role in roles if urls[role] == each]
             bus = await stack.enter_async_context(_connected(each, sharing, options.observation))
             posts += [_post(role, bus, settings, options) for role in sharing]
         actors = [post.actor for post in posts]

@@ -96,22 +96,16 @@ async def test_it_delivers_tests_that_pass_on_the_module_they_were_written_for_a
     assert reports.tests[-1] > 0
 
 
-async def test_it_understands_a_src_layout_and_relative_imports(engine: Engine, tmp_path: Path) -> None:
+async def test_it_understands_a_src_layout_a_folder_without_init_file_and_relative_imports(
+    engine: Engine, tmp_path: Path
+) -> None:
     files = {
-        "src/store/__init__.py": "from .till import till\n",  # the package's name for the function hides the module
-        "src/store/till.py": "from . import tax\n\n\ndef till(cents: int) -> int:\n    return tax.add(cents)\n",
-        "src/store/tax.py": "def add(cents: int) -> int:\n    return cents + cents // 5 if cents > 0 else 0\n",
+        # The package's name for the function hides the module.
+        "src/space/store/__init__.py": "from .till import till\n",
+        "src/space/store/till.py": "from . import tax\n\n\ndef till(cents: int) -> int:\n    return tax.add(cents)\n",
+        "src/space/store/tax.py": "def add(cents: int) -> int:\n    return cents + cents // 5 if cents > 0 else 0\n",
     }
-    work = assignment(tmp_path, files, "store.till", import_root="src", budget_s=BUDGET_S[engine.name])
-
-    candidate = await engine.generate(work, Reports())
-
-    completed = await _run_tests(work, candidate)
-    assert completed.returncode == 0, completed.stdout.decode()
-
-
-async def test_it_understands_a_package_without_init_files(engine: Engine, tmp_path: Path) -> None:
-    work = assignment(tmp_path, {"space/deep/shop.py": SHOP}, "space.deep.shop", budget_s=BUDGET_S[engine.name])
+    work = assignment(tmp_path, files, "space.store.till", import_root="src", budget_s=BUDGET_S[engine.name])
 
     candidate = await engine.generate(work, Reports())
 

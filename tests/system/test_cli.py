@@ -372,29 +372,6 @@ async def test_a_dead_letter_is_listed_and_sent_again(shell: Shell) -> None:
     assert {one["letter_id"] for one in every} == {sent.letter_id, again.letter_id}
 
 
-async def test_an_actor_does_not_start_where_the_topology_is_missing(shell: Shell) -> None:
-    async with nats_world() as world:
-        known = Shell(shell.folder, {"NATS_URL": world.url})
-        ended = await known.run("run", "collector")
-        examined = await known.run("doctor", "--json")
-
-    assert ended.code == 3
-    assert "run `testwright topology apply`" in ended.err
-    assert "Traceback" not in ended.err
-    checks = {check["name"]: check for check in examined.json}
-    assert (examined.code, checks["topology"]["level"], checks["server"]["level"]) == (3, "fail", "ok")
-
-
-async def test_the_doctor_says_of_each_thing_how_it_is(shell: Shell) -> None:
-    examined = await shell.run("doctor", "--json")
-
-    found = {check["name"]: check for check in examined.json}
-    assert {"python", "uv", "nats-server", "ruff", "sandbox", "cache folder", "data folder", "server"} <= found.keys()
-    assert found["nats-server"]["level"] == "ok"
-    assert [name for name, check in found.items() if check["level"] != "ok" and not check["remedy"]] == []
-    assert examined.code == (3 if any(check["level"] == "fail" for check in found.values()) else 0)
-
-
 async def test_a_server_that_is_named_and_down_is_an_error_everywhere(shell: Shell) -> None:
     nowhere = "nats://me:secret@127.0.0.1:9"
     verbs = (["list"], ["generate", "src"])

@@ -1,5 +1,9 @@
 """What tells messages apart that share one subject; ``subjects`` makes message ids of it."""
 
+import hashlib
+
+import msgspec
+
 from testwright_schemas._base import Message
 from testwright_schemas.content import ContentClaimed
 from testwright_schemas.dead import MessageDeadLettered
@@ -48,7 +52,9 @@ def _occasion_in_the_system(message: LanePaused | GateMoved | LimitsSet | Messag
         case LanePaused():
             return (message.until.isoformat(),)
         case GateMoved():
-            return (message.cause, message.task_id, str(message.after))
+            # Two collectors may each move it from where it was for one task, and each for others beside that.
+            digest = hashlib.sha256(msgspec.json.encode(message)).hexdigest()[:16]
+            return (message.cause, message.task_id, str(message.after), digest)
         case LimitsSet():
             return (message.set_at.isoformat(),)
 

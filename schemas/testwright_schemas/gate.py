@@ -16,11 +16,12 @@ class GateMoved(Message, frozen=True, kw_only=True):
     """A gate's whole state after a move; published on the condition of the one before, at sequence ``after``.
 
     ``gate`` is the id of a job, a key, or the namespace again. ``cause`` says what the move is about: task ``task_id``
-    that ``entered`` or ``left``, or new ``limits``. At most ``places`` tasks are inside, and all that were ever inside
-    may cost ``max_cost_usd`` in ``period``; ``None`` is no limit. ``taken`` are the tasks inside, with the dollars that
-    are reserved for each; ``spent_usd`` is what those that have left have cost, or what was reserved where that is not
-    known. This move has ``admitted`` tasks, and ``refused`` some that can never be paid for. For each priority,
-    ``heads`` and ``tails`` are the stream sequences up to which queued tasks were let in and are known.
+    that ``entered`` or ``left``, or new ``limits``; others may have come and gone in the same move. At most ``places``
+    tasks are inside, and all that were ever inside may cost ``max_cost_usd`` in ``period``; ``None`` is no limit.
+    ``taken`` are the tasks inside, with the dollars that are reserved for each; ``spent_usd`` is what those that have
+    left have cost, or what was reserved where that is not known. This move has ``admitted`` tasks, and ``refused`` some
+    that can never be paid for. For each priority, ``heads`` and ``tails`` are the stream sequences up to which queued
+    tasks were let in and are known.
     """
 
     namespace: Token

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from tests.support.tasks import NOW, finished, submitted
 from testwright.collector import gates
 from testwright.collector.gates import Gate, Limit
-from testwright_schemas import GateMoved, LimitsSet, Policy, Usage
+from testwright_schemas import GateMoved, LimitsSet, Policy, Usage, subjects
 
 PAID = Usage(model="m", cost_usd=0.25)
 
@@ -127,6 +127,13 @@ def test_costs_are_not_forgotten_while_limits_are_taken_away():
 
     assert gates.answer(meanwhile, 0.5) == "yes"
     assert gates.answer(again, 0.5) == "never"
+
+
+def test_moves_for_one_task_that_differ_in_others_are_two_messages():
+    one, same, other = (gates.known(gate("a"), "normal", sequence) for sequence in (7, 7, 8))
+
+    assert subjects.message_id(one) == subjects.message_id(same)
+    assert subjects.message_id(one) != subjects.message_id(other)
 
 
 def test_what_a_task_may_cost_is_reserved_for_it():

@@ -85,6 +85,22 @@ async def test_tasks_of_a_namespace_for_which_nobody_has_set_limits_begin_as_pla
     assert began == 2
 
 
+async def test_tasks_that_come_together_go_through_their_gate_in_one_move():
+    async with world(places=2) as here:
+        here.engine.hold()
+        job = await here.client.submit_bundle(many("m", 40), POLICY)
+        await settled()
+        gates = subjects.gate_event("default", "namespace", "default")
+        mark = await here.bus.last(subjects.EVENTS, gates)
+        async with here.bus.feed(subjects.EVENTS, [gates], after=0) as moves:
+            came = 1
+            while mark and (await anext(moves)).sequence < mark.sequence:
+                came += 1
+        await all_end(here, job)
+
+    assert came <= 20
+
+
 async def test_a_heap_of_one_namespace_delays_the_task_of_another_by_one_turn_although_nobody_has_set_limits():
     slots = 2
     async with world(slots=slots, places=2 * slots) as here:

@@ -1,6 +1,7 @@
 """Leads tasks through gates: reads a gate, lets ``gates`` decide, publishes the move unless another came first."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -47,12 +48,30 @@ MOST_KNOWN = 10_000
 """Gates of which it is remembered that their last move is settled; of others, it is settled once more."""
 
 
+@dataclass(eq=False, slots=True)
+class _Wish:
+    """What somebody wants of the next move of a gate: see ``GateMoved``; ``granted`` once that was said."""
+
+    gate: Gate
+    why: Why
+    task_id: str
+    change: Change
+    cause: Cause
+    over: int = 0
+    granted: bool = False
+
+    @property
+    def subject(self) -> str:
+        return subjects.gate_event(self.gate.namespace, self.gate.kind, self.gate.name)
+
+
 class Entrance:
     """Where tasks come to gates and leave them; whoever is let in is told of by the gate's own event.
 
     The stream keeps only so many moves of a gate. When others follow fast, one that nobody has acted on may be dropped
     before it is delivered, or delivered again. So whoever moves a gate settles its last move first: only the last one,
-    which the stream keeps, can have consequences that are not stored yet.
+    which the stream keeps, can have consequences that are not stored yet. One move has in it what all want who wait for
+    that then, as moves of one gate are one after the other.
 
     Args:
         bus: where gates and queues are.
@@ -69,10 +88,11 @@ class Entrance:
         self._settling: dict[tuple[str, int], anyio.Event] = {}
         # The slots of one process need not race each other.
         self._moving = anyio.Lock()
+        self._wishes: dict[str, list[_Wish]] = {}
 
     async def enter(self, gate: Gate, task: TaskSubmitted, cause: Cause) -> None:
         """Have a task let in, now or when it is its turn; one that has come before is not let in twice."""
-        await self._move(gate, "entered", task.task_id, partial(self._entered, gate, task, cause), cause)
+        await self._move(_Wish(gate, "entered", task.task_id, partial(self._entered, gate, task, cause), cause))
 
     async def leave(self, gate: Gate, ends: Mapping[int, TaskFinished], cause: Cause, *, over: int = 0) -> None:
         """Give the places of tasks that have ended to whoever is next.
@@ -84,7 +104,7 @@ class Entrance:
             over: sequence of a move that needs not be settled first.
         """
         first = next(iter(ends.values()))
-        await self._move(gate, "left", first.task_id, partial(self._left, ends), cause, over=over)
+        await self._move(_Wish(gate, "left", first.task_id, partial(self._left, ends), cause, over))
 
     async def settle(self, told: GateMoved, stored: Stored) -> None:
         """Have the consequences of a move stored, unless they are.
@@ -111,25 +131,42 @@ class Entrance:
         async def same(state: GateMoved) -> GateMoved:
             return state
 
-        await self._move(gate, "limits", "", same, cause)
+        await self._move(_Wish(gate, "limits", "", same, cause))
 
-    async def _move(self, gate: Gate, why: Why, task_id: str, change: Change, cause: Cause, *, over: int = 0) -> None:
-        subject = subjects.gate_event(gate.namespace, gate.kind, gate.name)
-        for _ in range(MAX_RACES):
-            async with self._moving:
-                last = await self._bus.last(subjects.EVENTS, subject)
-                known = await readable(self._bus, last, MOVES) if last else None
-                stored, told = known or (None, None)
-                if stored is None or told is None or stored.sequence == over or self._owes_nothing(told, stored):
-                    before = gates.under(told, gate)
-                    after = await self._filled(gate, await change(before))
-                    expect = Expect(subject=subject, sequence=last.sequence if last else 0)
-                    move = replace(after, after=expect.sequence, cause=why, task_id=task_id)
-                    if after == before or await self._is_said(Publish(message=move, expect=expect), cause):
-                        return
-                    continue
-            await self.settle(told, stored)
-        raise ConflictError(subject)
+    async def _move(self, wish: _Wish) -> None:
+        wishes = self._wishes.setdefault(wish.subject, [])
+        wishes.append(wish)
+        try:
+            for _ in range(MAX_RACES):
+                async with self._moving:
+                    owed = None if wish.granted else await self._grant(wish, wishes)
+                if wish.granted:
+                    return
+                if owed:
+                    await self.settle(*owed)
+            raise ConflictError(wish.subject)
+        finally:
+            wishes.remove(wish)
+            if not wishes:
+                self._wishes.pop(wish.subject, None)
+
+    async def _grant(self, wish: _Wish, wishes: Sequence[_Wish]) -> tuple[GateMoved, Stored] | None:
+        """Move a gate as all of these want it, unless others are first; returns a move that is to be settled before."""
+        last = await self._bus.last(subjects.EVENTS, wish.subject)
+        known = await readable(self._bus, last, MOVES) if last else None
+        if known and known[0].sequence != wish.over and not self._owes_nothing(known[1], known[0]):
+            return known[1], known[0]
+        before = state = gates.under(known[1] if known else None, wish.gate)
+        wanted = [each for each in wishes if not each.granted]
+        for each in wanted:
+            state = await each.change(state)
+        state = await self._filled(wish.gate, state)
+        expect = Expect(subject=wish.subject, sequence=last.sequence if last else 0)
+        move = replace(state, after=expect.sequence, cause=wish.why, task_id=wish.task_id)
+        if state == before or await self._is_said(Publish(message=move, expect=expect), wish.cause):
+            for each in wanted:
+                each.granted = True
+        return None
 
     def _owes_nothing(self, told: GateMoved, stored: Stored) -> bool:
         return not (told.admitted or told.refused) or stored.sequence <= self._settled.get(stored.subject, 0)

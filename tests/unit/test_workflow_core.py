@@ -6,6 +6,7 @@ from typing import TypedDict
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from testwright.workflow.core import Abort, Begin, Decision, Followed, Run, decide, evolve, job_id
 from testwright.workflow.definition import check
@@ -217,6 +218,18 @@ def test_what_a_process_that_died_may_have_submitted_is_withdrawn_when_the_run_i
     run = evolve(evolve(run, said, NOW), ended("ship", "cancelled"), NOW)
 
     assert end(decide(run, (), NOW)).withdrawn == (JOB,)
+
+
+@pytest.mark.parametrize(("attempts", "job", "withdrawn"), [(1, None, ()), (1, JOB, (JOB,)), (2, None, (JOB,))])
+def test_a_stage_that_has_failed_before_it_submitted_leaves_nothing_to_withdraw(
+    attempts: int, job: str | None, withdrawn: tuple[str, ...]
+) -> None:
+    failed = replace(ended("generate", "failed"), job_id=job)
+    begins = (begun("generate", attempt) for attempt in range(1, attempts + 1))
+    rest = (ended("tidy"), ended("collect", "cancelled"), ended("ship", "cancelled"))
+    run = after(started(*OVERLAP), ended("specify"), *begins, failed, *rest)
+
+    assert end(decide(run, (), NOW)).withdrawn == withdrawn
 
 
 @pytest.mark.parametrize("over", ["job", "nothing-submitted"])

@@ -174,6 +174,15 @@ async def test_the_time_of_a_collection_goes_on_while_nobody_drives_the_run(here
     assert (await run.ends())["collect"].message == "2 pending"
 
 
+async def test_nothing_is_withdrawn_of_a_stage_that_had_nothing_to_submit(here: World, root: Path) -> None:
+    run = Runner(here, root, StageSpec(name="generate", work=SubmitModules(paths=("nowhere",))))
+
+    end = await run()
+
+    assert (end.outcome, end.withdrawn) == ("failed", ())
+    assert "nowhere does not exist" in (await run.ends())["generate"].message
+
+
 async def test_the_end_of_a_run_names_the_jobs_that_were_withdrawn(here: World, root: Path) -> None:
     here.engine.hold()
     run = Runner(here, root, generating(), calling("wait"), shell("fail", "exit 1", "wait"))

@@ -269,4 +269,10 @@ def _abandoned(run: Run, started: WorkflowStarted) -> list[str]:
     jobs = followed_jobs(started.namespace, started.run_id, started.plan)
     # Of a stage that another process had begun nobody knows whether that one has submitted.
     begun = {stage for stage in jobs if stage in run.begun or run.ended[stage].started_at}
-    return [job for stage, job in jobs.items() if stage in begun and job not in run.jobs]
+    return [job for stage, job in jobs.items() if stage in begun and job not in run.jobs and not _unsent(run, stage)]
+
+
+def _unsent(run: Run, stage: str) -> bool:
+    """Return whether a stage has failed before it submitted; one that was begun again may have done that before."""
+    end = run.ended[stage]
+    return end.outcome == "failed" and end.job_id is None and run.attempts.get(stage, 1) == 1

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from testwright.bus import Bus
 from testwright.client import Client
-from testwright.errors import BusClosedError, TestwrightError
+from testwright.errors import BusClosedError, PublishTimeoutError, TestwrightError
 from testwright.pacing import Backoff
 from testwright.sandbox import Sandbox
 from testwright.snapshots.bundle import bundle
@@ -196,7 +196,10 @@ def _last_line(output: bytes) -> str:
 
 
 async def submit(place: Place, tools: Tools, stage: str, work: SubmitModules) -> Report:
-    """Submit modules; what an earlier process of this run has submitted is taken over."""
+    """Submit modules; what an earlier process of this run has submitted is taken over.
+
+    The report of a failure names the job if that may have been stored all the same.
+    """
     job = job_id(place.namespace, place.run_id, stage)
     known = (await Archive(place.bus).job(place.namespace, job)).submitted
     if known:
@@ -205,7 +208,10 @@ async def submit(place: Place, tools: Tools, stage: str, work: SubmitModules) ->
     ids = iter([*(task_id(job, target.path) for target in bundled.targets), job])
     client = Client(place.bus, namespace=place.namespace, clock=tools.clock, new_id=lambda _: next(ids))
     output = str(place.root / work.policy.output) if work.policy.output else None
-    made = await client.submit_bundle(bundled, replace(work.policy, output=output))
+    try:
+        made = await client.submit_bundle(bundled, replace(work.policy, output=output))
+    except PublishTimeoutError as error:
+        return Report(outcome="failed", message=str(error), job_id=job)
     return Report(outcome="completed", message=_counted(made), job_id=job, task_ids=_ids(made.tasks))
 
 

@@ -16,7 +16,7 @@ from testwright.pacing import until
 from testwright.submission import Terms
 from testwright.submitter import joining
 from testwright.submitter.actor import submitter
-from testwright_schemas import TaskError, TaskJoined, TaskSubmitted
+from testwright_schemas import TaskError, TaskJoined, TaskSubmitted, envelope, subjects
 
 pytestmark = pytest.mark.virtual_time
 
@@ -62,6 +62,45 @@ async def test_a_newer_task_that_is_stored_late_ends_the_older_ones_of_its_modul
             ended = await world.client.wait(older, timeout=60)
 
     assert (ended.outcome, ended.error and ended.error.cause) == ("cancelled", "superseded")
+
+
+class Overtaken:
+    """A connection by which a task is said to do the work itself only when it has just been cancelled."""
+
+    def __init__(self, bus: MemoryBus) -> None:
+        self._bus = bus
+        self.heirs: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bus, name)
+
+    async def publish(self, subject: str, data: bytes, **options: Any) -> Any:
+        if ".task." in subject and subject.endswith(".submitted") and self.heirs:
+            task = envelope.decode(data, TaskSubmitted)
+            if task.task_id == self.heirs[0] and task.joined_to is None:
+                error = TaskError(cause="cancelled", message="enough")
+                end = replace(finished("cancelled", self.heirs.pop()), job_id=task.job_id, error=error)
+                await self._bus.publish(subjects.event(end), envelope.encode(end), message_id="overtaken")
+        return await self._bus.publish(subject, data, **options)
+
+
+async def test_an_heir_that_ends_as_it_inherits_does_no_work_and_the_next_one_does() -> None:
+    async with running_world(submitting=False) as world, world.server.connect("overtaken") as bus:
+        overtaken: Any = Overtaken(bus)
+        async with beside(submitter(overtaken, world.server.now, ("echo",)).run):
+            world.engine.hold()
+            first = await ask(world)
+            await world.engine.has_begun(1)
+            second, third = await ask(world), await ask(world)
+            overtaken.heirs.append(second)
+            await world.client.cancel(first)
+            await until(anyio.current_time() + ACK_WAIT_S)
+            world.engine.go.set()
+            ends = [await world.client.wait(id_, timeout=600) for id_ in (second, third)]
+        begun = await world.bus.last(subjects.EVENTS, subjects.task_event("default", second, "started"))
+
+    assert [end.outcome for end in ends] == ["cancelled", "completed"]
+    assert begun is None
 
 
 @pytest.mark.parametrize("steps", range(6, 15))

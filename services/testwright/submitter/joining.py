@@ -18,6 +18,7 @@ from testwright.history import TaskHistory
 from testwright_schemas import (
     ContentClaimed,
     Effect,
+    Expect,
     Policy,
     Publish,
     Snapshot,
@@ -27,6 +28,7 @@ from testwright_schemas import (
     TaskJoined,
     TaskSubmitted,
     Usage,
+    subjects,
 )
 
 MAX_AGE = timedelta(days=29)
@@ -108,10 +110,15 @@ def _inherit(tasks: Sequence[TaskSubmitted], moved: Sequence[TaskSubmitted]) -> 
     return (
         *(Publish(message=move) for move in moves),
         *(Publish(message=entry, once=True, behind=True) for entry in found),
-        # Last: as long as it has joined the old one, whoever comes here again makes the same one the heir.
         Publish(message=claim(heir)),
-        Publish(message=replace(heir, joined_to=None)),
+        # Last: as long as it has joined the old one, whoever comes here again makes the same one the heir. Where it has
+        # ended meanwhile, it is not to work, and another one is.
+        Publish(message=replace(heir, joined_to=None), expect=Expect(subject=_end_of(heir), sequence=0)),
     )
+
+
+def _end_of(task: TaskSubmitted) -> str:
+    return subjects.task_event(task.namespace, task.task_id, "finished")
 
 
 def claim(task: TaskSubmitted) -> ContentClaimed:

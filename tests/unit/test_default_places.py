@@ -8,9 +8,11 @@ import pytest
 
 from tests.support.world import World, world
 from tests.unit.test_collector_admission import POLICY, bundle, many
+from testwright import settings
 from testwright.background import beside
 from testwright.client import Client
 from testwright.collector.actor import collector
+from testwright.limits import known
 from testwright.pacing import until
 from testwright.submission import Job
 from testwright.voice import Voice
@@ -99,6 +101,26 @@ async def test_tasks_that_come_together_go_through_their_gate_in_one_move():
         await all_end(here, job)
 
     assert came <= 20
+
+
+async def test_limits_that_were_taken_away_are_not_shown():
+    async with world() as here:
+        await limit(here, 3)
+        before = await known(here.bus)
+        await limit(here, None)
+        after = await known(here.bus)
+
+    assert [told.places for told in before] == [3]
+    assert after == []
+
+
+@pytest.mark.parametrize(("said", "places"), [(None, None), ("", None), ("0", None), ("3", 3)])
+def test_the_number_is_a_setting(monkeypatch: pytest.MonkeyPatch, said: str | None, places: int | None):
+    monkeypatch.delenv("TESTWRIGHT_PLACES", raising=False)
+    if said is not None:
+        monkeypatch.setenv("TESTWRIGHT_PLACES", said)
+
+    assert settings.load().places == places
 
 
 async def test_a_heap_of_one_namespace_delays_the_task_of_another_by_one_turn_although_nobody_has_set_limits():

@@ -1,8 +1,11 @@
 """Bundles: what leaves the machine, what never does, and which modules are meant."""
 
+import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -10,6 +13,7 @@ from testwright.errors import SnapshotError
 from testwright.snapshots.archive import read
 from testwright.snapshots.bundle import Bundle, bundle
 
+NOBODY = 65534
 CODE = "def f():\n    return 1\n"
 
 
@@ -28,6 +32,15 @@ def write(root: Path, *names: str, content: str = CODE) -> None:
 
 def git(root: Path, *arguments: str) -> None:
     subprocess.run(["git", "-C", str(root), *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def as_nobody() -> Iterator[Path]:
+    """Yield a folder that others may read, with the rights of somebody who is not its owner."""
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+        os.seteuid(os.getuid())
 
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -220,6 +233,17 @@ def test_no_path_at_all_is_refused() -> None:
 def test_a_path_that_is_not_there_is_refused(project: Path) -> None:
     with pytest.raises(SnapshotError, match="does not exist"):
         bundle([project / "nothing.py"])
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="takes root to become somebody else")
+def test_a_folder_that_nobody_may_look_into_is_left_out(as_nobody: Path) -> None:
+    write(as_nobody, "shop.py", "database/pages.py")
+    write(as_nobody, "pyproject.toml", content="")
+    (as_nobody / "database").chmod(0o700)
+
+    os.seteuid(NOBODY)
+
+    assert names(bundle([as_nobody / "shop.py"])) == {"shop.py", "pyproject.toml"}
 
 
 def test_a_file_that_is_no_python_is_refused(project: Path) -> None:

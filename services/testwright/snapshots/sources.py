@@ -112,10 +112,18 @@ def walk(folder: Path) -> Iterator[str]:
             for name in folders
             if not ignored.match_file(f"{(prefix / name).as_posix()}/")
             and may_leave(f"{(prefix / name).as_posix()}/")
-            and not Path(parent, name, VENV).exists()
+            and _may_be_walked(Path(parent, name))
         ]
         names = [(prefix / name).as_posix() for name in files]
         yield from (name for name in names if not ignored.match_file(name))
+
+
+def _may_be_walked(folder: Path) -> bool:
+    """Return whether a folder is no virtual environment, and none of somebody else's that nobody may look into."""
+    try:
+        return not (folder / VENV).exists()
+    except PermissionError:
+        return False
 
 
 def below(root: Path, folder: Path) -> tuple[str, ...]:

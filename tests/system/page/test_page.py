@@ -3,13 +3,12 @@
 import json
 import os
 import signal
-from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.support.browser import PATIENCE_MS, chromium, needs_chromium, opened
+from tests.support.browser import PATIENCE_MS, needs_chromium, opened
 from tests.support.processes import POLICY, Child, Plant, local_plant, project
 from testwright.gateway.listening import bind
 from testwright_schemas import Policy
@@ -39,12 +38,6 @@ SUITE = {
 def token(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have gateways take a token of the test's own, and leave none in the user's folder."""
     monkeypatch.setenv("TESTWRIGHT_GATEWAY_TOKEN", TOKEN)
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncGenerator[Browser]:
-    async with chromium() as made:
-        yield made
 
 
 async def gateway(plant: Plant, port: int) -> tuple[Child, str]:

@@ -1,6 +1,5 @@
 """The live page in a real browser: what it withstands, whom it serves, and what it never does."""
 
-from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -9,13 +8,11 @@ from msgspec.structs import replace
 from playwright.async_api import Browser, expect
 
 from tests.support import tasks
-from tests.support.browser import PATIENCE_MS, chromium, needs_chromium, opened
-from tests.support.gateways import TOKEN, Site, gateway
+from tests.support.browser import PATIENCE_MS, needs_chromium, opened
+from tests.support.gateways import TOKEN, Site
 from tests.support.pages import IDS, of, say, stored, submitted, visited, waiting
 from testwright import clock
 from testwright.bus import Bus
-from testwright.bus.memory import MemoryServer
-from testwright.bus.topology import declare
 from testwright.snapshots import archive
 from testwright_schemas import (
     CaseVerdict,
@@ -39,24 +36,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page-manners"), needs_c
 expect.set_options(timeout=PATIENCE_MS)
 
 HOSTILE = '<img src=x onerror="alert(1)">"><script>alert(2)</script>'
-
-
-@pytest.fixture
-async def bus() -> AsyncGenerator[Bus]:
-    async with MemoryServer(declare(("echo",))) as server, server.connect("test") as made:
-        yield made
-
-
-@pytest.fixture
-async def site(bus: Bus) -> AsyncGenerator[Site]:
-    async with gateway(bus) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncGenerator[Browser]:
-    async with chromium() as made:
-        yield made
 
 
 async def test_hostile_names_messages_sources_and_logs_are_texts_and_nothing_else(

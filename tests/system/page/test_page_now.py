@@ -1,6 +1,5 @@
 """The live page in a real browser: what it shows of who works and of what waits, and how it comes to know."""
 
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,36 +9,16 @@ from msgspec.structs import replace
 from playwright.async_api import Browser, Route, expect
 
 from tests.support import tasks
-from tests.support.browser import PATIENCE_MS, chromium, needs_chromium, opened
-from tests.support.gateways import TOKEN, Site, gateway
+from tests.support.browser import PATIENCE_MS, needs_chromium, opened
+from tests.support.gateways import TOKEN, Site
 from tests.support.pages import IDS, of, say, submitted, visited, waiting
 from testwright import clock
 from testwright.bus import Bus
-from testwright.bus.memory import MemoryServer
-from testwright.bus.topology import declare
 from testwright_schemas import LanePaused, TaskProgressed
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page-now"), needs_chromium]
 
 expect.set_options(timeout=PATIENCE_MS)
-
-
-@pytest.fixture
-async def bus() -> AsyncGenerator[Bus]:
-    async with MemoryServer(declare(("echo",))) as server, server.connect("test") as made:
-        yield made
-
-
-@pytest.fixture
-async def site(bus: Bus) -> AsyncGenerator[Site]:
-    async with gateway(bus) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncGenerator[Browser]:
-    async with chromium() as made:
-        yield made
 
 
 async def test_a_worker_of_several_namespaces_is_one_worker(browser: Browser, bus: Bus, site: Site) -> None:

@@ -23,12 +23,15 @@ from testwright_schemas import (
     SubmitJob,
     TaskCancelRequested,
     TaskFinished,
+    TaskProgressed,
     TaskSpec,
     envelope,
     subjects,
 )
 
 pytestmark = pytest.mark.nats
+
+HANGING = "from calc import add\n\n\ndef test_hangs():\n    while add(2, 3) == 5:\n        pass\n"
 
 GONE_S = 2.0
 """Seconds within which nothing is left of work that a cancel was stored for: the promise; it takes milliseconds."""
@@ -83,6 +86,22 @@ async def test_cancelling_a_running_task_kills_what_its_engine_started(site: Pla
     other = await submitted(site, module)
     await (await site.stage.call()).fail("nothing-found", retryable=False)
     assert (await result(site, other)).outcome == "failed"
+
+
+async def test_cancelling_a_task_whose_tests_are_being_judged_stops_them(site: Plant, module: Path) -> None:
+    actors = await site.start_all()
+    task = await submitted(site, module)
+    async with site.client.watch(task) as events:
+        await (await site.stage.call()).deliver({"test_calc.py": HANGING})
+        while (await first(events, TaskProgressed)).phase != "verify":
+            pass
+        await site.client.cancel(task)
+        await first(events, TaskCancelRequested)
+        with anyio.fail_after(GONE_S):
+            await actors["verifier"].says("stopped", task)
+    ended = await result(site, task)
+
+    assert (ended.outcome, cause(ended)) == ("cancelled", "cancelled")
 
 
 async def test_cancelling_a_queued_task_keeps_it_from_being_started(site: Plant, module: Path) -> None:

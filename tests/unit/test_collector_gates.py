@@ -88,6 +88,16 @@ def test_a_task_that_can_never_be_paid_for_is_refused():
     assert not state.taken
 
 
+def test_a_budget_that_is_lowered_below_what_is_spent_lets_in_what_costs_nothing_and_refuses_the_rest():
+    spent = replace(gate("a", money=10.0), spent_usd=5.0)
+    lowered = gates.under(spent, Gate(namespace="default", kind="job", name="job-1", limit=Limit(max_cost_usd=3.0)))
+
+    assert (gates.answer(spent, 1.0), gates.answer(lowered, 1.0), gates.answer(lowered, 0.0)) == ("yes", "never", "yes")
+    assert gates.let_in(lowered, "b", 1.0).refused == ("b",)
+    assert gates.left(lowered, finished()).spent_usd == 5.0
+    assert gates.left(lowered, replace(finished(task_id="a"), usage=PAID)).spent_usd == 5.25
+
+
 def test_an_unknown_cost_counts_as_what_was_reserved_and_never_as_nothing():
     unknown = replace(finished(task_id="a"), usage=Usage(model="m"))
     unsettled = replace(finished(task_id="a"), usage=PAID, unsettled=True)

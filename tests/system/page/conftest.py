@@ -12,9 +12,9 @@ from testwright.bus.memory import MemoryServer
 from testwright.bus.topology import declare
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 async def browser() -> AsyncGenerator[Browser]:
-    """Run a browser."""
+    """Run a browser for all tests of the page."""
     async with chromium() as made:
         yield made
 

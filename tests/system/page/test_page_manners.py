@@ -31,7 +31,7 @@ from testwright_schemas import (
     subjects,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page-manners"), needs_chromium]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page"), needs_chromium]
 
 expect.set_options(timeout=PATIENCE_MS)
 

@@ -16,7 +16,7 @@ from testwright import clock
 from testwright.bus import Bus
 from testwright_schemas import LanePaused, TaskProgressed
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page-now"), needs_chromium]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page"), needs_chromium]
 
 expect.set_options(timeout=PATIENCE_MS)
 

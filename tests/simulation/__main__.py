@@ -127,6 +127,7 @@ def main() -> int:
     wish = parser.parse_args()
     if wish.scenarios:
         search(wish.scenarios)
+        sys.stdout.write(f"{wish.scenarios} scenarios, none failed\n")
         return 0
     if wish.plan:
         result = simulate(wish.plan)

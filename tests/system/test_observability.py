@@ -3,7 +3,7 @@
 import json
 import shutil
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -61,8 +61,18 @@ class Collector:
     def __init__(self) -> None:
         self.spans: list[tuple[str, Span]] = []
 
-    async def answer(self, stream: Any) -> None:
+    def take(self, body: bytes) -> None:
         """Take one request."""
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            service = next(a.value.string_value for a in resource.resource.attributes if a.key == "service.name")
+            self.spans += [(service, span) for scope in resource.scope_spans for span in scope.spans]
+
+
+@asynccontextmanager
+async def taking(port: int, take: Callable[[bytes], None]) -> AsyncGenerator[None]:
+    """Take what is posted on a port."""
+
+    async def answer(stream: Any) -> None:
         async with stream:
             data = b""
             while b"\r\n\r\n" not in data:
@@ -71,20 +81,13 @@ class Collector:
             lines = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
             while len(body) < int(lines[b"content-length"]):
                 body += await stream.receive()
-            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                service = next(a.value.string_value for a in resource.resource.attributes if a.key == "service.name")
-                self.spans += [(service, span) for scope in resource.scope_spans for span in scope.spans]
+            take(body)
             await stream.send(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
 
-
-@asynccontextmanager
-async def collecting(port: int) -> AsyncGenerator[Collector]:
-    """Run a collector."""
-    made = Collector()
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
     async with listener, anyio.create_task_group() as tasks:
-        tasks.start_soon(listener.serve, made.answer)
-        yield made
+        tasks.start_soon(listener.serve, answer)
+        yield
         tasks.cancel_scope.cancel()
 
 
@@ -98,7 +101,8 @@ async def test_a_task_is_one_trace_through_all_processes(
 ) -> None:
     port = free_port()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"http://127.0.0.1:{port}/v1/traces")
-    async with collecting(port) as collector:
+    collector = Collector()
+    async with taking(port, collector.take):
         actors = await site.start_all()
         command = await site.run("submit", str(module), "-e", "scripted", "--json")
         call = await site.stage.call()
@@ -205,22 +209,56 @@ async def test_tools_of_nats_see_an_actor_as_a_service(site: Plant, world: World
     assert declared <= queues
 
 
+class Prometheus:
+    """A Prometheus that says by itself when it knows something: by an alert, which it posts.
+
+    Attributes:
+        port: its own.
+    """
+
+    def __init__(self, *queries: str) -> None:
+        self.port = free_port()
+        self._known = {query: anyio.Event() for query in queries}
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        """What it is to watch for."""
+        alerts = [{"alert": f"Known{number}", "expr": query} for number, query in enumerate(self._known)]
+        return {"groups": [{"name": "known", "interval": "1s", "rules": alerts}]}
+
+    def take(self, body: bytes) -> None:
+        """Take alerts."""
+        told = {alert["labels"]["alertname"] for alert in json.loads(body)}
+        for number, known in enumerate(self._known.values()):
+            if f"Known{number}" in told:
+                known.set()
+
+    async def asked(self, query: str) -> list[dict[str, Any]]:
+        """Return what it knows, as soon as it knows something."""
+        with anyio.fail_after(PATIENCE_S):
+            await self._known[query].wait()
+        return list((await query_of(self.port, query)).json()["data"]["result"])
+
+
 @asynccontextmanager
-async def prometheus(folder: Path, *ports: int) -> AsyncGenerator[int]:
-    """Run a Prometheus with the alerts that scrapes these ports, and yield its own."""
-    web = free_port()
+async def prometheus(folder: Path, *ports: int, queries: Sequence[str]) -> AsyncGenerator[Prometheus]:
+    """Run a Prometheus with our alerts that scrapes these ports, and watches for answers to these queries."""
+    made, alerts = Prometheus(*queries), free_port()
+    (folder / "known.json").write_text(json.dumps(made.rules), encoding="utf-8")
     config = {
         "global": {"scrape_interval": "1s"},
-        "rule_files": [str(ALERTS)],
+        "rule_files": [str(ALERTS), str(folder / "known.json")],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{alerts}"]}]}]},
         "scrape_configs": [
             {"job_name": "testwright", "static_configs": [{"targets": [f"127.0.0.1:{port}" for port in ports]}]}
         ],
     }
     (folder / "prometheus.yml").write_text(json.dumps(config), encoding="utf-8")
     command = ["prometheus", f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'db'}"]
-    async with await anyio.open_process([*command, f"--web.listen-address=127.0.0.1:{web}"], stderr=None) as process:
+    command.append(f"--web.listen-address=127.0.0.1:{made.port}")
+    async with taking(alerts, made.take), await anyio.open_process(command, stderr=None) as process:
         try:
-            yield web
+            yield made
         finally:
             process.terminate()
 
@@ -230,9 +268,10 @@ async def test_a_real_prometheus_scrapes_an_actor_and_loads_the_alerts(site: Pla
     port = free_port()
     await site.start("collector", "--health", f"127.0.0.1:{port}")
 
-    async with prometheus(tmp_path, port) as web:
-        found = await asked(web, 'testwright_queue_pending{consumer="collector"}')
-        rules = (await scrape(web, "/api/v1/rules")).json()
+    pending = 'testwright_queue_pending{consumer="collector"}'
+    async with prometheus(tmp_path, port, queries=[pending]) as made:
+        found = await made.asked(pending)
+        rules = (await scrape(made.port, "/api/v1/rules")).json()
 
     assert found[0]["metric"]["stream"] == subjects.EVENTS
     assert "TestwrightQueueStuck" in json.dumps(rules)
@@ -259,21 +298,23 @@ async def test_every_panel_of_the_dashboard_shows_what_a_task_leaves_behind(
     ports: dict[Role, int] = {role: free_port() for role in roles}
     for role, port in ports.items():
         await site.start(role, "--health", f"127.0.0.1:{port}")
-    async with prometheus(tmp_path, *ports.values()) as web:
-        await asked(web, 'testwright_tasks_total{outcome="completed"}')
+    # Each process is scraped in a turn of its own, and an increase takes two turns.
+    counted = 'testwright_tasks_total{outcome="completed"}'
+    grown = [f"increase({counted}[5m]) > 0", "increase(testwright_verdicts_total[5m])"]
+    async with prometheus(tmp_path, *ports.values(), queries=[counted, *grown]) as made:
+        await made.asked(counted)
         job = await site.client.submit([module], POLICY)
         await (await site.stage.call()).fail("engine-crashed", retryable=True)
         await (await site.stage.call()).deliver()
         await site.client.wait(job.tasks[0].id, timeout=90)
-        await asked(web, 'increase(testwright_tasks_total{outcome="completed"}[5m]) > 0')
-        # Each process is scraped in a turn of its own, and an increase takes two turns.
-        await asked(web, "increase(testwright_verdicts_total[5m])")
+        for query in grown:
+            await made.asked(query)
         panels = json.loads((FOLDER / "dashboard.json").read_text("utf-8"))["panels"]
         shown: dict[str, bool] = {}
         for panel in panels:
             for target in panel["targets"]:
                 query = target["expr"].replace("$__rate_interval", "5m")
-                answer = (await query_of(web, query)).json()
+                answer = (await query_of(made.port, query)).json()
                 assert answer["status"] == "success", (panel["title"], answer)
                 shown[panel["title"]] = shown.get(panel["title"], False) or bool(answer["data"]["result"])
 
@@ -284,15 +325,3 @@ async def test_every_panel_of_the_dashboard_shows_what_a_task_leaves_behind(
 async def query_of(web: int, query: str) -> httpx.Response:
     async with httpx.AsyncClient(timeout=PATIENCE_S) as http:
         return await http.get(f"http://127.0.0.1:{web}/api/v1/query", params={"query": query})
-
-
-async def asked(web: int, query: str) -> list[dict[str, Any]]:
-    """Return what Prometheus knows, as soon as it knows something."""
-    with anyio.fail_after(PATIENCE_S):
-        while True:
-            try:
-                answer = await query_of(web, query)
-                if found := answer.json()["data"]["result"]:
-                    return list(found)
-            except (httpx.TransportError, ValueError, KeyError):
-                await anyio.lowlevel.checkpoint()

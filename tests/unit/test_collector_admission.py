@@ -43,7 +43,7 @@ from testwright_schemas import (
 SOURCES = b"sources"
 POLICY = Policy(engines=("echo",))
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 GATES = subjects.gate_event()
 
 MOVES_KEPT = next(stream.max_per_subject for stream in STREAMS if stream.name == subjects.EVENTS)

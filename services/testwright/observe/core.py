@@ -131,8 +131,9 @@ def samples(message: Told) -> Iterator[Sample]:
             yield from _ended(message)
         case LanePaused(lane=lane):
             yield Sample("testwright_lane_pauses_total", 1, (lane,))
-        case MessageDeadLettered(stream=stream, resent_at=None):
-            yield Sample("testwright_dead_letters_total", 1, (stream,))
+        case MessageDeadLettered(stream=stream):
+            if message.resent_at is None:
+                yield Sample("testwright_dead_letters_total", 1, (stream,))
 
 
 def expected(metric: Metric) -> Iterator[tuple[str, ...]]:

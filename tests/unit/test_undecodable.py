@@ -250,11 +250,13 @@ async def test_dead_letters_and_limits_are_listed_without_those_that_nobody_can_
 
 
 @every_unreadable
-async def test_a_run_with_an_event_that_nobody_can_read_comes_to_its_end(tmp_path: Path, data: bytes) -> None:
+@pytest.mark.parametrize("kind", ["stage-finished.b", "finished"])
+async def test_a_run_with_an_event_that_nobody_can_read_comes_to_its_end(
+    tmp_path: Path, data: bytes, kind: str
+) -> None:
     async with running() as here:
         run = Runner(here, tmp_path, shell("a", "true"))
-        garbled_stage = subjects.workflow_event("default", run.run_id, "stage-finished.b")
-        await garble(here.bus, data, garbled_stage)
+        await garble(here.bus, data, subjects.workflow_event("default", run.run_id, kind))
 
         end = await run()
 

@@ -18,7 +18,7 @@ from testwright.background import beside
 from testwright.bus import Bus, Stored
 from testwright.errors import BusError, ConflictError, RunNotFoundError
 from testwright.voice import Voice
-from testwright.watching import read
+from testwright.watching import read, readable
 from testwright.workflow import core
 from testwright.workflow.stages import Place, Report, Tools, Work, perform
 from testwright_schemas import (
@@ -37,6 +37,9 @@ from testwright_schemas import (
 
 FOLLOWED = envelope.Decoder[core.Followed](core.Followed)
 """Decodes whatever a run follows."""
+
+_STARTS = envelope.Decoder[WorkflowStarted](WorkflowStarted)
+_ENDS = envelope.Decoder[WorkflowFinished](WorkflowFinished)
 
 Heard = Callable[[core.Followed], None]
 """Told each event of the run as it comes, from its beginning."""
@@ -62,12 +65,13 @@ async def drive(bus: Bus, tools: Tools, namespace: str, run_id: str, heard: Hear
         SupersededError: another process drives it from now on.
     """
     started = await bus.last(subjects.EVENTS, subjects.workflow_event(namespace, run_id, "started"))
-    if started is None:
+    begun = await readable(bus, started, _STARTS) if started else None
+    if begun is None:
         raise RunNotFoundError(run_id)
     finished = await bus.last(subjects.EVENTS, subjects.workflow_event(namespace, run_id, "finished"))
-    if finished is not None:
-        return envelope.decode(finished.data, WorkflowFinished)
-    return await _Driver(bus, tools, envelope.decode(started.data, WorkflowStarted), heard).drive()
+    if found := await readable(bus, finished, _ENDS) if finished else None:
+        return found[1]
+    return await _Driver(bus, tools, begun[1], heard).drive()
 
 
 class _Driver:

@@ -132,8 +132,8 @@ def samples(message: Told) -> Iterator[Sample]:
         case LanePaused(lane=lane):
             yield Sample("testwright_lane_pauses_total", 1, (lane,))
         case MessageDeadLettered(stream=stream):
-            if message.resent_at is None:
-                yield Sample("testwright_dead_letters_total", 1, (stream,))
+            # One that was sent again is told of a second time.
+            yield Sample("testwright_dead_letters_total", int(message.resent_at is None), (stream,))
 
 
 def expected(metric: Metric) -> Iterator[tuple[str, ...]]:

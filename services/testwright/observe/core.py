@@ -131,9 +131,8 @@ def samples(message: Told) -> Iterator[Sample]:
             yield from _ended(message)
         case LanePaused(lane=lane):
             yield Sample("testwright_lane_pauses_total", 1, (lane,))
-        case MessageDeadLettered(stream=stream):
-            # One that was sent again is told of a second time.
-            yield Sample("testwright_dead_letters_total", int(message.resent_at is None), (stream,))
+        case MessageDeadLettered():
+            yield from _lettered(message)
 
 
 def expected(metric: Metric) -> Iterator[tuple[str, ...]]:
@@ -171,6 +170,12 @@ def _used(engine: str, usage: Usage) -> Iterator[Sample]:
             yield Sample("testwright_tokens_total", tokens, (engine, usage.model, direction))
     if usage.cost_usd is not None:
         yield Sample("testwright_cost_usd_total", usage.cost_usd, (engine, usage.model))
+
+
+def _lettered(letter: MessageDeadLettered) -> Iterator[Sample]:
+    # One that was sent again is told of a second time.
+    if letter.resent_at is None:
+        yield Sample("testwright_dead_letters_total", 1, (letter.stream,))
 
 
 def _ended(task: TaskFinished) -> Iterator[Sample]:

@@ -12,9 +12,9 @@ from testwright.bus.memory import MemoryServer
 from testwright.bus.topology import declare
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 async def browser() -> AsyncGenerator[Browser]:
-    """Run a browser for all tests of the page."""
+    """Run a browser for the tests of a module: as long as it stands, its event loop is that of all tests."""
     async with chromium() as made:
         yield made
 

@@ -11,7 +11,7 @@ from anyio.to_thread import run_sync
 from testwright import __version__, branch, change
 from testwright.client import Client
 from testwright.delivery import targets, write
-from testwright.watching import readable
+from testwright.watching import last_readable
 from testwright_schemas import TaskFinished, TaskSubmitted, envelope, subjects
 
 _SUBMISSIONS = envelope.Decoder[TaskSubmitted](TaskSubmitted)
@@ -38,8 +38,8 @@ async def collected(client: Client, finished: TaskFinished) -> dict[str, Any]:
 
 
 async def _output(client: Client, task_id: str) -> str | None:
-    stored = await client.bus.last(subjects.EVENTS, subjects.task_event(client.namespace, task_id, "submitted"))
-    found = await readable(client.bus, stored, _SUBMISSIONS) if stored else None
+    subject = subjects.task_event(client.namespace, task_id, "submitted")
+    found = await last_readable(client.bus, subject, _SUBMISSIONS)
     return found[1].policy.output if found else None
 
 

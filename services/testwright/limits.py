@@ -4,7 +4,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from testwright.bus import Bus, Stored
-from testwright.watching import newest, read, readable
+from testwright.watching import last_readable, newest, read
 from testwright_schemas import LimitsSet, envelope, subjects
 
 _TOLD = envelope.Decoder[LimitsSet](LimitsSet)
@@ -45,8 +45,7 @@ class Limits:
         """
         if namespace not in self._asked:
             for subject in (subjects.limits_event(namespace, "own"), subjects.limits_event(COMMONS, "everyone")):
-                stored = await self._bus.last(subjects.EVENTS, subject)
-                if found := await readable(self._bus, stored, _TOLD) if stored else None:
+                if found := await last_readable(self._bus, subject, _TOLD):
                     self._hear(found[0])
             self._asked.add(namespace)
         return next(filter(is_limited, (self._newest(namespace), self._newest(None))), None)

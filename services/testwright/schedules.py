@@ -9,7 +9,7 @@ from testwright.scheduled import Known, ScheduleStatus, fold, status
 from testwright.snapshots.bundle import Bundle
 from testwright.submission import Terms, check, check_schedule_id, prepare
 from testwright.voice import Clock, Voice
-from testwright.watching import read, readable
+from testwright.watching import last_readable, read
 from testwright_schemas import (
     CancelSchedule,
     Policy,
@@ -29,8 +29,7 @@ KINDS = ("set", "rejected", "fired", "cancelled")
 async def known_of(bus: Bus, namespace: str, schedule_id: str) -> Known:
     """Return what the stream's leader knows of a schedule."""
     places = [subjects.schedule_event(namespace, schedule_id, kind) for kind in KINDS]
-    last = [await bus.last(subjects.EVENTS, place) for place in places]
-    found = [await readable(bus, stored, _EVENTS) for stored in last if stored]
+    found = [await last_readable(bus, place, _EVENTS) for place in places]
     return fold([told[1] for told in found if told])
 
 

@@ -56,6 +56,12 @@ async def readable(bus: Reader, stored: Stored, decoder: envelope.Decoder[T]) ->
     return found
 
 
+async def last_readable(bus: Reader, subject: str, decoder: envelope.Decoder[T]) -> tuple[Stored, T] | None:
+    """Return the last event on a subject that can be read, asked of the stream's leader; ``None`` where none can."""
+    stored = await bus.last(subjects.EVENTS, subject)
+    return await readable(bus, stored, decoder) if stored else None
+
+
 async def ended(bus: Reader, task_id: str, stored: Stored) -> TaskFinished:
     """Return how a task has ended, by the event that says so.
 

@@ -8,7 +8,7 @@ from testwright.bus import Bus, Stored
 from testwright.history import TaskHistory
 from testwright.submitter import joining
 from testwright.voice import Archive
-from testwright.watching import ENDS, read, readable
+from testwright.watching import ENDS, last_readable, read
 from testwright_schemas import Effect, ModuleTaken, TaskFinished, TaskJoined, envelope, subjects
 
 Joined = TaskFinished | TaskJoined | ModuleTaken
@@ -40,8 +40,7 @@ class _Joins:
     async def _join(self, entry: TaskJoined, stored: Stored) -> Sequence[Effect]:
         # Only now that the entry is there: whoever ends the source after this look finds it.
         subject = subjects.task_event(entry.namespace, entry.source_id, "finished")
-        end = await self._bus.last(subjects.EVENTS, subject)
-        told = await readable(self._bus, end, ENDS) if end else None
+        told = await last_readable(self._bus, subject, ENDS)
         if told is None:
             # There is none, or none that can be read: another is to come.
             return ()

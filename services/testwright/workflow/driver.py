@@ -18,7 +18,7 @@ from testwright.background import beside
 from testwright.bus import Bus, Stored
 from testwright.errors import BusError, ConflictError, RunNotFoundError
 from testwright.voice import Voice
-from testwright.watching import read, readable
+from testwright.watching import last_readable, read
 from testwright.workflow import core
 from testwright.workflow.stages import Place, Report, Tools, Work, perform
 from testwright_schemas import (
@@ -64,12 +64,10 @@ async def drive(bus: Bus, tools: Tools, namespace: str, run_id: str, heard: Hear
         RunNotFoundError: it has never begun.
         SupersededError: another process drives it from now on.
     """
-    started = await bus.last(subjects.EVENTS, subjects.workflow_event(namespace, run_id, "started"))
-    begun = await readable(bus, started, _STARTS) if started else None
+    begun = await last_readable(bus, subjects.workflow_event(namespace, run_id, "started"), _STARTS)
     if begun is None:
         raise RunNotFoundError(run_id)
-    finished = await bus.last(subjects.EVENTS, subjects.workflow_event(namespace, run_id, "finished"))
-    if found := await readable(bus, finished, _ENDS) if finished else None:
+    if found := await last_readable(bus, subjects.workflow_event(namespace, run_id, "finished"), _ENDS):
         return found[1]
     return await _Driver(bus, tools, begun[1], heard).drive()
 
